@@ -1,0 +1,113 @@
+"""Reading an InferenceFleet from YAML, with errors that name the line, the key and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import pydantic
+import yaml
+
+from holdfast.model.errors import InputError
+from holdfast.model.fleet import Document, InferenceFleet
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice; PyYAML would silently keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key_node.value!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key_node.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def read_fleet(text: str, *, where: str) -> InferenceFleet:
+    """The fleet that `text` declares. `where` names the file in errors. Raises InputError."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise InputError(
+            f"this is not YAML ({error.problem})", where=f"{where}:{line}", mend="mend the line"
+        ) from error
+    except yaml.YAMLError as error:
+        raise InputError(f"this is not YAML ({error})", where=where) from error
+    if not isinstance(content, dict):
+        raise InputError("this file holds no InferenceFleet", where=where, mend="see `holdfast schema`")
+    try:
+        return InferenceFleet.model_validate(content)
+    except pydantic.ValidationError as error:
+        # Unknown keys first: a misspelt key also makes the right one missing, and the first explains both.
+        first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        raise _explain(first, root, where) from error
+
+
+def _explain(error: Any, root: Any, where: str) -> InputError:
+    path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    line, found = _locate(root, path)
+    place = f"{where}:{line}"
+    key = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+        mend = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return InputError(f"unknown key {key!r}", where=place, mend=mend.rstrip("?"))
+    if error["type"] == "missing":
+        return InputError(f"{key!r} is missing", where=place, mend="add it")
+    message = error["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(error["input"], dict) or not found else f" (found {error['input']!r})"
+    return InputError(f"{key!r}: {message[:1].lower()}{message[1:]}{shown}", where=place)
+
+
+def _locate(root: Any, path: list[Any]) -> tuple[int, bool]:
+    """The 1-based line of the deepest node on `path` that exists, and whether the whole path does."""
+    node, line = root, root.start_mark.line + 1
+    for part in path:
+        child = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    child, line = value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+            line = child.start_mark.line + 1
+        if child is None:
+            return line, False
+        node = child
+    return line, True
+
+
+def _known_keys(path: list[Any]) -> list[str]:
+    kind: Any = InferenceFleet
+    for part in path:
+        if isinstance(part, int):
+            continue
+        for field in kind.model_fields.values():
+            if field.alias == part:
+                kind = _document_in(field.annotation)
+    return [field.alias for field in kind.model_fields.values()]
+
+
+def _document_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Document):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _document_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the document, as `holdfast schema` prints it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **InferenceFleet.model_json_schema(by_alias=True),
+    }

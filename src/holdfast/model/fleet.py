@@ -1,0 +1,331 @@
+"""The InferenceFleet document: what a user declares, as YAML and as a Kubernetes custom resource.
+
+    InferenceFleet
+      spec: FleetSpec
+        model: ServedModel          what is served
+        workload: Workload          the shape of one request
+        slo: Slo                    what a good answer is (slo.py)
+        demand: Demand              how many requests come
+        units: (DeploymentUnit, ...)  the ways it can be served, each with its capacity pool
+        capacity: CapacityPolicy    how far units are filled, which loss must be survived
+        routing: RoutingPolicy      how traffic moves when capacity does
+
+Keys are camelCase in YAML and snake_case here; fields that carry a unit say so in their Python name.
+Unknown keys are refused. `document.py` reads the YAML and points at lines.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Literal, Self
+
+import pydantic
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from holdfast.model import quantities
+from holdfast.model.quantities import Duration, Price, Rate, Share
+
+
+class Document(pydantic.BaseModel):
+    """Base of every part of the document: frozen, camelCase outside, unknown keys refused."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$")]
+"""A DNS label that still leaves room for suffixes in a Kubernetes name (63 characters)."""
+
+
+class Api(enum.Enum):
+    """The HTTP interface that a request uses."""
+
+    COMPLETIONS = "completions"
+    CHAT = "chat"
+    IMAGES = "images"
+
+    @property
+    def path(self) -> str:
+        return {"completions": "/v1/completions", "chat": "/v1/chat/completions", "images": "/v1/images/generations"}[
+            self.value
+        ]
+
+    @property
+    def makes_tokens(self) -> bool:
+        return self is not Api.IMAGES
+
+
+class ServedModel(Document):
+    """What is served: a Hugging Face id (or any name the server answers to) and its task."""
+
+    id: Annotated[str, Field(min_length=1)]
+    task: Literal["text-generation", "text-to-image"] = "text-generation"
+
+
+class TokenLengths(Document):
+    """A token count per request: mean and standard deviation, in tokens."""
+
+    mean: Annotated[float, Field(gt=0, le=10_000_000)]
+    stddev: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Workload(Document):
+    """The shape of one request. Token lengths are due for `completions` and `chat`."""
+
+    api: Api
+    input_tokens: TokenLengths | None = None
+    output_tokens: TokenLengths | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _lengths_fit_api(self) -> Self:
+        if self.api.makes_tokens and (self.input_tokens is None or self.output_tokens is None):
+            raise ValueError(f"the {self.api.value} API needs inputTokens and outputTokens, e.g. {{mean: 200}}")
+        if not self.api.makes_tokens and (self.input_tokens or self.output_tokens):
+            raise ValueError("the images API has no inputTokens or outputTokens; remove them")
+        return self
+
+
+class Percentiles(Document):
+    """Upper bounds in seconds on the mean and on percentiles of one latency; None where unbounded."""
+
+    avg_s: Annotated[Duration | None, Field(alias="avg")] = None
+    p50_s: Annotated[Duration | None, Field(alias="p50")] = None
+    p90_s: Annotated[Duration | None, Field(alias="p90")] = None
+    p95_s: Annotated[Duration | None, Field(alias="p95")] = None
+    p99_s: Annotated[Duration | None, Field(alias="p99")] = None
+
+    @pydantic.model_validator(mode="after")
+    def _positive(self) -> Self:
+        for name, value in self.bounds():
+            if value <= 0:
+                raise ValueError(f"a bound of 0 on {name} can never hold; give a positive duration")
+        return self
+
+    def bounds(self) -> tuple[tuple[str, float], ...]:
+        """The bounds that are set, as (statistic, seconds) with statistic one of avg p50 p90 p95 p99."""
+        given = ((name, getattr(self, f"{name}_s")) for name in ("avg", "p50", "p90", "p95", "p99"))
+        return tuple((name, value) for name, value in given if value is not None)
+
+
+class Slo(Document):
+    """What a good answer is. At least one latency bound; error rate defaults to 1 %.
+
+    latency:     end-to-end, from the intended start of a request to its last byte.
+    ttft:        time to first token, from the intended start.
+    itl:         inter-token latency, between consecutive chunks of a stream.
+    error_rate:  share of requests that may fail, 0..1.
+    utilization: ceiling on the accelerator's own utilisation, 0..1; None where unbounded or unknown.
+    """
+
+    latency: Percentiles = Percentiles()
+    ttft: Percentiles = Percentiles()
+    itl: Percentiles = Percentiles()
+    error_rate: Share = 0.01
+    utilization: Share | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if not (self.latency.bounds() or self.ttft.bounds() or self.itl.bounds()):
+            raise ValueError("the SLO bounds no latency; give one, e.g. latency: {p95: 0.9s}")
+        return self
+
+
+class Demand(Document):
+    """Requests per second that the fleet must serve: usual rate and peak (the peak is planned for)."""
+
+    rate_per_s: Annotated[Rate, Field(alias="rate")]
+    peak_per_s: Annotated[Rate | None, Field(alias="peak")] = None
+
+    @pydantic.model_validator(mode="after")
+    def _peak_is_highest(self) -> Self:
+        if self.rate_per_s <= 0:
+            raise ValueError("the demand is 0 requests per second; there is nothing to plan")
+        if self.peak_per_s is not None and self.peak_per_s < self.rate_per_s:
+            raise ValueError("peak is below rate; give the highest rate as peak")
+        return self
+
+    @property
+    def planned_per_s(self) -> float:
+        return self.peak_per_s if self.peak_per_s is not None else self.rate_per_s
+
+
+class CapacityType(enum.Enum):
+    """How an instance is bought; the values are Karpenter's `karpenter.sh/capacity-type` labels."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+    RESERVED = "reserved"
+
+
+class DeploymentUnit(Document):
+    """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
+
+    devices: accelerator devices of one replica; by default TP x PP for GPUs. On Neuron a tensor-parallel
+    rank is a core, so give the devices when they differ from TP x PP.
+    price_usd_per_h: price of one *instance*; the catalogue's on-demand price in the region when absent.
+    """
+
+    name: Name
+    accelerator: str
+    instance_type: str
+    framework: str
+    tensor_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
+    pipeline_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
+    devices: Annotated[int | None, Field(ge=1, le=1024)] = None
+    max_num_seqs: Annotated[int | None, Field(ge=1)] = None
+    max_model_len: Annotated[int | None, Field(ge=1)] = None
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+    price_usd_per_h: Annotated[Price | None, Field(alias="price")] = None
+    min_replicas: Annotated[int, Field(ge=0)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] = 100
+    image: str | None = None
+    endpoint: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _replicas_in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"minReplicas {self.min_replicas} is above maxReplicas {self.max_replicas}")
+        return self
+
+    @property
+    def devices_per_replica(self) -> int:
+        return self.devices or self.tensor_parallel * self.pipeline_parallel
+
+
+class CapacityPolicy(Document):
+    """How full a unit is planned, and which loss the plan must survive.
+
+    utilization_target: share of a unit's breaking point that it is planned to carry, 0..1.
+    survive: `one-pool` sizes the fleet so that any one pool may vanish and the rest, filled to their
+    breaking points, still carry the planned demand.
+    """
+
+    utilization_target: Share = 0.8
+    survive: Literal["none", "one-pool"] = "one-pool"
+
+    @pydantic.model_validator(mode="after")
+    def _target_is_positive(self) -> Self:
+        if self.utilization_target <= 0:
+            raise ValueError("a utilizationTarget of 0% leaves no capacity to plan with")
+        return self
+
+
+class Ramp(Document):
+    """Failback goes by steps: `step` of the total weight every `every`."""
+
+    step: Share = 0.25
+    every_s: Annotated[Duration, Field(alias="every")] = 30.0
+
+    @pydantic.model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.step <= 0:
+            raise ValueError("a ramp step of 0% never fails back")
+        return self
+
+
+class RoutingPolicy(Document):
+    """How traffic moves when capacity does.
+
+    policy:    `failover` is per-pool merit order with failover; `static` keeps the plan's weights.
+    min_share: share that every ready pool keeps so that it stays warm and measured.
+    dwell_s:   least time between a mode change and the failback from it.
+    """
+
+    policy: Literal["failover", "static"] = "failover"
+    min_share: Share = 0.01
+    dwell_s: Annotated[Duration, Field(alias="dwell")] = 120.0
+    ramp: Ramp = Ramp()
+
+
+class DataPlane(enum.Enum):
+    """What carries the traffic: an ALB Ingress, a Gateway API route, or Envoy on this machine."""
+
+    ALB = "alb"
+    GATEWAY_API = "gateway-api"
+    LOCAL = "local"
+
+
+class Metadata(Document):
+    name: Name
+    namespace: Name = "default"
+
+
+class FleetSpec(Document):
+    model: ServedModel
+    workload: Workload
+    slo: Slo
+    demand: Demand
+    region: str = "us-west-2"
+    units: Annotated[tuple[DeploymentUnit, ...], Field(min_length=1)]
+    capacity: CapacityPolicy = CapacityPolicy()
+    routing: RoutingPolicy = RoutingPolicy()
+    data_plane: DataPlane = DataPlane.ALB
+
+    @pydantic.model_validator(mode="after")
+    def _unit_names_differ(self) -> Self:
+        names = [unit.name for unit in self.units]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two units are named {twice[0]!r}; give each its own name")
+        return self
+
+
+class InferenceFleet(Document):
+    """The user's declaration of a fleet. See the module docstring for its tree."""
+
+    api_version: Literal["holdfast.dev/v1alpha1"]
+    kind: Literal["InferenceFleet"]
+    metadata: Metadata
+    spec: FleetSpec
+
+    def unit(self, name: str) -> DeploymentUnit:
+        """The unit of that name. Raises KeyError."""
+        for unit in self.spec.units:
+            if unit.name == name:
+                return unit
+        raise KeyError(name)
+
+
+def parse_slo(text: str) -> Slo:
+    """An Slo from a flag: comma-separated bounds such as `p95<1.5s, ttft p99<2s, errors<1%, utilization<80%`.
+
+    Raises ValueError with a sentence.
+    """
+    parts: dict[str, object] = {}
+    for clause in filter(None, (piece.strip() for piece in text.split(","))):
+        left, less, right = clause.replace("<=", "<").partition("<")
+        words = left.replace("_", " ").lower().split()
+        if not less or not words or not right.strip():
+            raise ValueError(f"{clause!r} is not a bound; write it like 'p95<1.5s' or 'ttft p95<2s'")
+        if words in (["errors"], ["error", "rate"], ["utilization"]):
+            parts["utilization" if words == ["utilization"] else "error_rate"] = right.strip()
+            continue
+        metric = words[0] if len(words) == 2 else "latency"
+        statistic = words[-1]
+        if metric not in ("latency", "ttft", "itl") or statistic not in ("avg", "p50", "p90", "p95", "p99"):
+            raise ValueError(
+                f"{left.strip()!r} is not something an SLO bounds; known: [latency|ttft|itl] avg|p50|p90|p95|p99, "
+                "errors, utilization"
+            )
+        bounds = parts.setdefault(metric, {})
+        assert isinstance(bounds, dict)
+        bounds[statistic] = right.strip()
+    try:
+        return Slo.model_validate(parts)
+    except pydantic.ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+
+
+def format_slo(slo: Slo) -> str:
+    """The Slo in the words of `parse_slo`, e.g. `p95<1.5s, errors<1%`."""
+    clauses = []
+    for metric in ("latency", "ttft", "itl"):
+        for statistic, bound_s in getattr(slo, metric).bounds():
+            name = statistic if metric == "latency" else f"{metric} {statistic}"
+            clauses.append(f"{name}<{quantities.format_duration(bound_s)}")
+    clauses.append(f"errors<{quantities.format_share(slo.error_rate)}")
+    if slo.utilization is not None:
+        clauses.append(f"utilization<{quantities.format_share(slo.utilization)}")
+    return ", ".join(clauses)

@@ -1,0 +1,69 @@
+"""Accelerators and the instance types that carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.model.fleet import CapacityType
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One accelerator device kind, e.g. A10G or Inferentia2. Figures are per device.
+
+    name:              catalogue key, lower case: `a10g`, `inferentia2`.
+    memory_gib:        device memory, GiB.
+    memory_gb_per_s:   memory bandwidth, 1e9 bytes/s; None where no source states it.
+    bf16_dense_tflops: dense (not sparse) bf16 or fp16 peak, 1e12 FLOP/s; None where unsupported or unstated.
+    cores_per_device:  NeuronCores per device; 1 for GPUs.
+    link_gb_per_s:     device-to-device bandwidth in a node, 1e9 bytes/s per direction; None where unstated.
+    resource_name:     what its device plugin advertises, e.g. `nvidia.com/gpu`.
+    source, confidence: where the figures come from, and `high`, `medium` or `low`.
+    """
+
+    name: str
+    vendor: str
+    memory_gib: float
+    memory_gb_per_s: float | None
+    bf16_dense_tflops: float | None
+    cores_per_device: int
+    link_gb_per_s: float | None
+    resource_name: str
+    karpenter_label: str
+    families: tuple[str, ...]
+    source: str
+    confidence: str
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """An instance type and what it holds. Memory in GiB, network in Gbit/s."""
+
+    name: str
+    family: str
+    accelerator: str
+    devices: int
+    vcpus: int
+    memory_gib: float
+    network_gbps: float | None
+    allocatable_cpu: float | None
+    allocatable_memory_gib: float | None
+    resource_name: str
+    resource_count: int
+
+
+@dataclass(frozen=True)
+class Offering:
+    """An instance type in a region and capacity type at a price.
+
+    price_usd_per_h: US dollars per instance hour.
+    source, date:    where and when the price was read; `estimated` when it was derived, not read.
+    """
+
+    instance_type: str
+    region: str
+    capacity_type: CapacityType
+    price_usd_per_h: float
+    source: str
+    date: str
+    estimated: bool

@@ -1,0 +1,108 @@
+"""The plan: which units, how many, with what share of the traffic, at what cost, and why."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from holdfast.model.findings import Finding
+from holdfast.model.fleet import InferenceFleet
+from holdfast.model.tables import Table
+
+TOTAL_WEIGHT = 100
+"""Weights of a plan are integers that sum to this; an ALB target group takes 0..999."""
+
+
+class PlanStatus(enum.Enum):
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+
+
+@dataclass(frozen=True)
+class UnitEvidence:
+    """What planning knows of one unit: its limit and price, and where each comes from.
+
+    limit_per_s:        breaking point of one replica, requests/s.
+    tokens_out_per_s:   output tokens/s of one replica at that limit; None for images.
+    replicas_per_instance: replicas of the unit that one instance holds.
+    price_usd_per_h:    price of one replica: instance price / replicas_per_instance.
+    latency_s:          mean end-to-end latency at the limit; None when not measured.
+    """
+
+    unit: str
+    limit_per_s: float
+    price_usd_per_h: float
+    replicas_per_instance: int
+    tokens_out_per_s: float | None
+    latency_s: float | None
+    limit_source: str
+    price_source: str
+
+    @property
+    def usd_per_million_requests(self) -> float:
+        return self.price_usd_per_h / (self.limit_per_s * 3600) * 1e6
+
+    @property
+    def tokens_per_usd(self) -> float | None:
+        return None if self.tokens_out_per_s is None else self.tokens_out_per_s * 3600 / self.price_usd_per_h
+
+
+@dataclass(frozen=True)
+class Autoscaling:
+    """When to add a replica: `metric` per replica above `target` (in `unit`), within the bounds."""
+
+    metric: str
+    target: float
+    unit: str
+    min_replicas: int
+    max_replicas: int
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """One pool of the plan.
+
+    weight:       integer share of TOTAL_WEIGHT.
+    expected_per_s: traffic it gets at the planned demand; utilization: that over replicas x limit.
+    """
+
+    unit: str
+    replicas: int
+    weight: int
+    limit_per_s: float
+    price_usd_per_h: float
+    usd_per_million_requests: float
+    tokens_per_usd: float | None
+    expected_per_s: float
+    utilization: float
+    autoscaling: Autoscaling
+    reason: str
+    limit_source: str
+    price_source: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan for a fleet, complete enough to render from.
+
+    gap:     certified optimality gap of the cost, 0..1.
+    reasons: what decided the plan, and for an infeasible one which constraint fails and by how much.
+    """
+
+    version: int
+    fleet: InferenceFleet
+    status: PlanStatus
+    cost_usd_per_h: float
+    gap: float
+    demand_per_s: float
+    pools: tuple[PoolPlan, ...]
+    tables: dict[str, Table]
+    findings: tuple[Finding, ...]
+    reasons: tuple[str, ...]
+
+    def pool(self, unit: str) -> PoolPlan:
+        """The pool of that unit. Raises KeyError."""
+        for pool in self.pools:
+            if pool.unit == unit:
+                return pool
+        raise KeyError(unit)

@@ -1,0 +1,53 @@
+"""Capacity pools and what they are doing right now."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class RoutingMode(enum.Enum):
+    """What the traffic weights are optimised for."""
+
+    COST_OPTIMIZED = "cost-optimized"
+    CAPACITY_OPTIMIZED = "capacity-optimized"
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """`pool` could not get capacity at `at_s`. A fact that expires: forgotten from `expires_s` on."""
+
+    pool: str
+    at_s: float
+    expires_s: float
+    reason: str
+
+    def holds(self, now_s: float) -> bool:
+        return now_s < self.expires_s
+
+
+@dataclass(frozen=True)
+class CapacityPool:
+    """The replicas of one unit at a moment.
+
+    limit_per_s:         breaking point of one replica.
+    usd_per_million_requests: of a replica filled to its limit; the merit order.
+    ready, pending:      replicas that take traffic, and that have been asked for and do not yet.
+    planned:             replicas that the plan gives the pool, between min_replicas and max_replicas.
+    ready_since_s:       when `ready` last fell or first rose from 0; the clock of "stable for a while".
+    """
+
+    name: str
+    limit_per_s: float
+    usd_per_million_requests: float
+    ready: int
+    pending: int
+    planned: int
+    min_replicas: int
+    max_replicas: int
+    ready_since_s: float
+    shortages: tuple[Shortage, ...] = ()
+
+    @property
+    def ready_limit_per_s(self) -> float:
+        return self.ready * self.limit_per_s

@@ -1,0 +1,157 @@
+"""Load levels, what was seen at each, and the breaking point that follows from them."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass, field
+
+
+class Arrivals(enum.Enum):
+    """How requests are started at a level."""
+
+    CLOSED = "closed"  # a fixed number in flight, each followed by the next
+    CONSTANT = "constant"  # evenly spaced
+    POISSON = "poisson"  # independent, exponential gaps
+
+
+@dataclass(frozen=True)
+class Level:
+    """One load level to hold. Exactly one of rate_per_s (open loop) and concurrency (closed loop) is set.
+
+    duration_s: how long to offer load at most; requests: how many to offer at most, 0 for no bound.
+    """
+
+    arrivals: Arrivals
+    rate_per_s: float | None = None
+    concurrency: int | None = None
+    duration_s: float = 10.0
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        closed = self.arrivals is Arrivals.CLOSED
+        if closed != (self.concurrency is not None) or closed == (self.rate_per_s is not None):
+            raise ValueError("a closed level has a concurrency, an open level has a rate, and not both")
+        if self.rate_per_s is not None and not (0 < self.rate_per_s < math.inf):
+            raise ValueError(f"the rate of a level must be positive, not {self.rate_per_s}")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"the concurrency of a level must be at least 1, not {self.concurrency}")
+        if not 0 < self.duration_s < math.inf:
+            raise ValueError(f"the duration of a level must be positive, not {self.duration_s}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and percentiles of one latency in seconds, over `n` requests. NaN where n is 0."""
+
+    n: int
+    avg_s: float
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+    max_s: float
+
+    def statistic(self, name: str) -> float:
+        """The value of `avg`, `p50`, `p90`, `p95`, `p99` or `max`."""
+        value = getattr(self, f"{name}_s")
+        assert isinstance(value, float)
+        return value
+
+
+@dataclass(frozen=True)
+class ClientHealth:
+    """Was the client itself up to this stage?
+
+    lag_*_s:  intended to actual send.
+    cpu:      share of one core that the client process used, 0..1 (above 1 with several threads).
+    """
+
+    lag_p50_s: float
+    lag_p99_s: float
+    lag_max_s: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One load level as it went, over the steady part of it unless the name says otherwise.
+
+    window_s:       (start, end) of the steady part, in seconds from the stage's own start.
+    offered_per_s:  intended arrivals; achieved_per_s: successful completions.
+    errors:         failed requests by outcome name, over the whole stage.
+    latency, ttft, itl: of successful requests; ttft and itl are None where answers do not stream.
+    tokens_*_per_s: by the server's usage where reported, else by the client's count; 0 for images.
+    in_flight:      mean number in flight, by integration of the records.
+    little:         relative residual of Little's law, (in_flight - rate * latency) / in_flight; 0 when idle.
+    utilization:    the accelerator's own figure, 0..1; None when the target publishes none.
+    invalid:        why the stage says nothing about the server; empty when it does.
+    """
+
+    index: int
+    level: Level
+    window_s: tuple[float, float]
+    requests: int
+    offered_per_s: float
+    achieved_per_s: float
+    latency: Summary
+    ttft: Summary | None
+    itl: Summary | None
+    tokens_in_per_s: float
+    tokens_out_per_s: float
+    errors: dict[str, int]
+    in_flight: float
+    little: float
+    utilization: float | None
+    client: ClientHealth
+    invalid: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return not self.invalid
+
+    @property
+    def error_rate(self) -> float:
+        return sum(self.errors.values()) / self.requests if self.requests else 0.0
+
+
+class Cause(enum.Enum):
+    """Why a unit holds no more than its breaking point."""
+
+    LATENCY = "latency"
+    TTFT = "ttft"
+    ITL = "itl"
+    PLATEAU = "plateau"
+    ERRORS = "errors"
+    UTILIZATION = "utilization"
+    UNSTABLE = "unstable"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class BreakingPoint:
+    """The highest sustained rate that meets the SLO.
+
+    rate_per_s:      the highest rate shown to hold; 0 when not even the lowest tried does.
+    low_per_s, high_per_s: the interval: `low` held, `high` did not (infinite when nothing broke it).
+    confidence:      probability, 0..1, that the truth lies in the interval, from the two verdicts at its ends.
+    cause:           what broke at `high`; NONE when the search ended without breaking the unit.
+    why:             the evidence in a sentence.
+    """
+
+    rate_per_s: float
+    low_per_s: float
+    high_per_s: float
+    confidence: float
+    cause: Cause
+    why: str
+
+
+@dataclass(frozen=True)
+class LoadCurve:
+    """The stages of one unit, ordered by achieved rate, and where it broke."""
+
+    unit: str
+    stages: tuple[Stage, ...] = field(default=())
+    breaking_point: BreakingPoint | None = None
