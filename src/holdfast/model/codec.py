@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 
 from holdfast.model.errors import InputError
 
 T = TypeVar("T")
+
+OrNaN = Annotated[float, pydantic.BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A float that may be NaN (nothing was measured); null in JSON."""
+
+OrInfinite = Annotated[float, pydantic.BeforeValidator(lambda value: math.inf if value is None else value)]
+"""A float that may be infinite (no bound was found); null in JSON."""
 
 
 def to_jsonable(value: object) -> Any:

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Outcome(enum.IntEnum):
-    """How one request ended. Only OK is a success; each failure is a different thing to mend."""
+    """How one request ended. OK is a success, CANCELLED says nothing, each other one is a different thing to mend."""
 
     OK = 0
     HTTP_ERROR = 1  # answered with a status other than 2xx
@@ -28,6 +28,7 @@ class Outcome(enum.IntEnum):
     TRUNCATED = 5  # the answer began and did not end
     TIMEOUT = 6  # no complete answer within the client's limit
     MALFORMED = 7  # answered, but not as the API says
+    CANCELLED = 8  # the client stopped waiting because its level was decided: late, but no failure of the server
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RequestRecord:
 
     stage:         index of the load level it belongs to.
     intended_s:    when it should have been sent.
-    sent_s:        when its bytes were handed to the socket.
+    sent_s:        when the client set about sending it; a connection that has to be opened first comes after.
     first_byte_s:  first byte of the response; NaN when none came.
     first_token_s: first event that carries output; equals `end_s` for unary answers; NaN when none came.
     end_s:         last byte, or the moment of failure.
@@ -105,9 +106,18 @@ class RequestTable:
         """The rows for which `keep`, of shape (n,), is true."""
         return RequestTable(**{name: getattr(self, name)[keep] for name in COLUMNS})
 
+    def take(self, order: npt.NDArray[np.intp]) -> RequestTable:
+        """The rows at these positions, in this order."""
+        return RequestTable(**{name: getattr(self, name)[order] for name in COLUMNS})
+
     @property
     def ok(self) -> npt.NDArray[np.bool_]:
         return np.equal(self.outcome, Outcome.OK)
+
+    @property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Failures of the server or of the way to it; what the client cancelled is none."""
+        return np.not_equal(self.outcome, Outcome.OK) & np.not_equal(self.outcome, Outcome.CANCELLED)
 
     @property
     def latency_s(self) -> Floats:

@@ -6,6 +6,8 @@ import enum
 import math
 from dataclasses import dataclass, field
 
+from holdfast.model.codec import OrInfinite, OrNaN
+
 
 class Arrivals(enum.Enum):
     """How requests are started at a level."""
@@ -45,12 +47,12 @@ class Summary:
     """Mean and percentiles of one latency in seconds, over `n` requests. NaN where n is 0."""
 
     n: int
-    avg_s: float
-    p50_s: float
-    p90_s: float
-    p95_s: float
-    p99_s: float
-    max_s: float
+    avg_s: OrNaN
+    p50_s: OrNaN
+    p90_s: OrNaN
+    p95_s: OrNaN
+    p99_s: OrNaN
+    max_s: OrNaN
 
     def statistic(self, name: str) -> float:
         """The value of `avg`, `p50`, `p90`, `p95`, `p99` or `max`."""
@@ -142,7 +144,7 @@ class BreakingPoint:
 
     rate_per_s: float
     low_per_s: float
-    high_per_s: float
+    high_per_s: OrInfinite
     confidence: float
     cause: Cause
     why: str

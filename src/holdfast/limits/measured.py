@@ -1,0 +1,137 @@
+"""From the requests of one level to its Stage: the steady part, rates, percentiles, Little's law."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.limits import statistics
+from holdfast.model.records import Floats, Ints, Outcome, RequestTable
+from holdfast.model.stages import Arrivals, ClientHealth, Level, Stage, Summary
+
+LAG_SHARE = 0.05
+"""A client whose own lag (p99) is above this share of the median latency measures itself, not the server."""
+LAG_FLOOR_S = 0.005
+"""Lag that is never material: timers of the operating system are no finer."""
+BUSY_CPU = 0.95
+"""A client thread this close to a whole core queues by itself."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A stage and the rows of its steady part, times in seconds from the stage's own start."""
+
+    stage: Stage
+    steady: RequestTable
+
+
+def measure(table: RequestTable, level: Level, index: int, *, cpu: float, utilization: float | None = None) -> Measured:
+    """The Stage of one level from its rows, whose times count from the start of the level.
+
+    cpu: share of one core that the client used. utilization: the accelerator's own, 0..1, where known.
+    """
+    ordered = table.take(np.argsort(table.intended_s, kind="stable"))
+    start_s, end_s = _window(ordered, level)
+    steady = ordered.where((ordered.intended_s >= start_s) & (ordered.intended_s <= end_s))
+    span_s = max(end_s - start_s, 1e-9)
+    good = steady.where(steady.ok)
+    finished = ordered.ok & (ordered.end_s > start_s) & (ordered.end_s <= end_s)
+    overlap = np.clip(np.minimum(ordered.end_s, end_s) - np.maximum(ordered.intended_s, start_s), 0, None)
+    in_flight = float(overlap.sum()) / span_s
+    latency = summarize(good.latency_s)
+    streams = bool(np.any(good.chunks > 1))
+    health = _health(ordered, cpu)
+    stage = Stage(
+        index=index,
+        level=level,
+        window_s=(start_s, end_s),
+        requests=len(ordered),
+        offered_per_s=max(len(steady) - 1, 0) / span_s,
+        achieved_per_s=float(finished.sum()) / span_s,
+        latency=latency,
+        ttft=summarize(good.ttft_s) if streams else None,
+        itl=summarize(good.itl_s[~np.isnan(good.itl_s)]) if streams else None,
+        tokens_in_per_s=float(_tokens(ordered.tokens_in, ordered.tokens_in_asked)[finished].sum()) / span_s,
+        tokens_out_per_s=float(_tokens(ordered.tokens_out, ordered.chunks * streams)[finished].sum()) / span_s,
+        errors=_errors(ordered),
+        in_flight=in_flight,
+        little=_little(steady, span_s, in_flight),
+        utilization=utilization,
+        client=health,
+        invalid=_invalid(health, latency, cpu),
+        notes=_token_notes(good),
+    )
+    return Measured(stage, steady)
+
+
+def summarize(values: Floats) -> Summary:
+    """Mean and exact percentiles of values in seconds; NaN where there are none."""
+    if not len(values):
+        return Summary(0, *(math.nan,) * 6)
+    p50, p90, p95, p99 = (float(v) for v in np.percentile(values, [50, 90, 95, 99]))
+    return Summary(len(values), float(values.mean()), p50, p90, p95, p99, float(values.max()))
+
+
+def _window(ordered: RequestTable, level: Level) -> tuple[float, float]:
+    """The steady part by intended start: from the MSER-5 cut, at least one median latency in, to the last send."""
+    if not len(ordered):
+        return 0.0, level.duration_s
+    first, last = float(ordered.intended_s[0]), float(ordered.intended_s[-1])
+    cut = statistics.warm_up(ordered.latency_s)
+    median_s = float(np.median(ordered.latency_s))
+    start_s = max(float(ordered.intended_s[cut]), first + min(median_s, (last - first) / 3))
+    return start_s, last
+
+
+def _health(table: RequestTable, cpu: float) -> ClientHealth:
+    if not len(table):
+        return ClientHealth(0.0, 0.0, 0.0, cpu)
+    p50, p99 = (float(v) for v in np.percentile(table.lag_s, [50, 99]))
+    return ClientHealth(p50, p99, float(table.lag_s.max()), cpu)
+
+
+def _invalid(health: ClientHealth, latency: Summary, cpu: float) -> str:
+    if cpu > BUSY_CPU:
+        return f"the client used {cpu:.0%} of a core and was itself the bottleneck"
+    if latency.n and health.lag_p99_s > max(LAG_FLOOR_S, LAG_SHARE * latency.p50_s):
+        return f"the client sent late by {health.lag_p99_s * 1000:.1f} ms (p99)"
+    return ""
+
+
+def _errors(table: RequestTable) -> dict[str, int]:
+    counts = {outcome: int(np.count_nonzero(table.outcome == outcome)) for outcome in Outcome}
+    return {o.name.lower(): n for o, n in counts.items() if n and o not in (Outcome.OK, Outcome.CANCELLED)}
+
+
+def _little(steady: RequestTable, span_s: float, in_flight: float) -> float:
+    if in_flight <= 0 or len(steady) < 2:
+        return 0.0
+    return (in_flight - (len(steady) - 1) / span_s * float(steady.latency_s.mean())) / in_flight
+
+
+def _tokens(reported: Ints, fallback: Ints) -> Ints:
+    return np.where(reported >= 0, reported, fallback)
+
+
+def _token_notes(good: RequestTable) -> tuple[str, ...]:
+    notes = []
+    for side, got, asked in (
+        ("prompt", good.tokens_in, good.tokens_in_asked),
+        ("output", good.tokens_out, good.tokens_out_asked),
+    ):
+        known = (got >= 0) & (asked > 0)
+        if not known.any():
+            continue
+        ratio = float(got[known].sum()) / float(asked[known].sum())
+        if abs(ratio - 1) > 0.05:
+            notes.append(
+                f"the server counted {got[known].mean():.0f} {side} tokens per request where {asked[known].mean():.0f} "
+                f"were asked for ({ratio - 1:+.0%})"
+            )
+    return tuple(notes)
+
+
+def is_closed(level: Level) -> bool:
+    return level.arrivals is Arrivals.CLOSED

@@ -1,0 +1,172 @@
+"""Sending load: open loop at intended times, closed loop at a number in flight.
+
+    Pacer times ---> offer() --\\
+                                >--> Client --> Exchange ends --> Recorder row
+    concurrency ---> hold()  --/
+
+`offer` never waits for answers, so a slow server cannot slow the load down. `hold` starts its users
+spread over `stagger_s`, because a burst at the start would show in the first latencies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator
+
+from holdfast.load import prompts
+from holdfast.load.answers import Answer
+from holdfast.load.http import Client, Exchange
+from holdfast.load.prompts import Ask
+from holdfast.load.recorder import Recorder
+from holdfast.model.fleet import Api, Workload
+from holdfast.model.records import Floats
+
+_PREPARED = 2048
+"""Bodies serialised before a level starts; beyond that they are made as they are sent (about 30 us each)."""
+
+_TICK_S = 0.05
+"""How often time-outs and the stop condition are looked at."""
+
+Stop = Callable[[], bool]
+"""Asked now and then; True ends the level early."""
+
+Watch = Callable[[float, Exchange], None]
+"""Told of every finished exchange with its intended start (seconds from the run's zero)."""
+
+
+def _never() -> bool:
+    return False
+
+
+class Generator:
+    """Sends one workload to one client and records every request."""
+
+    def __init__(
+        self,
+        client: Client,
+        workload: Workload,
+        model: str,
+        recorder: Recorder,
+        *,
+        seed: int = 0,
+        stream: bool = True,
+        watch: Watch | None = None,
+    ) -> None:
+        self._client = client
+        self._path = workload.api.path
+        self._streams = stream and workload.api is not Api.IMAGES
+        self._asks = prompts.asks(workload, model, seed, stream=self._streams)
+        self._recorder = recorder
+        self._watch = watch
+        self._intended: dict[Exchange, float] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._intended)
+
+    def ages_s(self, now_s: float) -> list[float]:
+        """How long each request in flight has been waited for, from its intended start, at `now_s`."""
+        return [now_s - intended_s for intended_s in self._intended.values()]
+
+    async def offer(self, times_s: Floats, *, stage: int, stop: Stop = _never, patience_s: float) -> None:
+        """Sends a request at each of `times_s` (seconds from now on), then waits for the answers.
+
+        patience_s: how long to wait for answers after the last send before they are cancelled.
+        """
+        ready = self._prepare(len(times_s))
+        start_s = time.perf_counter()
+        looked_s = start_s
+        for offset_s in times_s:
+            due_s = start_s + float(offset_s)
+            while (left_s := due_s - time.perf_counter()) > 0:
+                await asyncio.sleep(min(left_s, _TICK_S))
+                if self._look(stop):
+                    self._client.abandon()
+                    return
+            # A load that is always behind its schedule never sleeps, so it has to look here too.
+            if time.perf_counter() - looked_s > _TICK_S:
+                looked_s = time.perf_counter()
+                await asyncio.sleep(0)
+                if self._look(stop):
+                    self._client.abandon()
+                    return
+            self._send(next(ready), stage, due_s)
+        await self._settle(stop, patience_s)
+
+    async def hold(
+        self,
+        concurrency: int,
+        *,
+        duration_s: float,
+        requests: int = 0,
+        stagger_s: float = 0.0,
+        stage: int,
+        stop: Stop = _never,
+        patience_s: float,
+    ) -> None:
+        """Keeps `concurrency` requests in flight for `duration_s` or until `requests` were sent (0: no bound)."""
+        ready = self._prepare(requests or _PREPARED)
+        start_s = time.perf_counter()
+        end_s = start_s + duration_s
+        left = requests or -1
+
+        def again(_: Exchange | None = None) -> None:
+            nonlocal left
+            now_s = time.perf_counter()
+            if left != 0 and now_s < end_s:
+                left -= 1
+                # Through the loop, not from within the callback that ended the last one: a target that
+                # refuses at once would otherwise recurse.
+                loop.call_soon(lambda: self._send(next(ready), stage, now_s, again))
+
+        loop = asyncio.get_running_loop()
+        starts = [loop.call_later(stagger_s * user / concurrency, again) for user in range(concurrency)]
+        try:
+            while time.perf_counter() < end_s and left != 0:
+                await asyncio.sleep(min(_TICK_S, max(0.001, end_s - time.perf_counter())))
+                if self._look(stop):
+                    break
+        finally:
+            end_s = 0.0
+            for handle in starts:
+                handle.cancel()
+        await self._settle(stop, patience_s)
+
+    def _prepare(self, count: int) -> Iterator[tuple[Ask, bytes]]:
+        def make() -> Iterator[tuple[Ask, bytes]]:
+            for ask in self._asks:
+                yield ask, self._client.payload(self._path, ask.body)
+
+        pieces = make()
+        return itertools.chain(list(itertools.islice(pieces, min(count, _PREPARED))), pieces)
+
+    def _send(
+        self, ready: tuple[Ask, bytes], stage: int, due_s: float, then: Callable[[Exchange], None] | None = None
+    ) -> None:
+        ask, payload = ready
+        intended_s = due_s - self._recorder.zero_s
+
+        def ended(exchange: Exchange) -> None:
+            del self._intended[exchange]
+            self._recorder.add(stage, intended_s, ask, exchange)
+            if self._watch is not None:
+                self._watch(intended_s, exchange)
+            if then is not None:
+                then(exchange)
+
+        exchange = Exchange(payload, Answer(streams=self._streams), ended)
+        self._intended[exchange] = due_s
+        self._client.send(exchange)
+
+    def _look(self, stop: Stop) -> bool:
+        self._client.expire()
+        return stop()
+
+    async def _settle(self, stop: Stop, patience_s: float) -> None:
+        give_up_s = time.perf_counter() + patience_s
+        # A tick, not an event: every look also expires what has waited too long.
+        while self._intended and time.perf_counter() < give_up_s and not self._look(stop):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self._client.abandon()

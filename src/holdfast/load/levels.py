@@ -1,0 +1,218 @@
+"""Holding one level against a real server, and driving a breaking-point search with it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from holdfast.limits import measured, verdict
+from holdfast.limits.measured import Measured
+from holdfast.limits.search import Search
+from holdfast.load import pacers, scrape
+from holdfast.load.generator import Generator
+from holdfast.load.http import Client, Target
+from holdfast.load.recorder import Recorder
+from holdfast.load.rundir import RunDir
+from holdfast.model.errors import InputError, UnreachableError
+from holdfast.model.fleet import Slo, Workload
+from holdfast.model.records import Outcome, RequestTable
+from holdfast.model.stages import Arrivals, BreakingPoint, Level, LoadCurve, Stage
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a target that answers `model` over the workload's API."""
+
+    unit: str
+    target: Target
+    workload: Workload
+    model: str
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: bool = True
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a search tells while it runs: the level begun, or the stage that ended it, and the bracket so far."""
+
+    unit: str
+    level: Level
+    stage: Stage | None
+    verdict: verdict.Verdict | None
+    low_per_s: float
+    high_per_s: float
+
+
+class Bench:
+    """One subject under measurement: a client, a generator and the records of all levels so far."""
+
+    def __init__(self, subject: Subject, slo: Slo | None, seed: int = 0) -> None:
+        """Without an SLO no level ends early, and answers are waited for until they time out."""
+        self.subject = subject
+        self._slo = slo
+        self._seed = seed
+        self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
+        self._recorder = Recorder(time.perf_counter())
+        self._generator = Generator(
+            self._client, subject.workload, subject.model, self._recorder, seed=seed, stream=subject.stream
+        )
+
+    @property
+    def requests(self) -> RequestTable:
+        return self._recorder.table()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def preflight(self) -> None:
+        """One request at a time until one succeeds, three at most. Raises UnreachableError or InputError."""
+        for _ in range(3):
+            first = len(self._recorder)
+            await self._generator.hold(
+                1, duration_s=self.subject.timeout_s, requests=1, stage=-1, patience_s=self.subject.timeout_s
+            )
+            seen = self._recorder.table(first)
+            if seen.ok.all():
+                break
+        else:
+            raise self._refusal(seen)
+        streams = self.subject.stream and self.subject.workload.api.makes_tokens
+        if not streams and self._slo is not None and (self._slo.ttft.bounds() or self._slo.itl.bounds()):
+            raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
+
+    async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
+        """Offers one level and measures it; `shape` replaces the level's constant rate."""
+        before = await scrape.read(self._client)
+        first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
+        await self._offer(level, index, first, shape)
+        elapsed_s = time.perf_counter() - start_s
+        cpu = (time.process_time() - cpu_s) / elapsed_s
+        after = await scrape.read(self._client)
+        rows = self._recorder.table(first)
+        zero_s = start_s - self._recorder.zero_s
+        timed = replace(
+            rows,
+            intended_s=rows.intended_s - zero_s,
+            sent_s=rows.sent_s - zero_s,
+            first_byte_s=rows.first_byte_s - zero_s,
+            first_token_s=rows.first_token_s - zero_s,
+            end_s=rows.end_s - zero_s,
+        )
+        return measured.measure(timed, level, index, cpu=cpu, utilization=scrape.utilization(before, after))
+
+    async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
+        patience_s = self._patience_s()
+        if level.arrivals is Arrivals.CLOSED:
+            assert level.concurrency is not None
+            await self._generator.hold(
+                level.concurrency,
+                duration_s=level.duration_s,
+                requests=level.requests,
+                stage=index,
+                patience_s=patience_s,
+            )
+            return
+        assert level.rate_per_s is not None
+        points = pacers.poisson_points if level.arrivals is Arrivals.POISSON else pacers.even_points
+        shape = shape or pacers.Constant(level.rate_per_s)
+        times = pacers.schedule(shape, level.duration_s, self._seed + index, points)
+
+        def lost() -> bool:
+            if self._slo is None:
+                return False
+            ages_s = self._generator.ages_s(time.perf_counter())
+            return verdict.hopeless(self._slo, len(times), self._recorder.latencies_s(first), ages_s)
+
+        await self._generator.offer(times, stage=index, stop=lost, patience_s=patience_s)
+
+    def _patience_s(self) -> float:
+        """How long answers are waited for after the last send: later ones tell nothing more about the SLO."""
+        bounds = self._slo.latency.bounds() + self._slo.ttft.bounds() if self._slo is not None else ()
+        return min(self.subject.timeout_s, max((4 * bound_s for _, bound_s in bounds), default=math.inf))
+
+    def _refusal(self, seen: RequestTable) -> InputError:
+        outcome, status = Outcome(int(seen.outcome[-1])), int(seen.status[-1])
+        where, path = self.subject.target.base, self.subject.workload.api.path
+        if outcome is Outcome.CONNECT:
+            return UnreachableError("no connection to the endpoint", where=where, mend="start it, or mend the URL")
+        if outcome in (Outcome.HTTP_ERROR, Outcome.REJECTED):
+            hint = "check --model and --api" if status in (400, 404, 422) else "look at the server's log"
+            return InputError(f"POST {path} was answered with HTTP {status}", where=where, mend=hint)
+        ways = {
+            Outcome.RESET: "the connection was closed before an answer began",
+            Outcome.TRUNCATED: "the answer began and stopped before its end",
+            Outcome.TIMEOUT: f"no complete answer came within {self.subject.timeout_s:g} s",
+            Outcome.MALFORMED: f"the answer is not one of the {self.subject.workload.api.value} API",
+            Outcome.CANCELLED: f"no complete answer came within {self.subject.timeout_s:g} s",
+        }
+        return InputError(f"POST {path}: {ways[outcome]}", where=where, mend="look at the server's log, and at --api")
+
+
+async def find_limit(
+    bench: Bench,
+    slo: Slo,
+    search: Search,
+    *,
+    tell: Callable[[Progress], None],
+    run: RunDir | None = None,
+    budget_s: float = math.inf,
+) -> LoadCurve:
+    """Drives `search` against a bench to its end or until `budget_s` is spent; writes `run` after every level.
+
+    Raises InputError when the endpoint cannot be measured at all, or is lost on the way: what was measured
+    before is in the run directory.
+    """
+    subject, stages = bench.subject, list[Stage]()
+    await bench.preflight()
+    end_s = time.perf_counter() + budget_s
+    while (level := search.ask()) is not None:
+        tell(_progress(subject, search, level))
+        seen = await bench.hold(level, len(stages))
+        judged = verdict.judge(seen, slo)
+        stages.append(seen.stage)
+        if run is not None:
+            run.write_requests(bench.requests)
+            run.write_curve(curve_of(subject.unit, stages, None))
+        if _lost(seen.stage):
+            kept = f"; what was measured is kept in {run.path}" if run is not None else ""
+            raise UnreachableError(
+                f"the endpoint stopped answering in level {len(stages)} of the search{kept}",
+                where=subject.target.base,
+                mend="bring it back and measure again",
+            )
+        search.tell(level, seen.stage, judged)
+        tell(_progress(subject, search, level, seen.stage, judged))
+        if time.perf_counter() > end_s:
+            search.stop(f"the budget of {budget_s:.0f} s was spent")
+        await asyncio.sleep(min(1.0, seen.stage.latency.p50_s if seen.stage.latency.n else 1.0))
+    curve = curve_of(subject.unit, stages, search.result())
+    if run is not None:
+        run.write_curve(curve)
+    return curve
+
+
+def curve_of(unit: str, stages: list[Stage], point: BreakingPoint | None) -> LoadCurve:
+    """The stages by achieved rate."""
+    return LoadCurve(unit, tuple(sorted(stages, key=lambda stage: stage.achieved_per_s)), point)
+
+
+def _lost(stage: Stage) -> bool:
+    gone = stage.errors.get("connect", 0) + stage.errors.get("reset", 0)
+    return stage.requests > 0 and gone == stage.requests
+
+
+def _progress(
+    subject: Subject,
+    search: Search,
+    level: Level,
+    stage: Stage | None = None,
+    judged: verdict.Verdict | None = None,
+) -> Progress:
+    low, high = search.low, search.high
+    return Progress(
+        subject.unit, level, stage, judged, low.rate_per_s if low else 0.0, high.rate_per_s if high else math.inf
+    )

@@ -1,0 +1,116 @@
+"""A run directory: what a load run leaves behind, whole after every level.
+
+    run.json          versioned: what was asked for, of whom, by which versions, on what host
+    requests.parquet  one row per request (holdfast.model.records.RequestRecord)
+    stages.json       the stages so far and, at the end, the breaking point
+
+Files are replaced by rename, so a reader never sees half of one and a crash keeps the levels before it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import holdfast
+from holdfast.model import codec
+from holdfast.model.errors import InputError, OutputError
+from holdfast.model.records import COLUMNS, RequestTable
+from holdfast.model.stages import LoadCurve
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run was asked to do; the part of run.json that is the user's."""
+
+    verb: str
+    url: str
+    api: str
+    model: str
+    slo: str | None
+    arrivals: str
+    seed: int
+
+
+class RunDir:
+    """Writes a run directory. Raises OutputError when the folder cannot be made or written."""
+
+    def __init__(self, path: Path, spec: RunSpec) -> None:
+        self.path = path
+        self._spec = spec
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        if (path / "stages.json").exists():
+            raise InputError("there is a run in this folder already", where=str(path), mend="give another --out")
+        self._replace("run.json", codec.dumps(self._run()))
+
+    def write_curve(self, curve: LoadCurve) -> None:
+        """Replaces stages.json."""
+        self._replace("stages.json", codec.dumps({"version": VERSION, **codec.to_jsonable(curve)}))
+
+    def write_requests(self, table: RequestTable) -> None:
+        """Replaces requests.parquet with these rows."""
+        columns = {name: pa.array(np.asarray(getattr(table, name))) for name in COLUMNS}
+        try:
+            partial = self.path / "requests.parquet.part"
+            pq.write_table(pa.table(columns), partial, compression="zstd")
+            partial.replace(self.path / "requests.parquet")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def _run(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "holdfast": holdfast.__version__,
+            "spec": asdict(self._spec),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "host": {"platform": platform.platform(), "python": platform.python_version(), "cpus": os.cpu_count()},
+            "clock": "time.perf_counter, seconds from the start of the run",
+        }
+
+    def _replace(self, name: str, text: str) -> None:
+        try:
+            partial = self.path / f"{name}.part"
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot write results ({reason})", where=str(path), mend="give another folder with --out")
+
+
+def read_curve(path: Path) -> LoadCurve:
+    """The curve of a run directory. Raises InputError."""
+    file = path / "stages.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"there is no run to read ({error.strerror})", where=str(file), mend="give a folder that a run wrote"
+        ) from error
+    return codec.loads(LoadCurve, text, where=str(file))
+
+
+def read_requests(path: Path) -> RequestTable:
+    """The requests of a run directory. Raises InputError."""
+    file = path / "requests.parquet"
+    try:
+        table = pq.read_table(file)
+        return RequestTable(**{name: table[name].to_numpy() for name in COLUMNS})
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise InputError(f"the requests cannot be read ({error})", where=str(file)) from error

@@ -1,0 +1,181 @@
+"""The generator and the search against real HTTP servers in other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holdfast.limits.measured import Measured
+from holdfast.limits.search import Options, Search
+from holdfast.load import levels, rundir
+from holdfast.load.http import Target
+from holdfast.load.levels import Bench, Progress, Subject
+from holdfast.load.rundir import RunDir, RunSpec
+from holdfast.model.errors import InputError, OutputError, UnreachableError
+from holdfast.model.fleet import Api, TokenLengths, Workload, parse_slo
+from holdfast.model.records import Outcome, RequestTable
+from holdfast.model.stages import Arrivals, Cause, Level, LoadCurve
+
+IMAGES = Workload(api=Api.IMAGES)
+TEXT = Workload(
+    api=Api.COMPLETIONS, input_tokens=TokenLengths(mean=10), output_tokens=TokenLengths(mean=20)
+)  # fmt: skip
+SPEC = RunSpec("limit", "http://x", "images", "m", None, "constant", 0)
+
+
+def subject(url: str, workload: Workload = IMAGES, timeout_s: float = 5.0) -> Subject:
+    return Subject("unit", Target.parse(url), workload, "m", timeout_s=timeout_s)
+
+
+def held(url: str, level: Level, workload: Workload = IMAGES) -> tuple[Measured, RequestTable]:
+    async def run() -> tuple[Measured, RequestTable]:
+        bench = Bench(subject(url, workload), None)
+        try:
+            return await bench.hold(level, 0), bench.requests
+        finally:
+            await bench.close()
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def found(
+    url: str, slo: str, run: RunDir | None = None, workload: Workload = IMAGES, tell: Callable[[Progress], None] = print
+) -> LoadCurve:
+    async def search() -> LoadCurve:
+        bound = parse_slo(slo)
+        bench = Bench(subject(url, workload), bound)
+        options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0)
+        try:
+            return await levels.find_limit(bench, bound, Search(options), tell=tell, run=run)
+        finally:
+            await bench.close()
+
+    return asyncio.run(asyncio.wait_for(search(), 90))
+
+
+def test_every_intended_request_is_recorded_once_and_none_before_its_time(stand_in: Callable[..., str]) -> None:
+    _, table = held(stand_in("ok"), Level(Arrivals.CONSTANT, rate_per_s=100, duration_s=1.0))
+    assert len(table) == 100
+    assert table.ok.all()
+    assert np.all(table.sent_s >= table.intended_s)
+    assert np.all(table.end_s >= table.first_byte_s)
+
+
+def test_latency_counts_from_the_intended_start_when_the_server_falls_behind(stand_in: Callable[..., str]) -> None:
+    # 50 requests in 0.5 s at a server that takes 20 ms each: the last one waits for about half a second.
+    measured, table = held(stand_in("ok", 0.02), Level(Arrivals.CONSTANT, rate_per_s=100, duration_s=0.5))
+    last = int(np.argmax(table.intended_s))
+    assert table.latency_s[last] > 0.4
+    assert measured.stage.client.lag_p50_s < 0.05  # the client itself was on time
+
+
+def test_a_closed_loop_keeps_its_number_in_flight_and_obeys_littles_law(stand_in: Callable[..., str]) -> None:
+    measured, _ = held(stand_in("ok", 0.01), Level(Arrivals.CLOSED, concurrency=4, duration_s=1.0))
+    assert measured.stage.in_flight == pytest.approx(4, rel=0.1)
+    assert abs(measured.stage.little) < 0.1
+
+
+def test_streams_count_tokens_and_time_the_first(stand_in: Callable[..., str]) -> None:
+    measured, table = held(stand_in("stream"), Level(Arrivals.CLOSED, concurrency=2, requests=10, duration_s=5), TEXT)
+    assert table.chunks.tolist() == [20] * 10
+    assert table.tokens_in.tolist() == [11] * 10
+    assert np.all(table.first_token_s <= table.end_s)
+    assert measured.stage.ttft is not None
+    assert "11 prompt tokens per request where 10 were asked for (+10%)" in measured.stage.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"),
+    [
+        ("http500", Outcome.HTTP_ERROR),
+        ("reject", Outcome.REJECTED),
+        ("reset", Outcome.RESET),
+        ("malformed", Outcome.MALFORMED),
+    ],
+)
+def test_each_way_to_fail_is_recorded_as_what_it_is(stand_in: Callable[..., str], mode: str, outcome: Outcome) -> None:
+    _, table = held(stand_in(mode), Level(Arrivals.CLOSED, concurrency=1, requests=3, duration_s=5))
+    assert set(table.outcome) == {outcome}
+
+
+def test_a_stream_that_stops_midway_is_truncated(stand_in: Callable[..., str]) -> None:
+    _, table = held(stand_in("cut"), Level(Arrivals.CLOSED, concurrency=1, requests=3, duration_s=5), TEXT)
+    assert set(table.outcome) == {Outcome.TRUNCATED}
+
+
+def test_no_server_is_a_failed_connection() -> None:
+    _, table = held("http://127.0.0.1:9", Level(Arrivals.CLOSED, concurrency=1, requests=3, duration_s=5))
+    assert set(table.outcome) == {Outcome.CONNECT}
+
+
+def test_the_search_finds_the_limit_of_a_batch_of_one_over_http(stand_in: Callable[..., str], tmp_path: Path) -> None:
+    url = stand_in("ok", 0.02)
+    seen: list[Progress] = []
+    curve = found(url, "p95<0.15s", RunDir(tmp_path / "run", SPEC), tell=seen.append)
+    point = curve.breaking_point
+    assert point is not None
+    # The server sleeps 20 ms per request, so 50/s is a bound that cannot be passed; its own overhead takes the rest.
+    assert 40 < point.rate_per_s <= 51
+    assert point.high_per_s / point.low_per_s <= 1.051
+    assert point.cause in (Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU)
+    assert rundir.read_curve(tmp_path / "run").breaking_point == point
+    assert len(rundir.read_requests(tmp_path / "run")) == sum(stage.requests for stage in curve.stages) + 1
+    assert [p.stage is None for p in seen] == [True, False] * len(curve.stages)
+
+
+def test_an_unreachable_endpoint_is_one_sentence() -> None:
+    with pytest.raises(UnreachableError, match="no connection to the endpoint; start it, or mend the URL"):
+        found("http://127.0.0.1:9", "p95<1s")
+
+
+def test_a_name_that_does_not_resolve_is_one_sentence() -> None:
+    with pytest.raises(UnreachableError, match="no connection"):
+        found("http://no-such-host.invalid:80", "p95<1s")
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"),
+    [
+        ("http500", "answered with HTTP 500; look at the server's log"),
+        ("reset", "closed before an answer began"),
+        ("malformed", "not one of the images API"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_measured_is_one_sentence(
+    stand_in: Callable[..., str], mode: str, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        found(stand_in(mode), "p95<1s")
+
+
+def test_an_endpoint_that_stops_mid_stream_is_one_sentence(stand_in: Callable[..., str]) -> None:
+    with pytest.raises(InputError, match="the answer began and stopped before its end"):
+        found(stand_in("cut"), "p95<1s", workload=TEXT)
+
+
+def test_an_endpoint_that_dies_keeps_what_was_measured(stand_in: Callable[..., str], tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="stopped answering"):
+        found(stand_in("die"), "p95<1s", RunDir(tmp_path / "run", SPEC))
+    assert len(rundir.read_requests(tmp_path / "run")) >= 20
+    assert rundir.read_curve(tmp_path / "run").stages
+
+
+def test_an_slo_on_the_stream_of_images_is_refused(stand_in: Callable[..., str]) -> None:
+    with pytest.raises(InputError, match="the answers do not stream"):
+        found(stand_in("ok"), "ttft p95<1s")
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"cannot write results \(Not a directory\); give another folder"):
+        RunDir(tmp_path / "file" / "run", SPEC)
+
+
+def test_a_run_is_not_written_over_another(tmp_path: Path) -> None:
+    RunDir(tmp_path, SPEC).write_curve(LoadCurve("unit"))
+    with pytest.raises(InputError, match="there is a run in this folder already"):
+        RunDir(tmp_path, SPEC)
