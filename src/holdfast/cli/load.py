@@ -1,0 +1,85 @@
+"""holdfast load"""
+
+from __future__ import annotations
+
+import click
+import uvloop
+
+from holdfast.cli import flags
+from holdfast.cli.measuring import Endpoint, endpoint_options
+from holdfast.load import levels, pacers
+from holdfast.load.levels import Bench
+from holdfast.model.errors import InputError
+from holdfast.model.stages import Arrivals, Level, Stage
+from holdfast.reports import terminal
+from holdfast.reports.contents import stage_table
+
+
+@click.command()
+@endpoint_options("load")
+@click.option("--rate", type=flags.RATE, help="Open loop at this rate, e.g. 12/s.")
+@click.option("--ramp-to", type=flags.RATE, help="With --rate: a straight line to this rate.")
+@click.option("--wave-to", type=flags.RATE, help="With --rate: a cosine wave up to this rate and back.")
+@click.option("--period", type=flags.DURATION, help="Of the wave.  [default: the duration]")
+@click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Closed loop with this many in flight.")
+@click.option("--duration", type=flags.DURATION, default="30s", show_default=True)
+def load(
+    endpoint: Endpoint,
+    rate: float | None,
+    ramp_to: float | None,
+    wave_to: float | None,
+    period: float | None,
+    arrivals: str,
+    concurrency: int | None,
+    duration: float,
+) -> None:
+    """Send load to the endpoint at URL for a while and measure it.
+
+    \b
+    holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
+    holdfast load http://127.0.0.1:8000 --model gpt2 --rate 2/s --wave-to 20/s --duration 5min
+    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
+    """
+    if (rate is None) == (concurrency is None):
+        raise InputError("give either --rate or --concurrency")
+    if rate is None and (ramp_to is not None or wave_to is not None):
+        raise InputError("--ramp-to and --wave-to start from a rate", mend="give --rate")
+    if ramp_to is not None and wave_to is not None:
+        raise InputError("--ramp-to and --wave-to exclude each other", mend="give one of them")
+    try:
+        shape = _shape(rate, ramp_to, wave_to, period or duration, duration)
+        kind = Arrivals.CLOSED if shape is None else Arrivals(arrivals)
+        mean = None if shape is None else pacers.mean_rate_per_s(shape, duration)
+        level = Level(kind, rate_per_s=mean, concurrency=concurrency, duration_s=duration)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    stage = uvloop.run(_hold(endpoint, level, shape))
+    if endpoint.as_json:
+        flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
+    else:
+        click.echo(terminal.table_text(stage_table([stage])))
+        click.echo(f"run directory: {endpoint.out}")
+
+
+def _shape(
+    rate: float | None, ramp_to: float | None, wave_to: float | None, period_s: float, duration_s: float
+) -> pacers.Shape | None:
+    if rate is None:
+        return None
+    if ramp_to is not None:
+        return pacers.Ramp(rate, ramp_to, duration_s)
+    return pacers.Cosine(rate, wave_to, period_s) if wave_to is not None else pacers.Constant(rate)
+
+
+async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> Stage:
+    run = endpoint.run_dir("load", None, level.arrivals.value)
+    bench = Bench(endpoint.subject, None, endpoint.seed)
+    try:
+        await bench.preflight()
+        measured = await bench.hold(level, 0, shape)
+    finally:
+        await bench.close()
+    run.write_requests(bench.requests)
+    run.write_curve(levels.curve_of(endpoint.subject.unit, [measured.stage], None))
+    return measured.stage

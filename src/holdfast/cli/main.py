@@ -1,0 +1,70 @@
+"""The `holdfast` command: one file per verb, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+
+import click
+
+import holdfast
+from holdfast.model.errors import InputError
+
+_VERBS = {
+    "limit": "How much load does this endpoint hold before it breaks its SLO?",
+    "load": "Send load to an endpoint and measure it.",
+    "plan": "Which units, how many, at what cost?",
+    "render": "What do I apply to my cluster?",
+    "report": "A page of a run or a plan.",
+    "demo": "The whole job on this machine, on emulated accelerators.",
+    "emulate": "Serve as an emulated accelerator.",
+    "catalog": "Accelerators, instance types and prices, with their sources.",
+    "schema": "The JSON schema of an InferenceFleet.",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose commands are imported only when one is run, so that `--help` is quick."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command = getattr(importlib.import_module(f"holdfast.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(holdfast.__version__, prog_name="holdfast")
+def cli() -> None:
+    """Find where inference breaks, deploy the cheapest mix that holds the SLO, keep it standing.
+
+    Exit codes: 0 done, 1 the answer is no, 2 bad input.
+    """
+
+
+def main() -> None:
+    """Entry point: turns an InputError into its sentence and exit code 2."""
+    # A terminated verb unwinds like an interrupted one, so that what it started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        cli.main(standalone_mode=False)
+    except InputError as error:
+        click.echo(f"holdfast: {error}", err=True)
+        sys.exit(2)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("holdfast: interrupted", err=True)
+        sys.exit(130)

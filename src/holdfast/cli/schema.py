@@ -1,0 +1,18 @@
+"""holdfast schema"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from holdfast.model import document
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON schema of an InferenceFleet document.
+
+    Point your editor's YAML support at it: holdfast schema > inferencefleet.schema.json
+    """
+    click.echo(json.dumps(document.json_schema(), indent=2))
