@@ -1,0 +1,29 @@
+"""What accelerators and instance types there are, and what they cost.
+
+devices    accelerators            instances  instance types
+prices     offerings               listing    all of it as tables
+rows       reading the data files  lookup     finding by name, with the nearest names in the error
+fleets     what it knows of the units of a fleet
+
+The figures live in `data/*.csv`, each with its source; a file is read when it is first asked for.
+"""
+
+from holdfast.catalog.devices import accelerator, accelerators
+from holdfast.catalog.fleets import devices_of, hardware_of, offerings_of
+from holdfast.catalog.instances import instance_type, instance_types
+from holdfast.catalog.listing import tables
+from holdfast.catalog.prices import offerings, price, regions
+
+__all__ = [
+    "accelerator",
+    "accelerators",
+    "devices_of",
+    "hardware_of",
+    "instance_type",
+    "instance_types",
+    "offerings",
+    "offerings_of",
+    "price",
+    "regions",
+    "tables",
+]
