@@ -1,0 +1,156 @@
+"""Plans to render: a small one to read, and any other by its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast import catalog
+from holdfast.manifests import Cluster, Manifest, render
+from holdfast.model.fleet import DataPlane, DeploymentUnit, InferenceFleet
+from holdfast.model.plan import Autoscaling, Plan, PlanStatus, PoolPlan
+
+SD21_UNITS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "inf2-neuron",
+        "accelerator": "inferentia2",
+        "instanceType": "inf2.xlarge",
+        "framework": "neuronx",
+        "image": "registry.example/holdfast-serve:1.0.0",
+    },
+    {
+        "name": "g5-triton",
+        "accelerator": "a10g",
+        "instanceType": "g5.xlarge",
+        "framework": "triton",
+        "image": "registry.example/holdfast-serve:1.0.0",
+        "capacityType": "spot",
+    },
+)
+LLAMA_UNITS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "g5-tp4",
+        "accelerator": "a10g",
+        "instanceType": "g5.12xlarge",
+        "framework": "vllm",
+        "tensorParallel": 4,
+        "maxNumSeqs": 8,
+        "maxModelLen": 16896,
+    },
+    {
+        "name": "inf2-tp8",
+        "accelerator": "inferentia2",
+        "instanceType": "inf2.48xlarge",
+        "framework": "vllm-neuron",
+        "tensorParallel": 8,
+        "devices": 4,
+        "maxNumSeqs": 8,
+        "maxModelLen": 16896,
+    },
+)
+
+PlanOf = Callable[..., Plan]
+RenderOf = Callable[..., dict[str, Manifest]]
+
+
+def _fleet(units: tuple[dict[str, Any], ...], data_plane: DataPlane, slo: dict[str, Any], name: str) -> InferenceFleet:
+    return InferenceFleet.model_validate(
+        {
+            "apiVersion": "holdfast.dev/v1alpha1",
+            "kind": "InferenceFleet",
+            "metadata": {"name": name, "namespace": "inference"},
+            "spec": {
+                "model": {"id": "stabilityai/stable-diffusion-2-1-base", "task": "text-to-image"},
+                "workload": {"api": "images"},
+                "slo": slo,
+                "demand": {"rate": "12/s", "peak": "20/s"},
+                "units": list(units),
+                "dataPlane": data_plane.value,
+            },
+        }
+    )
+
+
+def _pool(unit: DeploymentUnit, weight: int, replicas: int) -> PoolPlan:
+    return PoolPlan(
+        unit=unit.name,
+        replicas=replicas,
+        weight=weight,
+        limit_per_s=1.75,
+        price_usd_per_h=0.7582,
+        usd_per_million_requests=120.3,
+        tokens_per_usd=None,
+        expected_per_s=8.0,
+        utilization=0.8,
+        autoscaling=Autoscaling("requests_per_replica", 1.4, "requests/s", unit.min_replicas, unit.max_replicas),
+        reason=f"{unit.name}: {weight} % of the traffic on {replicas} replicas",
+        limit_source="measurements.csv, row 2",
+        price_source="catalogue, 2026-07-20",
+    )
+
+
+def _plan(
+    units: tuple[dict[str, Any], ...] = SD21_UNITS,
+    *,
+    weights: tuple[int, ...] | None = None,
+    data_plane: DataPlane = DataPlane.ALB,
+    status: PlanStatus = PlanStatus.FEASIBLE,
+    slo: dict[str, Any] | None = None,
+    name: str = "sd21",
+) -> Plan:
+    """A plan with a pool per unit; weights 60 and 40 for two units, else 100 shared out with the rest on the first."""
+    fleet = _fleet(units, data_plane, slo or {"latency": {"p95": "0.9s"}}, name)
+    count = len(fleet.spec.units)
+    shares = weights or ((60, 40) if count == 2 else (100 - (count - 1), *(1 for _ in range(count - 1))))
+    pools = tuple(_pool(unit, weight, 6) for unit, weight in zip(fleet.spec.units, shares, strict=True))
+    return Plan(
+        version=1,
+        fleet=fleet,
+        status=status,
+        cost_usd_per_h=10.5852,
+        gap=0.0,
+        demand_per_s=20.0,
+        pools=pools,
+        tables={},
+        findings=(),
+        reasons=("cheapest mix that holds 20/s and the loss of one pool",),
+    )
+
+
+def _render(plan: Plan, cluster: Cluster | None = None) -> dict[str, Manifest]:
+    hardware = {
+        unit.name: (catalog.instance_type(unit.instance_type), catalog.accelerator(unit.accelerator))
+        for unit in plan.fleet.spec.units
+    }
+    return {manifest.path: manifest for manifest in render(plan, hardware, cluster)}
+
+
+@pytest.fixture(scope="session")
+def plan_of() -> PlanOf:
+    return _plan
+
+
+@pytest.fixture(scope="session")
+def render_of() -> RenderOf:
+    return _render
+
+
+@pytest.fixture(scope="session")
+def sd21(plan_of: PlanOf) -> Plan:
+    """Two pools of an image model behind an ALB."""
+    return plan_of()
+
+
+@pytest.fixture(scope="session")
+def llama(plan_of: PlanOf) -> Plan:
+    """Two pools of vLLM, on GPUs and on Neuron, both with tensor parallelism."""
+    return plan_of(LLAMA_UNITS, name="llama")
+
+
+@pytest.fixture(scope="session")
+def gateway(plan_of: PlanOf) -> Plan:
+    """The image model behind Gateway API, with its second pool on reserved capacity."""
+    reserved = (SD21_UNITS[0], SD21_UNITS[1] | {"capacityType": "reserved"})
+    return plan_of(reserved, data_plane=DataPlane.GATEWAY_API)
