@@ -68,7 +68,7 @@ def scripted(search: Search, limit_per_s: float, confidence: float = 0.99) -> li
 
 
 def stage(level: Level, rate: float, invalid: str = "") -> Stage:
-    latency = Summary(100, *(0.1,) * 6)
+    latency = Summary(100, *((level.concurrency or 1) / rate,) * 6)
     health = ClientHealth(0, 0, 0, 0)
     return Stage(0, level, (0, 1), 100, rate, rate, latency, None, None, 0, 0, {}, 1, 0, None, health, invalid)
 

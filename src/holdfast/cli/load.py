@@ -10,9 +10,8 @@ from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.load import levels, pacers
 from holdfast.load.levels import Bench
 from holdfast.model.errors import InputError
-from holdfast.model.stages import Arrivals, Level, Stage
-from holdfast.reports import terminal
-from holdfast.reports.contents import stage_table
+from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
+from holdfast.reports import tabulate, terminal
 
 
 @click.command()
@@ -58,7 +57,7 @@ def load(
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
-        click.echo(terminal.table_text(stage_table([stage])))
+        click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
         click.echo(f"run directory: {endpoint.out}")
 
 

@@ -9,7 +9,7 @@ import sys
 import click
 
 import holdfast
-from holdfast.model.errors import InputError
+from holdfast.model.errors import HoldfastError, InputError
 
 _VERBS = {
     "limit": "How much load does this endpoint hold before it breaks its SLO?",
@@ -60,6 +60,9 @@ def main() -> None:
     except InputError as error:
         click.echo(f"holdfast: {error}", err=True)
         sys.exit(2)
+    except HoldfastError as error:
+        click.echo(f"holdfast: {error}", err=True)
+        sys.exit(1)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

@@ -28,6 +28,13 @@ _OPTIONS = (
     click.option("--stream/--no-stream", default=True, show_default=True, help="Ask for server-sent events."),
     click.option("--token-from", metavar="VARIABLE", help="Send a bearer token from this environment variable."),
     click.option("--timeout", type=flags.DURATION, default="120s", show_default=True),
+    click.option(
+        "--time-scale",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Of an emulated target; everything is reported in its time.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--out", type=flags.OUT, help="Run directory.  [default: holdfast-runs/VERB-TIME]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text."),
@@ -53,6 +60,7 @@ class Endpoint:
             None if slo is None else fleet.format_slo(slo),
             arrivals,
             self.seed,
+            subject.time_scale,
         )
         return RunDir(self.out, spec)
 
@@ -70,6 +78,7 @@ def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
             stream: bool,
             token_from: str | None,
             timeout: float,
+            time_scale: float,
             seed: int,
             out: Path | None,
             as_json: bool,
@@ -83,6 +92,7 @@ def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
                 headers=_authorization(token_from),
                 stream=stream,
                 timeout_s=timeout,
+                time_scale=time_scale,
             )
             folder = out or Path("holdfast-runs") / f"{verb}-{time.strftime('%Y%m%d-%H%M%S')}"
             command(endpoint=Endpoint(subject, seed, folder, as_json), **rest)

@@ -11,10 +11,12 @@ from holdfast.limits import statistics
 from holdfast.model.records import Floats, Ints, Outcome, RequestTable
 from holdfast.model.stages import Arrivals, ClientHealth, Level, Stage, Summary
 
-LAG_SHARE = 0.05
-"""A client whose own lag (p99) is above this share of the median latency measures itself, not the server."""
+LAG_SHARE = 0.10
+"""A request that the client sent late by more than this share of the median latency measures the client."""
 LAG_FLOOR_S = 0.005
-"""Lag that is never material: timers of the operating system are no finer."""
+"""Lag that is never material, in seconds of the wall clock: a busy machine wakes nobody more exactly."""
+LATE_SHARE = 0.025
+"""With more late requests than this the stage is invalid: half of what a bound on the 95th percentile allows."""
 BUSY_CPU = 0.95
 """A client thread this close to a whole core queues by itself."""
 
@@ -27,10 +29,19 @@ class Measured:
     steady: RequestTable
 
 
-def measure(table: RequestTable, level: Level, index: int, *, cpu: float, utilization: float | None = None) -> Measured:
+def measure(
+    table: RequestTable,
+    level: Level,
+    index: int,
+    *,
+    cpu: float,
+    utilization: float | None = None,
+    time_scale: float = 1.0,
+) -> Measured:
     """The Stage of one level from its rows, whose times count from the start of the level.
 
     cpu: share of one core that the client used. utilization: the accelerator's own, 0..1, where known.
+    time_scale: how much faster than the wall clock the times of the rows run; the client lags in wall time.
     """
     ordered = table.take(np.argsort(table.intended_s, kind="stable"))
     start_s, end_s = _window(ordered, level)
@@ -49,7 +60,7 @@ def measure(table: RequestTable, level: Level, index: int, *, cpu: float, utiliz
         window_s=(start_s, end_s),
         requests=len(ordered),
         offered_per_s=max(len(steady) - 1, 0) / span_s,
-        achieved_per_s=float(finished.sum()) / span_s,
+        achieved_per_s=_achieved(level, latency, float(finished.sum()) / span_s),
         latency=latency,
         ttft=summarize(good.ttft_s) if streams else None,
         itl=summarize(good.itl_s[~np.isnan(good.itl_s)]) if streams else None,
@@ -60,7 +71,7 @@ def measure(table: RequestTable, level: Level, index: int, *, cpu: float, utiliz
         little=_little(steady, span_s, in_flight),
         utilization=utilization,
         client=health,
-        invalid=_invalid(health, latency, cpu),
+        invalid=_invalid(ordered, health, max(LAG_FLOOR_S * time_scale, LAG_SHARE * _median(latency))),
         notes=_token_notes(good),
     )
     return Measured(stage, steady)
@@ -72,6 +83,13 @@ def summarize(values: Floats) -> Summary:
         return Summary(0, *(math.nan,) * 6)
     p50, p90, p95, p99 = (float(v) for v in np.percentile(values, [50, 90, 95, 99]))
     return Summary(len(values), float(values.mean()), p50, p90, p95, p99, float(values.max()))
+
+
+def _achieved(level: Level, latency: Summary, completed_per_s: float) -> float:
+    """Completions per second. In a closed loop they come in bursts, and N over the mean latency is exact."""
+    if level.concurrency is None or not latency.n:
+        return completed_per_s
+    return level.concurrency / latency.avg_s
 
 
 def _window(ordered: RequestTable, level: Level) -> tuple[float, float]:
@@ -92,11 +110,16 @@ def _health(table: RequestTable, cpu: float) -> ClientHealth:
     return ClientHealth(p50, p99, float(table.lag_s.max()), cpu)
 
 
-def _invalid(health: ClientHealth, latency: Summary, cpu: float) -> str:
-    if cpu > BUSY_CPU:
-        return f"the client used {cpu:.0%} of a core and was itself the bottleneck"
-    if latency.n and health.lag_p99_s > max(LAG_FLOOR_S, LAG_SHARE * latency.p50_s):
-        return f"the client sent late by {health.lag_p99_s * 1000:.1f} ms (p99)"
+def _median(latency: Summary) -> float:
+    return latency.p50_s if latency.n else 0.0
+
+
+def _invalid(table: RequestTable, health: ClientHealth, material_s: float) -> str:
+    if health.cpu > BUSY_CPU:
+        return f"the client used {health.cpu:.0%} of a core and was itself the bottleneck"
+    late = float(np.mean(table.lag_s > material_s)) if len(table) else 0.0
+    if late > LATE_SHARE:
+        return f"the client sent {late:.0%} of the requests late by more than {material_s * 1000:.0f} ms"
     return ""
 
 

@@ -108,6 +108,9 @@ class Search:
     _tried: dict[float, Tried] = field(default_factory=dict)
     _asked: int = 0
     _ended: str = ""
+    _ended_by: str = ""
+    _invalid: dict[Level, int] = field(default_factory=dict)
+    _probing_ended: bool = False
     _ceiling: float = math.inf
 
     def ask(self) -> Level | None:
@@ -122,20 +125,33 @@ class Search:
     def tell(self, level: Level, stage: Stage, verdict: Verdict) -> None:
         """What happened at a level that was asked for."""
         self._asked += 1
-        rate = stage.achieved_per_s
         if not stage.valid:
-            # Never used as evidence about the server; the search cannot go higher than this.
-            self._ceiling = min(self._ceiling, level.rate_per_s or rate)
-            if not self.low and not self._probes:
-                self._ended = f"the measurement is invalid already at {rate:.3g}/s: {stage.invalid}"
+            self._note_invalid(level, stage)
         elif level.concurrency is not None:
-            latency_s = stage.latency.p50_s if stage.latency.n else math.inf
-            self._probes.append(Probed(level.concurrency, rate, latency_s, verdict))
-            if level.concurrency == 1 and not verdict.holds and verdict.confidence >= self.options.confidence:
-                self._ended = f"not even one request at a time meets the SLO: {verdict.why}"
+            self._note_probe(level.concurrency, stage, verdict)
         else:
             assert level.rate_per_s is not None
             self._tried.setdefault(level.rate_per_s, Tried(level.rate_per_s)).add(verdict)
+
+    def _note_invalid(self, level: Level, stage: Stage) -> None:
+        """An invalid stage is never evidence about the server: it is tried again, then it bounds the search."""
+        self._invalid[level] = self._invalid.get(level, 0) + 1
+        if self._invalid[level] <= self.options.repeats:
+            return
+        self._ended_by = stage.invalid
+        if level.rate_per_s is None:
+            self._probing_ended = True
+        else:
+            self._ceiling = min(self._ceiling, level.rate_per_s)
+        high = self.high
+        if not self._probes or (high is not None and self._ceiling < high.rate_per_s):
+            self._ended = f"the measurement is invalid at {_name(level)}: {stage.invalid}"
+
+    def _note_probe(self, concurrency: int, stage: Stage, verdict: Verdict) -> None:
+        latency_s = stage.latency.p50_s if stage.latency.n else math.inf
+        self._probes.append(Probed(concurrency, stage.achieved_per_s, latency_s, verdict))
+        if concurrency == 1 and not verdict.holds and verdict.confidence >= self.options.confidence:
+            self._ended = f"not even one request at a time meets the SLO: {verdict.why}"
 
     def stop(self, reason: str) -> None:
         """Ends the search early, e.g. because its budget is spent; the result is what is known so far."""
@@ -168,14 +184,14 @@ class Search:
             )
         if high is None:
             held = low.rate_per_s if low else 0.0
-            why = self._ended or "nothing broke it up to the highest rate that was tried"
+            why = self._ended or self._ended_by or "nothing broke it up to the highest rate that was tried"
             return BreakingPoint(held, held, math.inf, low.confidence if low else 0.0, Cause.NONE, why)
         held, sure = (low.rate_per_s, low.confidence) if low else (0.0, 1.0)
         return BreakingPoint(held, held, high.rate_per_s, sure * high.confidence, high.cause, high.why)
 
     def _probing_over(self) -> bool:
-        if self._ceiling < math.inf:
-            return bool(self._probes)
+        if self._probing_ended:
+            return True
         if not self._probes:
             return False
         last = self._probes[-1]
@@ -234,3 +250,7 @@ class Search:
         """Bracketing steps grow: 1.1, 1.2, 1.4, 1.8, ..."""
         same = sum(1 for tried in self._tried.values() if tried.holds == holding)
         return min(1 + 0.1 * 2.0 ** (same - 1), 2.0)
+
+
+def _name(level: Level) -> str:
+    return f"{level.rate_per_s:.3g}/s" if level.rate_per_s is not None else f"{level.concurrency} in flight"

@@ -140,17 +140,16 @@ def _stability(measured: Measured) -> Check:
     return Check(Cause.UNSTABLE, holds, f"{why}: the queue has no bound" if growth > EXCESS else why)
 
 
-def hopeless(slo: Slo, planned: int, latencies_s: Floats, ages_s: Iterable[float]) -> bool:
+def hopeless(slo: Slo, planned: int, latencies_s: Floats, ages_s: Floats) -> bool:
     """Whether an end-to-end percentile is already lost, whatever the rest of the level brings.
 
     planned: requests of the whole level. latencies_s: of those answered; ages_s: of those still waited for.
     Half as many late requests again as the bound allows, and a few, leave room for a rough start.
     """
-    ages = np.fromiter(ages_s, dtype=float)
     for statistic, bound_s in slo.latency.bounds():
         if statistic == "avg":
             continue
-        late = np.count_nonzero(latencies_s > bound_s) + np.count_nonzero(ages > bound_s)
+        late = np.count_nonzero(latencies_s > bound_s) + np.count_nonzero(ages_s > bound_s)
         if late > 1.5 * (1 - _QUANTILE[statistic]) * planned + 5:
             return True
     return False

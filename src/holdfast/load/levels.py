@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
@@ -24,7 +24,12 @@ from holdfast.model.stages import Arrivals, BreakingPoint, Level, LoadCurve, Sta
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a target that answers `model` over the workload's API."""
+    """What is measured: a target that answers `model` over the workload's API.
+
+    timeout_s:  for one request, on the wall clock.
+    time_scale: an emulated target runs its time this much faster than the wall clock. Levels are given and
+                everything is reported in the target's time: a rate of 2/s at a scale of 10 is sent at 20/s.
+    """
 
     unit: str
     target: Target
@@ -33,6 +38,7 @@ class Subject:
     headers: tuple[tuple[str, str], ...] = ()
     stream: bool = True
     timeout_s: float = 120.0
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Bench:
 
     @property
     def requests(self) -> RequestTable:
-        return self._recorder.table()
+        """All requests so far, in the target's time from the start of the run."""
+        return self._recorder.table().shifted(0.0, self.subject.time_scale)
 
     async def close(self) -> None:
         await self._client.close()
@@ -89,28 +96,20 @@ class Bench:
         before = await scrape.read(self._client)
         first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
         await self._offer(level, index, first, shape)
-        elapsed_s = time.perf_counter() - start_s
-        cpu = (time.process_time() - cpu_s) / elapsed_s
+        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
         after = await scrape.read(self._client)
-        rows = self._recorder.table(first)
-        zero_s = start_s - self._recorder.zero_s
-        timed = replace(
-            rows,
-            intended_s=rows.intended_s - zero_s,
-            sent_s=rows.sent_s - zero_s,
-            first_byte_s=rows.first_byte_s - zero_s,
-            first_token_s=rows.first_token_s - zero_s,
-            end_s=rows.end_s - zero_s,
-        )
-        return measured.measure(timed, level, index, cpu=cpu, utilization=scrape.utilization(before, after))
+        scale = self.subject.time_scale
+        rows = self._recorder.table(first).shifted(start_s - self._recorder.zero_s, scale)
+        used = scrape.utilization(before, after)
+        return measured.measure(rows, level, index, cpu=cpu, utilization=used, time_scale=scale)
 
     async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
-        patience_s = self._patience_s()
+        patience_s, scale = self._patience_s(), self.subject.time_scale
         if level.arrivals is Arrivals.CLOSED:
             assert level.concurrency is not None
             await self._generator.hold(
                 level.concurrency,
-                duration_s=level.duration_s,
+                duration_s=level.duration_s / scale,
                 requests=level.requests,
                 stage=index,
                 patience_s=patience_s,
@@ -119,20 +118,21 @@ class Bench:
         assert level.rate_per_s is not None
         points = pacers.poisson_points if level.arrivals is Arrivals.POISSON else pacers.even_points
         shape = shape or pacers.Constant(level.rate_per_s)
-        times = pacers.schedule(shape, level.duration_s, self._seed + index, points)
+        times_s = pacers.schedule(shape, level.duration_s, self._seed + index, points) / scale
 
         def lost() -> bool:
             if self._slo is None:
                 return False
-            ages_s = self._generator.ages_s(time.perf_counter())
-            return verdict.hopeless(self._slo, len(times), self._recorder.latencies_s(first), ages_s)
+            ages_s = self._generator.ages_s(time.perf_counter()) * scale
+            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first) * scale, ages_s)
 
-        await self._generator.offer(times, stage=index, stop=lost, patience_s=patience_s)
+        await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s)
 
     def _patience_s(self) -> float:
         """How long answers are waited for after the last send: later ones tell nothing more about the SLO."""
         bounds = self._slo.latency.bounds() + self._slo.ttft.bounds() if self._slo is not None else ()
-        return min(self.subject.timeout_s, max((4 * bound_s for _, bound_s in bounds), default=math.inf))
+        lost_s = max((4 * bound_s / self.subject.time_scale for _, bound_s in bounds), default=math.inf)
+        return min(self.subject.timeout_s, lost_s)
 
     def _refusal(self, seen: RequestTable) -> InputError:
         outcome, status = Outcome(int(seen.outcome[-1])), int(seen.status[-1])
@@ -175,8 +175,9 @@ async def find_limit(
         judged = verdict.judge(seen, slo)
         stages.append(seen.stage)
         if run is not None:
-            run.write_requests(bench.requests)
-            run.write_curve(curve_of(subject.unit, stages, None))
+            # In a thread, as other units may be under measurement on this loop.
+            await asyncio.to_thread(run.write_requests, bench.requests)
+            await asyncio.to_thread(run.write_curve, curve_of(subject.unit, stages, None))
         if _lost(seen.stage):
             kept = f"; what was measured is kept in {run.path}" if run is not None else ""
             raise UnreachableError(
@@ -188,7 +189,8 @@ async def find_limit(
         tell(_progress(subject, search, level, seen.stage, judged))
         if time.perf_counter() > end_s:
             search.stop(f"the budget of {budget_s:.0f} s was spent")
-        await asyncio.sleep(min(1.0, seen.stage.latency.p50_s if seen.stage.latency.n else 1.0))
+        rest_s = seen.stage.latency.p50_s / subject.time_scale if seen.stage.latency.n else 1.0
+        await asyncio.sleep(min(1.0, rest_s))
     curve = curve_of(subject.unit, stages, search.result())
     if run is not None:
         run.write_curve(curve)

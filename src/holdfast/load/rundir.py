@@ -31,7 +31,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run was asked to do; the part of run.json that is the user's."""
+    """What a run was asked to do; the part of run.json that is the user's. `time_scale`: see levels.Subject."""
 
     verb: str
     url: str
@@ -40,6 +40,7 @@ class RunSpec:
     slo: str | None
     arrivals: str
     seed: int
+    time_scale: float = 1.0
 
 
 class RunDir:
@@ -77,7 +78,7 @@ class RunDir:
             "spec": asdict(self._spec),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "host": {"platform": platform.platform(), "python": platform.python_version(), "cpus": os.cpu_count()},
-            "clock": "time.perf_counter, seconds from the start of the run",
+            "clock": "time.perf_counter times spec.time_scale, seconds from the start of the run",
         }
 
     def _replace(self, name: str, text: str) -> None:

@@ -1,0 +1,96 @@
+"""holdfast demo"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import click
+import uvloop
+
+from holdfast.cli import flags
+from holdfast.cli.limit import progress_line
+from holdfast.load.levels import Progress
+from holdfast.local.demo import run as demos
+from holdfast.local.demo.run import DemoResult, Voice
+from holdfast.model.errors import HoldfastError
+from holdfast.model.plan import Plan
+from holdfast.model.stages import LoadCurve
+from holdfast.planning.plan import plan_json
+from holdfast.reports import terminal
+
+
+@click.command()
+@click.option("--out", type=flags.OUT, default=Path("holdfast-demo"), show_default=True, help="Folder for the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+def demo(out: Path, as_json: bool) -> None:
+    """The whole job on this machine, on emulated accelerators, in about two minutes.
+
+    Measures seven emulated units, plans two fleets, renders their manifests, drives one fleet through a wave of
+    load while its cheapest pool is withdrawn and returned, and writes report.html.
+    """
+    begun_s = time.monotonic()
+    result = uvloop.run(demos.run(out, _silent() if as_json else _speaking()))
+    took_s = time.monotonic() - begun_s
+    if as_json:
+        flags.echo_json(_json(result, took_s))
+    else:
+        click.echo(_closing(result, took_s))
+    if result.wave.failed:
+        raise HoldfastError(f"{result.wave.failed} of {len(result.wave.answers)} requests failed in the wave")
+
+
+def _speaking() -> Voice:
+    return Voice(say=_say, level=_level, curve=_curve, plan=_plan)
+
+
+def _silent() -> Voice:
+    return Voice(say=lambda _: None, level=lambda _: None, curve=lambda _: None, plan=lambda _: None)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"\n{sentence}" if sentence.endswith(":") else sentence)
+
+
+def _level(progress: Progress) -> None:
+    if progress.stage is not None:
+        click.echo(f"{progress.unit:<24}{progress_line(progress)}")
+
+
+def _curve(curve: LoadCurve) -> None:
+    click.echo(terminal.text(terminal.breaking_point(curve)))
+
+
+def _plan(plan: Plan) -> None:
+    click.echo(terminal.text(terminal.plan(plan)))
+
+
+def _closing(result: DemoResult, took_s: float) -> str:
+    wave, plan = result.wave, result.plans[0]
+    back = "" if math.isnan(wave.back_s) else f"; {wave.back_s:.0f} s after the return the cheapest mix served again"
+    return (
+        f"\n{wave.failed} of {len(wave.answers)} requests failed while {wave.lost} was withdrawn and returned.\n"
+        f"{wave.left_s:.2f} s after the loss no traffic was sent to it any more{back}.\n"
+        f"${plan.cost_usd_per_h:.2f} per hour carries {plan.demand_per_s:g} images per second and survives the loss "
+        f"of any one pool.\n\nreport: {result.report}  ({took_s:.0f} s in all)"
+    )
+
+
+def _json(result: DemoResult, took_s: float) -> dict[str, object]:
+    wave = result.wave
+    return {
+        "report": str(result.report),
+        "run_dirs": [str(result.report.parent / "runs" / unit) for unit in result.curves],
+        "plans": {plan.fleet.metadata.name: plan_json(plan) for plan in result.plans},
+        "breaking_points": {unit: curve.breaking_point for unit, curve in result.curves.items()},
+        "failover": {
+            "lost": wave.lost,
+            "requests": len(wave.answers),
+            "failed": wave.failed,
+            "left_s": wave.left_s,
+            "back_s": wave.back_s,
+            "refused_decisions": sum(bool(tick.refused) for tick in wave.ticks),
+        },
+        "took_s": took_s,
+    }

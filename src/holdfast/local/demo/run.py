@@ -1,0 +1,143 @@
+"""The demo in order: measure, plan, render, survive, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holdfast import catalog, manifests
+from holdfast.load.levels import Progress
+from holdfast.local.demo import timelines, units, wave
+from holdfast.local.demo.measure import measure
+from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet
+from holdfast.local.demo.wave import Wave
+from holdfast.model import codec
+from holdfast.model.errors import HoldfastError, OutputError
+from holdfast.model.fleet import InferenceFleet
+from holdfast.model.plan import Plan, PlanStatus
+from holdfast.model.stages import LoadCurve
+from holdfast.model.timeline import Timeline
+from holdfast.planning import evidence
+from holdfast.planning.plan import make_plan
+from holdfast.reports import page
+from holdfast.reports.contents import Measured, demo_page
+from holdfast.serving import profiles
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who hears of the demo's progress: headings and sentences, levels of the searches, and finished plans."""
+
+    say: Callable[[str], None]
+    level: Callable[[Progress], None]
+    curve: Callable[[LoadCurve], None]
+    plan: Callable[[Plan], None]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found; all in emulated time except the wave, whose control ran on the wall clock."""
+
+    curves: Mapping[str, LoadCurve]
+    plans: tuple[Plan, ...]
+    wave: Wave
+    timeline: Timeline
+    report: Path
+
+
+async def run(directory: Path, voice: Voice) -> DemoResult:
+    """Runs the demo and writes its results below `directory`, which is made. Raises OutputError, HoldfastError."""
+    _make(directory)
+    demos = units.fleets()
+    for note in provenance(demos):
+        voice.say(note)
+    voice.say("Finding each unit's breaking point, all units side by side:")
+    curves = await measure(demos, _make(directory / "runs"), voice.level)
+    plans = {demo.fleet.metadata.name: _plan(demo.fleet, curves) for demo in demos}
+    for curve in curves.values():
+        voice.curve(curve)
+    for demo in demos:
+        plan = plans[demo.fleet.metadata.name]
+        voice.plan(plan)
+        _write_plan(plan, directory / demo.fleet.metadata.name)
+    chosen = next(plans[demo.fleet.metadata.name] for demo in demos if demo.fails_over)
+    if chosen.status is not PlanStatus.FEASIBLE:
+        raise HoldfastError(f"the measured units cannot carry the demand: {chosen.reasons[0]}")
+    voice.say("The fleet under a wave of load, the cheapest pool withdrawn and returned:")
+    rode = await wave.ride(chosen, _make(directory / "fleet"), voice.say)
+    seen = timelines.timeline(rode, [pool.unit for pool in chosen.pools])
+    _write_timeline(seen, directory / "timeline.parquet")
+    report = directory / "report.html"
+    measured = [Measured(d.fleet, tuple(curves[u.name] for u in d.fleet.spec.units)) for d in demos]
+    _write(report, page.render(demo_page(measured, chosen, seen, provenance(demos))))
+    return DemoResult(curves, tuple(plans.values()), rode, seen, report)
+
+
+def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
+    """What is emulated, after which source, and how fast; what is real."""
+    names = [unit.name for demo in demos for unit in demo.fleet.spec.units]
+    found = [profiles.load_profile(name) for name in names]
+    sources = "; ".join(f"{profile.name}: {profile.source}" for profile in found)
+    return (
+        f"Emulated: the {len(found)} accelerators. Each is a process on this machine that answers HTTP with the timing "
+        "published for that unit; no model runs.",
+        f"Time-scaled: emulated time runs {TIME_SCALE:g} times faster than the clock on the wall. Rates, latencies and "
+        "times below are emulated ones unless they say otherwise.",
+        f"Shortened: replicas are ready {COLD_START_S:g} emulated seconds after their start, not after the published "
+        "5 to 15 minutes.",
+        "Real: the HTTP load and the search, which knows nothing of what the emulation was told; the plan; the "
+        "manifests; Envoy as the data plane; the failover decision as shipped.",
+        f"Sources of the timing: {sources}.",
+    )
+
+
+def _plan(fleet: InferenceFleet, curves: Mapping[str, LoadCurve]) -> Plan:
+    found, findings = evidence.from_breaking_points(
+        fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
+    )
+    return make_plan(fleet, found, findings=findings)
+
+
+def _write_plan(plan: Plan, directory: Path) -> None:
+    _write(_make(directory) / "plan.json", codec.dumps(plan))
+    if plan.status is not PlanStatus.FEASIBLE:
+        return
+    instances, devices = catalog.hardware_of(plan.fleet), catalog.devices_of(plan.fleet)
+    hardware = {name: (instances[name], devices[name]) for name in instances}
+    for manifest in manifests.render(plan, hardware):
+        file = directory / "deploy" / manifest.path
+        _make(file.parent)
+        _write(file, manifest.text)
+
+
+def _write_timeline(timeline: Timeline, path: Path) -> None:
+    rows = codec.to_jsonable(timeline.pools)
+    try:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _make(directory: Path) -> Path:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    return directory
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"cannot write results ({error.strerror})", where=str(path), mend="give another folder with --out"
+    )
