@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.local.envoy_config import POOL_HEADER
 from holdfast.local.fleet import PoolSpec
+from processes import alive
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
 
@@ -98,14 +99,6 @@ def spec_fixture() -> Callable[..., PoolSpec]:
 @pytest.fixture(name="standin")
 def standin_fixture() -> Callable[..., list[str]]:
     return standin
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that is dead and not yet reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.fixture(name="alive")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from processes import alive
+
 _PARENT = """
 import asyncio, json, signal, sys
 from pathlib import Path
@@ -44,7 +46,6 @@ except KeyboardInterrupt:
 def test_no_process_outlives_its_parent(
     tmp_path: Path,
     standin: Callable[..., list[str]],
-    alive: Callable[[int], bool],
     number: signal.Signals,
     deaf: bool,
 ) -> None:

@@ -88,6 +88,8 @@ def _json(result: DemoResult, took_s: float) -> dict[str, object]:
             "lost": wave.lost,
             "requests": len(wave.answers),
             "failed": wave.failed,
+            "withdrawn_s": wave.withdrawn_s,
+            "restored_s": wave.restored_s,
             "left_s": wave.left_s,
             "back_s": wave.back_s,
             "refused_decisions": sum(bool(tick.refused) for tick in wave.ticks),

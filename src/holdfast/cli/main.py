@@ -56,15 +56,14 @@ def main() -> None:
     # A terminated verb unwinds like an interrupted one, so that what it started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
-        cli.main(standalone_mode=False)
+        # Without its standalone mode, click returns the code of an Exit.
+        sys.exit(cli.main(standalone_mode=False))
     except InputError as error:
         click.echo(f"holdfast: {error}", err=True)
         sys.exit(2)
     except HoldfastError as error:
         click.echo(f"holdfast: {error}", err=True)
         sys.exit(1)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -35,6 +35,7 @@ class Options:
     requests:     least number of requests of an open-loop level.
     least_s, most_s: bounds on the duration of an open-loop level.
     confidence:   a verdict below this is asked again, up to `repeats` times.
+    invalid_repeats: how often a level that the client spoilt is tried again before it counts as out of reach.
     levels:       most levels in all.
     concurrency:  most requests in flight that a probe tries.
     """
@@ -46,7 +47,8 @@ class Options:
     most_s: float = 60.0
     confidence: float = 0.9
     repeats: int = 2
-    levels: int = 30
+    invalid_repeats: int = 4
+    levels: int = 40
     concurrency: int = 1024
 
     def __post_init__(self) -> None:
@@ -131,12 +133,14 @@ class Search:
             self._note_probe(level.concurrency, stage, verdict)
         else:
             assert level.rate_per_s is not None
+            if level.rate_per_s >= self._ceiling:
+                self._ceiling = math.inf  # it was in reach after all
             self._tried.setdefault(level.rate_per_s, Tried(level.rate_per_s)).add(verdict)
 
     def _note_invalid(self, level: Level, stage: Stage) -> None:
         """An invalid stage is never evidence about the server: it is tried again, then it bounds the search."""
         self._invalid[level] = self._invalid.get(level, 0) + 1
-        if self._invalid[level] <= self.options.repeats:
+        if self._invalid[level] <= self.options.invalid_repeats:
             return
         self._ended_by = stage.invalid
         if level.rate_per_s is None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.control import shortages
 from holdfast.local import children
 from holdfast.local.envoy import Envoy
 from holdfast.local.envoy_config import Timeouts
@@ -307,7 +308,7 @@ class LocalFleet:
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
             ready_since_s=pool.ready_since_s,
-            shortages=(pool.shortage,) if pool.shortage and pool.shortage.holds(now) else (),
+            shortages=shortages.remembered((pool.shortage,) if pool.shortage else (), now),
         )
 
     def _settle(self) -> None:

@@ -32,7 +32,7 @@ def dumps(value: object) -> str:
 def loads(kind: type[T], text: str, *, where: str) -> T:
     """A value of `kind` from JSON text. Raises InputError naming `where`, the key and the mend."""
     try:
-        return pydantic.TypeAdapter(kind).validate_json(text)
+        return pydantic.TypeAdapter(kind).validate_json(text, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

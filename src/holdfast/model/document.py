@@ -16,13 +16,13 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice; PyYAML would silently keep the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
+        seen: list[object] = []  # a key may be a list or a mapping, which PyYAML refuses by name further on
         for key_node, _ in node.value:
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key_node.value!r} is given twice", problem_mark=key_node.start_mark
                 )
-            seen.add(key_node.value)
+            seen.append(key_node.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
 
@@ -37,12 +37,14 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
         raise InputError(
             f"this is not YAML ({error.problem})", where=f"{where}:{line}", mend="mend the line"
         ) from error
+    except RecursionError as error:
+        raise InputError("this is nested too deeply to be an InferenceFleet", where=where) from error
     except yaml.YAMLError as error:
         raise InputError(f"this is not YAML ({error})", where=where) from error
     if not isinstance(content, dict):
         raise InputError("this file holds no InferenceFleet", where=where, mend="see `holdfast schema`")
     try:
-        return InferenceFleet.model_validate(content)
+        return InferenceFleet.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:
         # Unknown keys first: a misspelt key also makes the right one missing, and the first explains both.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")

@@ -171,15 +171,15 @@ class DeploymentUnit(Document):
     accelerator: str
     instance_type: str
     framework: str
-    tensor_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
-    pipeline_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
-    devices: Annotated[int | None, Field(ge=1, le=1024)] = None
-    max_num_seqs: Annotated[int | None, Field(ge=1)] = None
-    max_model_len: Annotated[int | None, Field(ge=1)] = None
+    tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+    pipeline_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+    devices: Annotated[int | None, Field(strict=True, ge=1, le=1024)] = None
+    max_num_seqs: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000)] = None
+    max_model_len: Annotated[int | None, Field(strict=True, ge=1, le=100_000_000)] = None
     capacity_type: CapacityType = CapacityType.ON_DEMAND
     price_usd_per_h: Annotated[Price | None, Field(alias="price")] = None
-    min_replicas: Annotated[int, Field(ge=0)] = 1
-    max_replicas: Annotated[int, Field(ge=1)] = 100
+    min_replicas: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1
+    max_replicas: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 100
     image: str | None = None
     endpoint: str | None = None
 

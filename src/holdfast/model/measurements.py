@@ -57,8 +57,7 @@ class Measurement:
     def latency_s(self, statistic: str) -> float | None:
         """The latency statistic `avg`, `p50`, `p90`, `p95` or `p99` in seconds, where given."""
         value = getattr(self, f"latency_{statistic}_s")
-        assert value is None or isinstance(value, float)
-        return value
+        return None if value is None else float(value)
 
 
 _TEXT = {"unit", "model", "instance_type", "accelerator", "framework", "source"}
@@ -77,6 +76,7 @@ COLUMNS = tuple(
 
 def read_measurements(text: str, *, where: str) -> tuple[Measurement, ...]:
     """The rows of a measurement CSV. Raises InputError naming the line, the column and the mend."""
+    text = text.removeprefix("\ufeff")  # Excel's byte-order mark
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not lines:
         raise InputError("the file has no header and no rows", where=where, mend="give a measurement CSV")
@@ -106,7 +106,10 @@ def _check_header(header: list[str], place: str) -> None:
 def _rows(header: list[str], lines: list[tuple[int, str]], where: str) -> Iterator[Measurement]:
     for number, line in lines:
         place = f"{where}:{number}"
-        cells = next(csv.reader([line]))
+        try:
+            cells = next(csv.reader([line]))
+        except csv.Error as error:
+            raise InputError(f"the row is not CSV ({error})", where=place, mend="mend the row") from error
         if len(cells) != len(header):
             raise InputError(
                 f"the row has {len(cells)} cells and the header {len(header)}", where=place, mend="mend the row"

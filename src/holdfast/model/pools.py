@@ -15,7 +15,7 @@ class RoutingMode(enum.Enum):
 
 @dataclass(frozen=True)
 class Shortage:
-    """`pool` could not get capacity at `at_s`. A fact that expires: forgotten from `expires_s` on."""
+    """`pool` could not get capacity at `at_s`. Believed until `expires_s`; then nobody knows."""
 
     pool: str
     at_s: float

@@ -7,21 +7,32 @@ program the unit stands in the name instead: `dwell_s`, `rate_per_s`, `price_usd
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 import pydantic
 
 _NUMBER = r"(?P<number>[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
-_DURATION = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RATE = {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
-_SHARE = {"%": 0.01}
-_PRICE = {"$/h": 1.0, "usd/h": 1.0}
+
+# Fractions, so that what is read is the float nearest to what was written, and writes back to the same text.
+_DURATION = {
+    "us": Fraction(1, 1_000_000),
+    "ms": Fraction(1, 1000),
+    "s": Fraction(1),
+    "min": Fraction(60),
+    "m": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86400),
+}
+_RATE = {"/s": Fraction(1), "/min": Fraction(1, 60), "/h": Fraction(1, 3600)}
+_SHARE = {"%": Fraction(1, 100)}
+_PRICE = {"$/h": Fraction(1), "usd/h": Fraction(1)}
 
 
-def _read(text: object, units: Mapping[str, float], kind: str, example: str) -> float:
+def _read(text: object, units: Mapping[str, Fraction], kind: str, example: str) -> float:
     if isinstance(text, bool) or not isinstance(text, int | float | str):
         raise ValueError(f"a {kind} is written like {example!r}, not as a {type(text).__name__}")
     if not isinstance(text, str):
@@ -38,10 +49,10 @@ def _read(text: object, units: Mapping[str, float], kind: str, example: str) -> 
     if unit not in units:
         known = ", ".join(units)
         raise ValueError(f"{unit!r} is not a unit of a {kind}; known: {known}")
-    value = float(match["number"]) * units[unit]
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not a finite {kind}")
-    return value
+    try:
+        return float(Fraction(match["number"]) * units[unit])
+    except OverflowError:
+        raise ValueError(f"{text!r} is too large for a {kind}") from None
 
 
 def duration_s(text: object) -> float:
@@ -91,19 +102,25 @@ def format_price(usd_per_h: float) -> str:
     return f"${_plain(usd_per_h)}/h"
 
 
-def _annotated(read: Any, write: Any, pattern: str, example: str) -> Any:
+def _exact(value: float, of_one: int = 1) -> str:
+    """The shortest decimal that reads back to the same float, without an exponent."""
+    return format(Decimal(repr(value)) * of_one, "f")
+
+
+def _annotated(read: Any, written: str, pattern: str, example: str, of_one: int = 1) -> Any:
     return (
         pydantic.BeforeValidator(read),
-        pydantic.PlainSerializer(write, return_type=str),
+        # Documents and plans are written exactly, in the base unit; the `format_` functions are for people.
+        pydantic.PlainSerializer(lambda value: written.format(_exact(value, of_one)), return_type=str),
         pydantic.WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]}),
     )
 
 
 _N = r"^ *[0-9]+(\.[0-9]+)? *"
-Duration = Annotated[float, *_annotated(duration_s, format_duration, _N + "(us|ms|s|min|m|h|d)$", "0.9s")]
-Rate = Annotated[float, *_annotated(rate_per_s, format_rate, _N + "/(s|min|h)$", "12/s")]
-Share = Annotated[float, *_annotated(share, format_share, _N + "%$", "80%")]
+Duration = Annotated[float, *_annotated(duration_s, "{}s", _N + "(us|ms|s|min|m|h|d)$", "0.9s")]
+Rate = Annotated[float, *_annotated(rate_per_s, "{}/s", _N + "/(s|min|h)$", "12/s")]
+Share = Annotated[float, *_annotated(share, "{}%", _N + "%$", "80%", 100)]
 Price = Annotated[
     float,
-    *_annotated(price_usd_per_h, format_price, r"^(\$ *[0-9]+(\.[0-9]+)?/h|[0-9]+(\.[0-9]+)? *USD/h)$", "$1.006/h"),
+    *_annotated(price_usd_per_h, "${}/h", r"^(\$ *[0-9]+(\.[0-9]+)?/h|[0-9]+(\.[0-9]+)? *USD/h)$", "$1.006/h"),
 ]

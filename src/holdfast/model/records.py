@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +109,12 @@ class RequestTable:
     def take(self, order: npt.NDArray[np.intp]) -> RequestTable:
         """The rows at these positions, in this order."""
         return RequestTable(**{name: getattr(self, name)[order] for name in COLUMNS})
+
+    def shifted(self, zero_s: float, scale: float = 1.0) -> RequestTable:
+        """The same rows with times counted from `zero_s` and multiplied by `scale`."""
+        moments = ("intended_s", "sent_s", "first_byte_s", "first_token_s", "end_s")
+        times = {name: (getattr(self, name) - zero_s) * scale for name in moments}
+        return replace(self, **times, itl_s=self.itl_s * scale)
 
     @property
     def ok(self) -> npt.NDArray[np.bool_]:

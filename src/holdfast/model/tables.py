@@ -50,4 +50,6 @@ class Table:
             return cell
         if isinstance(cell, int):
             return f"{cell:,}"
-        return f"{cell:,.{digits}f}" if digits is not None else f"{cell:.4g}"
+        if digits is not None:
+            return f"{cell:,.{digits}f}"
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"

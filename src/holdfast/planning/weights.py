@@ -84,7 +84,24 @@ def integer_weights(shares: Mapping[str, float], total: int = TOTAL_WEIGHT) -> d
         weights[by_remainder[step % len(by_remainder)]] += 1
     while missing < 0:
         # Only the guarantee of 1 can overshoot: take it back where the weight is furthest above its share.
-        most = max((n for n in positive if weights[n] > 1), key=lambda n: weights[n] - exact[n])
+        most = max((n for n in reversed(positive) if weights[n] > 1), key=lambda n: weights[n] - exact[n])
         weights[most] -= 1
         missing += 1
     return weights
+
+
+def within_limits(weights: Mapping[str, int], carries: Mapping[str, float]) -> dict[str, int]:
+    """`weights` with single units moved off pools that get more than they carry, onto those with the most room.
+
+    carries: what each pool takes at its limit, in units of weight. Rounding, and the guarantee of 1 to a warm
+    pool, can overload a small pool; when no pool has room for a whole unit, the rest stays where it is.
+    """
+    moved = dict(weights)
+    for giver in moved:
+        while moved[giver] > carries[giver] * (1 + 1e-9):
+            receiver = max(moved, key=lambda name: carries[name] - moved[name])
+            if moved[receiver] + 1 > carries[receiver] * (1 + 1e-9):
+                return moved
+            moved[giver] -= 1
+            moved[receiver] += 1
+    return moved

@@ -20,11 +20,16 @@ from holdfast.model.stages import Arrivals, LoadCurve
 
 _START_S = 60.0
 
-IMAGES = Options(arrivals=Arrivals.CONSTANT, requests=80, least_s=45.0, most_s=120.0, repeats=1)
+IMAGES = Options(arrivals=Arrivals.CONSTANT, requests=80, least_s=45.0, most_s=120.0, repeats=1, invalid_repeats=20)
 """Emulated seconds. Even arrivals: a short level then has a sharp edge at what the unit sustains, and the plan's
 utilisation target leaves the room that uneven arrivals need."""
 
-TEXT = Options(arrivals=Arrivals.CONSTANT, requests=200, least_s=40.0, most_s=60.0, repeats=1, concurrency=256)
+BUDGET_S = 80.0
+"""Of the wall clock, for each search: a machine that stalls the client again and again must not make the demo endless."""
+
+TEXT = Options(
+    arrivals=Arrivals.CONSTANT, requests=200, least_s=40.0, most_s=60.0, repeats=1, invalid_repeats=20, concurrency=256
+)
 
 
 async def measure(
@@ -59,7 +64,7 @@ async def _measure_unit(
         run = RunDir(directory / unit.name, _spec(subject, fleet, options))
         bench = Bench(subject, spec.slo)
         try:
-            return await levels.find_limit(bench, spec.slo, Search(options), tell=tell, run=run)
+            return await levels.find_limit(bench, spec.slo, Search(options), tell=tell, run=run, budget_s=BUDGET_S)
         finally:
             await bench.close()
 

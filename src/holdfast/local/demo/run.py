@@ -73,7 +73,7 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
     _write_timeline(seen, directory / "timeline.parquet")
     report = directory / "report.html"
     measured = [Measured(d.fleet, tuple(curves[u.name] for u in d.fleet.spec.units)) for d in demos]
-    _write(report, page.render(demo_page(measured, chosen, seen, provenance(demos))))
+    _write(report, page.render(demo_page(measured, tuple(plans.values()), seen, provenance(demos))))
     return DemoResult(curves, tuple(plans.values()), rode, seen, report)
 
 
@@ -81,7 +81,9 @@ def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
     """What is emulated, after which source, and how fast; what is real."""
     names = [unit.name for demo in demos for unit in demo.fleet.spec.units]
     found = [profiles.load_profile(name) for name in names]
-    sources = "; ".join(f"{profile.name}: {profile.source}" for profile in found)
+    sources: dict[str, list[str]] = {}
+    for profile in found:
+        sources.setdefault(profile.source.partition(":")[0], []).append(profile.name)
     return (
         f"Emulated: the {len(found)} accelerators. Each is a process on this machine that answers HTTP with the timing "
         "published for that unit; no model runs.",
@@ -91,7 +93,7 @@ def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
         "5 to 15 minutes.",
         "Real: the HTTP load and the search, which knows nothing of what the emulation was told; the plan; the "
         "manifests; Envoy as the data plane; the failover decision as shipped.",
-        f"Sources of the timing: {sources}.",
+        *(f"Timing of {', '.join(units_of)}: {source}." for source, units_of in sources.items()),
     )
 
 

@@ -1,0 +1,29 @@
+"""What the fleet shall be: the outcome of one look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.model.pools import RoutingMode
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Weights to route by and replicas to ask for.
+
+    weights:      integers that sum to TOTAL_WEIGHT, by pool; the applied weights while the pools are unknown.
+    replicas:     replicas to ask of each pool; a pool that is not named keeps what it has been asked for.
+    mode_since_s, last_shift_s: to be stored beside the weights; they come back in the next `Applied`.
+    next_look_s:  when to look again at the latest, on the clock of `now_s`; sooner does no harm.
+    reasons:      one sentence per pool; summary: one sentence for the fleet.
+    """
+
+    weights: Mapping[str, int]
+    replicas: Mapping[str, int]
+    mode: RoutingMode
+    mode_since_s: float
+    last_shift_s: float
+    next_look_s: float
+    reasons: Mapping[str, str]
+    summary: str

@@ -1,0 +1,80 @@
+"""How many replicas to ask of each pool, ahead of the traffic that will need them.
+
+Every pool is asked for what the plan gives it. What cannot be had there is spilled over: the cheapest pools
+that can still be had are raised until dependable capacity, ready or on its way, carries the rate at the
+utilisation target. Pending replicas of a pool that lost capacity are hopes, and are not counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from holdfast.control.look import SLACK, Look
+from holdfast.control.shortages import Supply, supply
+from holdfast.control.states import Phase
+from holdfast.model.pools import CapacityPool
+
+RATE_BAND = 0.1
+"""Replicas are given back only when they would not be needed at a rate this share higher, either: a pod
+that was just started for minutes is not worth a wobble. 10 % is half the headroom of the usual 80 % target."""
+
+
+def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, int]:
+    """Replicas to ask of each pool, given the decided weights and phase. Empty when too little is known to change any.
+
+    Nothing is given back from the failover until one look after the failback: the pools must be drained first.
+    """
+    if look.is_static and look.observation.pools_known:
+        return {pool.name: look.base(pool) for pool in look.pools}
+    if not look.observation.pools_known or not look.observation.rate_known:
+        return {}
+    if Phase.COST is phase and look.observation.applied.mode is phase.mode:
+        wanted = _steady(look)
+    else:
+        wanted = covering(look, look.rate_per_s, {p.name: max(look.base(p), asked(p)) for p in look.pools})
+    return {pool.name: _obtainable(look, pool, wanted[pool.name], weights[pool.name]) for pool in look.pools}
+
+
+def asked(pool: CapacityPool) -> int:
+    """Replicas that the pool has been asked for."""
+    return pool.ready + pool.pending
+
+
+def dependable(look: Look, pool: CapacityPool) -> bool:
+    """Whether replicas that are asked of the pool can be expected to come."""
+    return supply(pool, look.now_s) is Supply.OPEN and pool not in look.lost
+
+
+def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[str, int]:
+    """`start` within the maxima, the cheapest dependable pools raised until the rate is carried at the target."""
+    wanted = {pool.name: min(start[pool.name], pool.max_replicas) for pool in look.pools}
+    gap_per_s = rate_per_s / look.capacity.utilization_target
+    for pool in look.pools:
+        gap_per_s -= (wanted[pool.name] if dependable(look, pool) else pool.ready) * pool.limit_per_s
+    for pool in look.by_merit:
+        if gap_per_s <= SLACK * rate_per_s:
+            break
+        if dependable(look, pool):
+            more = min(math.ceil(gap_per_s / pool.limit_per_s), pool.max_replicas - wanted[pool.name])
+            wanted[pool.name] += more
+            gap_per_s -= more * pool.limit_per_s
+    return wanted
+
+
+def _steady(look: Look) -> dict[str, int]:
+    """The plan and what the rate needs beyond it, given back only when the rate has clearly fallen."""
+    base = {pool.name: look.base(pool) for pool in look.pools}
+    least = covering(look, look.rate_per_s, base)
+    most = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
+    return {pool.name: max(least[pool.name], min(asked(pool), most[pool.name])) for pool in look.pools}
+
+
+def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int:
+    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on."""
+    per_replica = pool.limit_per_s * look.capacity.utilization_target
+    load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
+    relied_on = min(pool.ready, math.ceil(load_per_s / per_replica * (1 - SLACK)))
+    limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: pool.ready + 1, Supply.SHUT: pool.ready}
+    granted = min(max(wanted, relied_on), limit[supply(pool, look.now_s)])
+    return min(max(granted, pool.min_replicas), pool.max_replicas)

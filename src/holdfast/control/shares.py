@@ -1,0 +1,112 @@
+"""The weights to go to: merit order over what is ready, as far as it is trusted.
+
+Trust is a property of capacity, not of a pool. The ready limit of a pool falls into tranches, and merit
+order fills the tranches instead of the pools:
+
+    tranche     whose                          how much of the ready limit             filled
+    warm        every ready pool               its minimum share                       first
+    trusted     a pool that has proved itself  all the rest                            by cost
+                one that has not               what it carries already                 by cost
+    untrusted   one that has not               the rest                                last
+
+So a pool that came back holds what it has and gains nothing while others have room below their target,
+yet it is used before anything is overloaded: capacity on probation is better than none. One that lost
+some of its replicas keeps what the remaining ones can carry. When everybody has proved himself, this is
+plain merit order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.control.look import SLACK, Look
+from holdfast.model.plan import TOTAL_WEIGHT
+from holdfast.model.pools import CapacityPool
+from holdfast.planning.weights import Fillable, integer_weights, merit_order
+
+
+def target_weights(look: Look) -> dict[str, int]:
+    """The weights that `look` calls for, however far from those in force. Needs a ready pool and the rate."""
+    tranches = [(pool.name, tranche) for pool in look.ready for tranche in _tranches(look, pool)]
+    filled = merit_order([tranche for _, tranche in tranches], look.rate_per_s, look.capacity.utilization_target)
+    shares = dict.fromkeys((pool.name for pool in look.pools), 0.0)
+    for name, tranche in tranches:
+        shares[name] += filled[tranche.name]
+    return fit(look, integer_weights(shares))
+
+
+def warm_share(look: Look) -> float:
+    """The share that every ready pool keeps, 0..1: the policy's, or an equal part where that is less."""
+    return min(look.routing.min_share, 1 / len(look.ready))
+
+
+def trusted_per_s(look: Look, pool: CapacityPool) -> float:
+    """The part of the pool's ready limit that may be counted on."""
+    if look.proved(pool):
+        return pool.ready_limit_per_s
+    held_per_s = max(look.load_per_s(look.standing[pool.name]), warm_share(look) * look.rate_per_s)
+    return min(pool.ready_limit_per_s, held_per_s / look.capacity.utilization_target)
+
+
+def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
+    warm = min(pool.ready_limit_per_s, warm_share(look) * look.rate_per_s / look.capacity.utilization_target)
+    trusted = trusted_per_s(look, pool)
+    dearest = look.by_merit[-1].usd_per_million_requests
+    cost = pool.usd_per_million_requests
+    yield Fillable(f"{pool.name}/warm", warm, -1.0)
+    yield Fillable(f"{pool.name}/trusted", max(0.0, trusted - warm), cost)
+    yield Fillable(f"{pool.name}/untrusted", pool.ready_limit_per_s - max(trusted, warm), dearest + 1.0 + cost)
+
+
+def fit(look: Look, weights: dict[str, int]) -> dict[str, int]:
+    """`weights` with single units moved until no pool is above its ready limit while another has room for one.
+
+    Rounding to integers, and the guarantee of 1 to a warm pool, can put a small pool above its limit.
+    """
+    fitted = dict(weights)
+    receivers = sorted(look.ready, key=lambda pool: (not look.proved(pool), look.by_merit.index(pool)))
+    for _ in range(TOTAL_WEIGHT):
+        givers = overfull(look, fitted)
+        receiver = next((pool for pool in receivers if look.room(pool, fitted[pool.name] + 1)), None)
+        if not givers or receiver is None:
+            break
+        giver = max(givers, key=lambda pool: look.load_per_s(fitted[pool.name]) / max(pool.ready_limit_per_s, SLACK))
+        fitted[giver.name] -= 1
+        fitted[receiver.name] += 1
+    return fitted
+
+
+def overfull(look: Look, weights: dict[str, int]) -> tuple[CapacityPool, ...]:
+    """Pools that are given more than their ready limit."""
+    return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name]))
+
+
+def failing(look: Look) -> tuple[CapacityPool, ...]:
+    """Pools that cannot carry their standing weight: none is ready, or it is above the limit while another has room."""
+    roomy = any(look.room(pool, look.standing[pool.name] + 1) for pool in look.ready)
+    overloaded = overfull(look, look.standing) if roomy else ()
+    return tuple(pool for pool in look.pools if pool in look.dead or pool in overloaded)
+
+
+def distance(weights: dict[str, int], target: dict[str, int]) -> int:
+    """Units of weight that must move from pool to pool to get from one to the other."""
+    return sum(max(0, target[name] - weights[name]) for name in weights)
+
+
+def toward(
+    weights: dict[str, int], target: dict[str, int], units: int, givers: frozenset[str] | None = None
+) -> dict[str, int]:
+    """`weights` after at most `units` moved toward `target`, only from `givers` where they are given.
+
+    Unit by unit from the largest surplus to the largest deficit, so every weight stays between its two ends.
+    """
+    moved = dict(weights)
+    sources = [name for name in moved if givers is None or name in givers]
+    for _ in range(units):
+        giver = max(sources, key=lambda name: moved[name] - target[name], default=None)
+        if giver is None or moved[giver] <= target[giver]:
+            break
+        receiver = max(moved, key=lambda name: target[name] - moved[name])
+        moved[giver] -= 1
+        moved[receiver] += 1
+    return moved

@@ -1,0 +1,205 @@
+"""Model values as tables, for the terminal and for pages alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.model.findings import Finding
+from holdfast.model.plan import Plan, PoolPlan
+from holdfast.model.stages import Level, LoadCurve, Stage
+from holdfast.model.tables import Cell, Column, Table
+from holdfast.model.timeline import Timeline
+from holdfast.reports import cells
+from holdfast.reports.curves import by_load, statistic
+
+
+def level(value: Level) -> str:
+    """A load level in a few words: `4/s poisson`, `8 in flight`."""
+    if value.rate_per_s is None:
+        return f"{value.concurrency} in flight"
+    return f"{cells.significant(value.rate_per_s)}/s {value.arrivals.value}"
+
+
+@dataclass(frozen=True)
+class _StageColumn:
+    column: Column
+    value: Callable[[Stage], Cell]
+    optional: bool = False
+
+
+def _stage_columns() -> list[_StageColumn]:
+    return [
+        _StageColumn(Column("load"), lambda stage: level(stage.level)),
+        _StageColumn(Column("requests"), lambda stage: stage.requests),
+        _StageColumn(Column("offered", "requests/s", 2), lambda stage: stage.offered_per_s),
+        _StageColumn(Column("achieved", "requests/s", 2), lambda stage: stage.achieved_per_s),
+        _StageColumn(Column("p50", "s", 3), lambda stage: statistic(stage, "latency", "p50")),
+        _StageColumn(Column("p95", "s", 3), lambda stage: statistic(stage, "latency", "p95")),
+        _StageColumn(Column("p99", "s", 3), lambda stage: statistic(stage, "latency", "p99")),
+        _StageColumn(Column("TTFT p95", "s", 3), lambda stage: statistic(stage, "ttft", "p95"), optional=True),
+        _StageColumn(Column("ITL p95", "ms", 1), _itl_p95_ms, optional=True),
+        _StageColumn(Column("output", "tokens/s", 0), lambda stage: stage.tokens_out_per_s or None, optional=True),
+        _StageColumn(Column("errors", "%", 2), lambda stage: stage.error_rate * 100),
+        _StageColumn(Column("in flight", digits=1), lambda stage: stage.in_flight),
+        _StageColumn(Column("utilisation", "%", 0), _utilization_percent, optional=True),
+        _StageColumn(Column("remarks"), _remarks, optional=True),
+    ]
+
+
+def _itl_p95_ms(stage: Stage) -> float | None:
+    p95_s = statistic(stage, "itl", "p95")
+    return None if p95_s is None else p95_s * 1000
+
+
+def _utilization_percent(stage: Stage) -> float | None:
+    return None if stage.utilization is None else stage.utilization * 100
+
+
+def _remarks(stage: Stage) -> str | None:
+    invalid = [f"invalid: {stage.invalid}"] if stage.invalid else []
+    return "; ".join([*invalid, *stage.notes]) or None
+
+
+def stages(curve: LoadCurve) -> Table:
+    """The stages of a unit, least loaded first. Columns that no stage has a value for are left out."""
+    ordered = by_load(curve)
+    shown = [
+        column
+        for column in _stage_columns()
+        if not column.optional or any(not cells.is_gap(column.value(stage)) for stage in ordered)
+    ]
+    return Table(
+        title=f"Stages of {curve.unit}",
+        columns=tuple(column.column for column in shown),
+        rows=tuple(tuple(column.value(stage) for column in shown) for stage in ordered),
+    )
+
+
+def breaking_points(curves: Sequence[LoadCurve]) -> Table:
+    """Where each unit breaks: rate, interval, confidence, cause and evidence; gaps for a unit not searched."""
+    return Table(
+        title="Breaking points",
+        columns=(
+            Column("unit"),
+            Column("holds", "requests/s", 2),
+            Column("held at", "requests/s", 2),
+            Column("broke at", "requests/s", 2),
+            Column("confidence", "%", 0),
+            Column("cause"),
+            Column("why"),
+        ),
+        rows=tuple(_breaking_point(curve) for curve in curves),
+        notes=("The breaking point lies between “held at” and “broke at”, with the confidence stated.",),
+    )
+
+
+def _breaking_point(curve: LoadCurve) -> tuple[Cell, ...]:
+    point = curve.breaking_point
+    if point is None:
+        return (curve.unit, None, None, None, None, None, "not searched")
+    confidence = point.confidence * 100
+    return (
+        curve.unit,
+        point.rate_per_s,
+        point.low_per_s,
+        point.high_per_s,
+        confidence,
+        point.cause.value,
+        point.why,
+    )
+
+
+def pools(plan: Plan) -> Table:
+    """The pools of a plan: replicas, share of traffic, how full, at what cost."""
+    tokens = any(pool.tokens_per_usd is not None for pool in plan.pools)
+    return Table(
+        title="Pools",
+        columns=(
+            Column("unit"),
+            Column("replicas"),
+            Column("weight", "%"),
+            Column("expected", "requests/s", 2),
+            Column("limit of a replica", "requests/s", 2),
+            Column("filled to", "%", 0),
+            Column("price of a replica", "USD/h", 3),
+            Column("cost of a million requests", "USD", 2),
+            *((Column("output", "tokens/USD", 0),) if tokens else ()),
+        ),
+        rows=tuple(_pool(pool) + ((pool.tokens_per_usd,) if tokens else ()) for pool in plan.pools),
+        notes=("“Filled to” is the expected traffic over what the replicas hold at their breaking points.",),
+    )
+
+
+def _pool(pool: PoolPlan) -> tuple[Cell, ...]:
+    return (
+        pool.unit,
+        pool.replicas,
+        pool.weight,
+        pool.expected_per_s,
+        pool.limit_per_s,
+        pool.utilization * 100,
+        pool.price_usd_per_h,
+        pool.usd_per_million_requests,
+    )
+
+
+def reasons(plan: Plan) -> Table:
+    """Why each pool is as it is, and where its figures come from."""
+    return Table(
+        title="Why, and on what evidence",
+        columns=(Column("unit"), Column("why"), Column("limit from"), Column("price from")),
+        rows=tuple((pool.unit, pool.reason, pool.limit_source, pool.price_source) for pool in plan.pools),
+    )
+
+
+def autoscaling(plan: Plan) -> Table:
+    """When each pool gets another replica, and its bounds."""
+    return Table(
+        title="Autoscaling",
+        columns=(
+            Column("unit"),
+            Column("metric"),
+            Column("target of a replica"),
+            Column("in"),
+            Column("least", "replicas"),
+            Column("most", "replicas"),
+        ),
+        rows=tuple(
+            (pool.unit, scale.metric, scale.target, scale.unit, scale.min_replicas, scale.max_replicas)
+            for pool in plan.pools
+            for scale in (pool.autoscaling,)
+        ),
+    )
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """What checks found, in the order given."""
+    return Table(
+        title="Findings",
+        columns=(
+            Column("severity"),
+            Column("check"),
+            Column("file"),
+            Column("row"),
+            Column("found"),
+            Column("expected"),
+            Column("message"),
+        ),
+        rows=tuple(
+            (one.severity.value, one.check, one.file, one.row or None, one.found, one.expected, one.message)
+            for one in found
+        ),
+    )
+
+
+def events(timeline: Timeline) -> Table:
+    """The events of a timeline, numbered as its figures mark them."""
+    return Table(
+        title="Events",
+        columns=(Column("no."), Column("time", "s", 1), Column("pool"), Column("what happened")),
+        rows=tuple(
+            (number, event.t_s, event.pool or None, event.text) for number, event in enumerate(timeline.events, 1)
+        ),
+        notes=("The numbers stand above the dotted lines in the figures.",),
+    )

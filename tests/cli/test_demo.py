@@ -1,0 +1,166 @@
+"""The demo as a user runs it, held against what its emulated units can truly sustain.
+
+One run serves all tests of this file: `holdfast demo --json` in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from holdfast.model import codec
+from holdfast.model.plan import Plan
+from holdfast.serving import profiles
+from holdfast.serving.engine import ContinuousBatching, FixedWork
+from processes import alive, descendants, resident_mib
+
+SLO_S = {"sd21": 3.0, "gpt-oss-20b": 8.0}
+TOKENS_IN, TOKENS_OUT = 200, 126
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def ran(out: Path) -> tuple[dict[str, Any], float]:
+    """The demo's JSON, and the most memory that it and all its processes took at once, in MiB."""
+    command = [sys.executable, "-m", "holdfast", "demo", "--json", "--out", str(out)]
+    most_mib = 0.0
+    with (out / "stdout").open("w+") as stdout, (out / "stderr").open("w+") as stderr:
+        with subprocess.Popen(command, stdout=stdout, stderr=stderr) as demo:
+            deadline = time.monotonic() + 240
+            while demo.poll() is None:
+                most_mib = max(most_mib, resident_mib([demo.pid, *descendants(demo.pid)]))
+                if time.monotonic() > deadline:
+                    demo.terminate()
+                time.sleep(1)
+        assert demo.returncode == 0, (out / "stderr").read_text()
+    return json.loads((out / "stdout").read_text()), most_mib
+
+
+@pytest.fixture(scope="module")
+def result(ran: tuple[dict[str, Any], float]) -> dict[str, Any]:
+    return ran[0]
+
+
+def sustainable_per_s(unit: str, bound_s: float) -> float:
+    """What a unit sustains when requests come evenly, from its parameters alone."""
+    device = profiles.load_profile(unit).device
+    if isinstance(device, FixedWork):
+        return device.slots / device.service_s if device.service_s <= bound_s else 0.0
+    return _batching_limit(device, bound_s)
+
+
+def _batching_limit(device: ContinuousBatching, bound_s: float) -> float:
+    """The rate at which the fluid limit of continuous batching takes `bound_s` per request.
+
+    At rate r a step takes t = (a + b B) / (1 - c P r): B sequences are decoded, and the prompts (P tokens) of
+    the r t requests that arrive meanwhile are prefilled. A request takes half a step to be admitted and one step
+    per token, L = (N + 1/2) t, and by Little's law B = r L.
+    """
+
+    def latency_s(rate: float) -> float:
+        left = 1 - device.per_prefill_token_s * TOKENS_IN * rate
+        growth = (TOKENS_OUT + 0.5) * device.per_sequence_s * rate / left if left > 0 else math.inf
+        return (TOKENS_OUT + 0.5) * device.base_s / left / (1 - growth) if growth < 1 else math.inf
+
+    low, high = 0.0, 1000.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if latency_s(middle) <= bound_s else (low, middle)
+    return low
+
+
+def test_the_independent_limit_of_an_image_unit_is_its_published_rate() -> None:
+    assert sustainable_per_s("sd21-inf2-neuronx", 3.0) * 60 == pytest.approx(105)
+    assert sustainable_per_s("sd21-g6-triton", 0.9) == 0
+
+
+def test_breaking_points_lie_within_ten_percent_of_what_each_unit_sustains(result: dict[str, Any]) -> None:
+    found = result["breaking_points"]
+    assert len(found) == 7
+    for unit, point in found.items():
+        truth = sustainable_per_s(unit, SLO_S["sd21" if unit.startswith("sd21") else "gpt-oss-20b"])
+        assert point["rate_per_s"] == pytest.approx(truth, rel=0.10), unit
+        assert point["cause"] in ("latency", "unstable", "plateau"), unit
+        assert point["low_per_s"] <= point["rate_per_s"] <= point["high_per_s"]
+
+
+def test_no_request_fails_while_the_cheapest_pool_is_killed_and_returned(result: dict[str, Any]) -> None:
+    failover = result["failover"]
+    assert failover["lost"] == "sd21-inf2-neuronx"
+    assert failover["requests"] > 2000
+    assert failover["failed"] == 0
+    assert failover["refused_decisions"] == 0
+
+
+def test_traffic_leaves_the_lost_pool_within_two_seconds_and_comes_back(result: dict[str, Any]) -> None:
+    assert result["failover"]["left_s"] < 2
+    assert result["failover"]["back_s"] < 20
+
+
+def test_shares_follow_ready_capacity_from_two_seconds_after_the_loss(result: dict[str, Any], out: Path) -> None:
+    rows = pq.read_table(out / "timeline.parquet").to_pylist()
+    plan = codec.loads(Plan, (out / "sd21" / "plan.json").read_text(), where="plan.json")
+    limits = {pool.unit: pool.limit_per_s for pool in plan.pools}
+    # Intervals of one second of the wall clock are ten emulated ones.
+    lost_s, back_s = result["failover"]["withdrawn_s"] * 10 + 20, result["failover"]["restored_s"] * 10
+    between = [row for row in rows if lost_s + 10 <= row["t_s"] <= back_s]
+    assert len(between) >= 5 * 5
+    assert all(row["served_per_s"] == 0 for row in between if row["pool"] == "sd21-inf2-neuronx")
+    for unit, limit in limits.items():
+        served = sum(row["served_per_s"] for row in between if row["pool"] == unit)
+        ready = sum(row["ready"] * limit for row in between if row["pool"] == unit)
+        assert served <= 1.1 * ready, unit
+
+
+def test_the_report_holds_the_whole_story_without_the_network(result: dict[str, Any], out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert result["report"] == str(out / "report.html")
+    for words in (
+        "Emulated",
+        "10 times faster",
+        "aws-samples/scalable-hw-agnostic-inference",
+        *result["breaking_points"],
+    ):
+        assert words in page
+    assert 'src="http' not in page
+    assert '<link rel="stylesheet"' not in page
+
+
+def test_manifests_of_both_plans_are_rendered(result: dict[str, Any], out: Path) -> None:
+    for fleet in result["plans"]:
+        files = {path.name for path in (out / fleet / "deploy").rglob("*.yaml")}
+        assert "kustomization.yaml" in files
+        assert len(files) > 10
+
+
+def test_the_demo_stays_within_three_minutes_and_a_gibibyte_and_a_half(ran: tuple[dict[str, Any], float]) -> None:
+    result, most_mib = ran
+    assert result["took_s"] < 180
+    assert 200 < most_mib < 1536  # ten units, Envoy and the demo itself take well over 200
+
+
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "holdfast", "demo", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        deadline = time.monotonic() + 30
+        while len(started := descendants(demo.pid)) < 7:
+            assert time.monotonic() < deadline, "the units did not start"
+            time.sleep(0.1)
+        demo.send_signal(signal.SIGINT)
+        _, said = demo.communicate(timeout=20)
+    assert demo.returncode == 130
+    assert said.strip() == "holdfast: interrupted"
+    assert [pid for pid in started if alive(pid)] == []

@@ -1,0 +1,165 @@
+"""The InferenceFleet document: what it reads, and the sentence it answers a mistake with."""
+
+import jsonschema
+import pytest
+import yaml
+
+from holdfast.model import codec
+from holdfast.model.document import json_schema, read_fleet
+from holdfast.model.errors import InputError
+from holdfast.model.fleet import CapacityType, InferenceFleet, format_slo, parse_slo
+
+FLEET = """\
+apiVersion: holdfast.dev/v1alpha1
+kind: InferenceFleet
+metadata: {name: pair}
+spec:
+  model: {id: some/model}
+  workload: {api: chat, inputTokens: {mean: 200, stddev: 20}, outputTokens: {mean: 100}}
+  slo: {latency: {p95: 900ms}, ttft: {p99: 2s}, utilization: 80%}
+  demand: {rate: 105/min, peak: 20/s}
+  units:
+    - {name: g6, accelerator: l4, instanceType: g6.xlarge, framework: vllm, price: $0.8048/h, capacityType: spot}
+    - {name: inf2, accelerator: inferentia2, instanceType: inf2.48xlarge, framework: nxd, tensorParallel: 8, devices: 4}
+"""
+
+
+def test_quantities_are_in_the_units_that_their_names_say() -> None:
+    spec = read_fleet(FLEET, where="f.yaml").spec
+
+    assert (spec.demand.rate_per_s, spec.demand.planned_per_s) == (1.75, 20.0)
+    assert spec.slo.latency.bounds() == (("p95", 0.9),)
+    assert (spec.slo.error_rate, spec.slo.utilization) == (0.01, 0.8)
+    assert (spec.units[0].price_usd_per_h, spec.units[0].capacity_type) == (0.8048, CapacityType.SPOT)
+
+
+def test_devices_of_a_replica_are_tp_times_pp_unless_given() -> None:
+    fleet = read_fleet(
+        FLEET.replace("framework: vllm, price", "framework: vllm, tensorParallel: 2, pipelineParallel: 3, price"),
+        where="f",
+    )
+
+    assert (fleet.unit("g6").devices_per_replica, fleet.unit("inf2").devices_per_replica) == (6, 4)
+
+
+@pytest.mark.parametrize(
+    "right, wrong, line, said",
+    [
+        ("framework: nxd", "framwork: nxd", 11, "unknown key 'spec.units.1.framwork'; did you mean 'framework'."),
+        ("demand:", "demnad:", 8, "unknown key 'spec.demnad'; did you mean 'demand'."),
+        (
+            "p95: 900ms",
+            "p95: 0.9",
+            7,
+            "'spec.slo.latency.p95': the number 0.9 has no unit; write a duration like '0.9s'",
+        ),
+        (
+            "p95: 900ms",
+            "p95: 0s",
+            7,
+            "'spec.slo.latency': a bound of 0 on p95 can never hold; give a positive duration.",
+        ),
+        (
+            "rate: 105/min",
+            "rate: 0/s",
+            8,
+            "'spec.demand': the demand is 0 requests per second; there is nothing to plan.",
+        ),
+        ("peak: 20/s", "peak: 1/s", 8, "'spec.demand': peak is below rate; give the highest rate as peak."),
+        (", outputTokens: {mean: 100}", "", 6, "'spec.workload': the chat API needs inputTokens and outputTokens"),
+        (
+            "api: chat",
+            "api: images",
+            6,
+            "'spec.workload': the images API has no inputTokens or outputTokens; remove them.",
+        ),
+        ("name: inf2", "name: g6", 4, "'spec': two units are named 'g6'; give each its own name."),
+        ("devices: 4", "minReplicas: 3, maxReplicas: 2", 11, "'spec.units.1': minReplicas 3 is above maxReplicas 2."),
+        ("name: pair", "name: Pair_1", 3, "'metadata.name': string should match pattern"),
+        ("  model: {id: some/model}\n", "", 4, "'spec.model' is missing; add it."),
+        (
+            "kind: InferenceFleet\n",
+            "kind: InferenceFleet\nkind: Other\n",
+            3,
+            "this is not YAML (the key 'kind' is given twice)",
+        ),
+        ("kind: InferenceFleet\n", "kind: InferenceFleet\n? [a]\n: b\n", 3, "this is not YAML (found unhashable key)"),
+        ("metadata: {", "metadata: [", 3, "this is not YAML"),
+    ],
+)
+def test_a_mistake_is_answered_with_line_key_and_mend(right: str, wrong: str, line: int, said: str) -> None:
+    assert right in FLEET
+    with pytest.raises(InputError) as caught:
+        read_fleet(FLEET.replace(right, wrong, 1), where="f.yaml")
+
+    assert str(caught.value).startswith(f"f.yaml:{line}: {said}")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n", "just words\n"])
+def test_a_file_without_a_fleet_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="this file holds no InferenceFleet"):
+        read_fleet(text, where="f.yaml")
+
+
+def test_an_slo_that_bounds_no_latency_is_refused() -> None:
+    with pytest.raises(InputError, match="the SLO bounds no latency"):
+        read_fleet(FLEET.replace("latency: {p95: 900ms}, ttft: {p99: 2s}, ", ""), where="f.yaml")
+
+
+def test_a_fleet_read_back_from_json_is_equal() -> None:
+    fleet = read_fleet(FLEET, where="f.yaml")
+
+    assert codec.loads(InferenceFleet, codec.dumps(fleet), where="f.json") == fleet
+
+
+def test_a_fleet_read_back_from_its_own_yaml_is_equal() -> None:
+    fleet = read_fleet(FLEET, where="f.yaml")
+
+    assert read_fleet(yaml.safe_dump(codec.to_jsonable(fleet)), where="g.yaml") == fleet
+
+
+def test_the_schema_accepts_the_document_and_refuses_a_bare_number() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    document = yaml.safe_load(FLEET)
+    bare = yaml.safe_load(FLEET.replace("rate: 105/min", "rate: 105"))
+
+    validator.check_schema(json_schema())
+    assert validator.is_valid(document)
+    assert not validator.is_valid(bare)
+
+
+def test_an_unknown_unit_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        read_fleet(FLEET, where="f.yaml").unit("absent")
+
+
+@pytest.mark.parametrize(
+    "flag, written",
+    [
+        ("p95<1.5s", "p95<1.5s, errors<1%"),
+        ("p95 <= 900ms, ttft p99<2s, errors<0.1%", "p95<900ms, ttft p99<2s, errors<0.1%"),
+        ("itl_p95<50ms, error rate<2%, utilization<80%", "itl p95<50ms, errors<2%, utilization<80%"),
+    ],
+)
+def test_an_slo_flag_is_read_and_written_in_the_same_words(flag: str, written: str) -> None:
+    slo = parse_slo(flag)
+
+    assert format_slo(slo) == written
+    assert parse_slo(format_slo(slo)) == slo
+
+
+@pytest.mark.parametrize(
+    "flag, said",
+    [
+        ("", "bounds no latency"),
+        ("errors<1%", "bounds no latency"),
+        ("p95", "is not a bound"),
+        ("p97<1s", "is not something an SLO bounds"),
+        ("speed p95<1s", "is not something an SLO bounds"),
+        ("p95<1.5", "has no unit"),
+        ("p95<1s, errors<200%", "more than 100%"),
+    ],
+)
+def test_an_slo_flag_that_bounds_nothing_is_refused(flag: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_slo(flag)
