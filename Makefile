@@ -11,7 +11,6 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --skip-empty
 
 check: $(VENV)/.installed-dev

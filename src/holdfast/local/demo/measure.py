@@ -25,7 +25,7 @@ IMAGES = Options(arrivals=Arrivals.CONSTANT, requests=80, least_s=45.0, most_s=1
 utilisation target leaves the room that uneven arrivals need."""
 
 BUDGET_S = 80.0
-"""Of the wall clock, for each search: a machine that stalls the client again and again must not make the demo endless."""
+"""Of the wall clock, for each search: a machine that stalls the client must not make the demo endless."""
 
 TEXT = Options(
     arrivals=Arrivals.CONSTANT, requests=200, least_s=40.0, most_s=60.0, repeats=1, invalid_repeats=20, concurrency=256

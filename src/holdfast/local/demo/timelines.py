@@ -27,7 +27,8 @@ def timeline(wave: Wave, pools: Sequence[str]) -> Timeline:
         tick = _standing(wave.ticks, end_s)
         pool_points += [_pool_point(end_s, pool, [a for a in ended if a.pool == pool], tick) for pool in pools]
         fleet_points.append(_fleet_point(end_s, begun, ended, tick))
-    return Timeline(INTERVAL_S * TIME_SCALE, tuple(pool_points), tuple(fleet_points), tuple(_events(wave)))
+    events = sorted(_events(wave), key=lambda event: event.t_s)
+    return Timeline(INTERVAL_S * TIME_SCALE, tuple(pool_points), tuple(fleet_points), tuple(events))
 
 
 def _standing(ticks: Sequence[Tick], at_s: float) -> Tick:
