@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= holdfast-demo
 
-.PHONY: demo test check clean
+.PHONY: demo test check coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
 
 test: $(VENV)/.installed-dev
+	$(BIN)/pytest -m "not live" --numprocesses 2
+	$(BIN)/pytest -m live
+
+coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered --skip-empty
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def found(
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
         bench = Bench(subject(url, workload), bound)
-        options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0)
+        options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0, invalid_repeats=20)
         try:
             return await levels.find_limit(bench, bound, Search(options), tell=tell, run=run)
         finally:
@@ -167,6 +169,29 @@ def test_an_endpoint_that_dies_keeps_what_was_measured(stand_in: Callable[..., s
 def test_an_slo_on_the_stream_of_images_is_refused(stand_in: Callable[..., str]) -> None:
     with pytest.raises(InputError, match="the answers do not stream"):
         found(stand_in("ok"), "ttft p95<1s")
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_keeps_the_levels_before(
+    stand_in: Callable[..., str], tmp_path: Path
+) -> None:
+    # A limit on the size of files stands for a full disk: the write fails in the same way, with another reason.
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000));"
+        "from holdfast.cli.main import main; main()"
+    )
+    arguments = ["limit", stand_in("ok"), "--api", "images", "--model", "m", "--slo", "p95<1s", "--out", "run"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "run: cannot write results (File too large); give another folder with --out." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rundir.read_curve(tmp_path / "run").stages
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

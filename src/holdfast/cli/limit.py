@@ -43,7 +43,10 @@ def limit(endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, request
     if endpoint.as_json:
         flags.echo_json({"breaking_point": point, "stages": curve.stages, "run_dir": str(endpoint.out)})
     else:
-        click.echo(f"\n{describe(curve)}\nrun directory: {endpoint.out}")
+        click.echo(f"\n{describe(curve)}")
+        for note in max(curve.stages, key=lambda stage: stage.requests).notes:
+            click.echo(f"Note: {note}.")
+        click.echo(f"run directory: {endpoint.out}")
     if point.rate_per_s == 0:
         raise click.exceptions.Exit(1)
 

@@ -8,7 +8,6 @@ import click
 
 from holdfast import catalog
 from holdfast.cli import flags
-from holdfast.load import rundir
 from holdfast.model import codec, measurements
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import InferenceFleet
@@ -65,6 +64,9 @@ def _from_file(fleet: InferenceFleet, file: Path) -> Plan:
 
 
 def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
+    # Only here: reading runs needs pyarrow, which takes a fifth of a second to import.
+    from holdfast.load import rundir
+
     curves = {}
     for run in runs:
         unit, separator, folder = run.partition("=")

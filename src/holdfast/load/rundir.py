@@ -55,21 +55,18 @@ class RunDir:
             raise _unwritable(path, error) from error
         if (path / "stages.json").exists():
             raise InputError("there is a run in this folder already", where=str(path), mend="give another --out")
-        self._replace("run.json", codec.dumps(self._run()))
+        self._replace("run.json", codec.dumps(self._run()).encode())
 
     def write_curve(self, curve: LoadCurve) -> None:
         """Replaces stages.json."""
-        self._replace("stages.json", codec.dumps({"version": VERSION, **codec.to_jsonable(curve)}))
+        self._replace("stages.json", codec.dumps({"version": VERSION, **codec.to_jsonable(curve)}).encode())
 
     def write_requests(self, table: RequestTable) -> None:
         """Replaces requests.parquet with these rows."""
         columns = {name: pa.array(np.asarray(getattr(table, name))) for name in COLUMNS}
-        try:
-            partial = self.path / "requests.parquet.part"
-            pq.write_table(pa.table(columns), partial, compression="zstd")
-            partial.replace(self.path / "requests.parquet")
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        content = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), content, compression="zstd")
+        self._replace("requests.parquet", content.getvalue().to_pybytes())
 
     def _run(self) -> dict[str, Any]:
         return {
@@ -81,10 +78,10 @@ class RunDir:
             "clock": "time.perf_counter times spec.time_scale, seconds from the start of the run",
         }
 
-    def _replace(self, name: str, text: str) -> None:
+    def _replace(self, name: str, content: bytes) -> None:
         try:
             partial = self.path / f"{name}.part"
-            partial.write_text(text, encoding="utf-8")
+            partial.write_bytes(content)
             partial.replace(self.path / name)
         except OSError as error:
             raise _unwritable(self.path, error) from error

@@ -1,0 +1,17 @@
+"""Which tests are live: those that run servers, Envoy or whole verbs, and must not share the machine with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+LIVE = ("cli", "load/test_levels.py", "local", "serving/test_serving_live.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    live = [TESTS / place for place in LIVE]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in live):
+            item.add_marker(pytest.mark.live)
