@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -88,6 +89,61 @@ def test_a_run_of_limit_can_be_planned_with(holdfast: Run, tmp_path: Path) -> No
     refused(holdfast("plan", str(SD21 / "fleet.yaml"), "--run", "g5-cuda=runs"), "there is no run to read")
 
 
+@pytest.fixture
+def emulated() -> Iterator[str]:
+    """The URL of an emulated unit that runs twenty times faster than the wall clock."""
+    command = [
+        sys.executable,
+        "-m",
+        "holdfast",
+        "emulate",
+        "sd21-inf2-neuronx",
+        "--time-scale",
+        "20",
+        "--cold-start",
+        "0s",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as unit:
+        assert unit.stdout is not None
+        yield json.loads(unit.stdout.readline())["url"]
+        unit.terminate()
+
+
+def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Path, emulated: str) -> None:
+    slo = ("--slo", "p95<3s, errors<1%")
+    model = ("--api", "images", "--model", "stabilityai/stable-diffusion-2-1-base")
+    search = ("--arrivals", "constant", "--requests", "80", "--time-scale", "20", "--budget", "25s", "--out", "run")
+    done = holdfast("limit", emulated, *model, *slo, *search)
+    assert done.returncode == 0, done.stderr
+    assert "Breaking point: 1." in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+    fleet = edited(tmp_path, "rate: 12/s, peak: 20/s", "rate: 1/s, peak: 2/s")
+    text = Path(fleet).read_text()
+    Path(fleet).write_text(
+        text.replace("survive: one-pool", "survive: none").replace("inf2.xlarge, ", 'inf2.xlarge, price: "$0.7582/h", ')
+    )
+    planned = holdfast("plan", fleet, "--run", "inf2-neuronx=run", "--json")
+    assert planned.returncode == 0, planned.stderr
+    (pool,) = json.loads(planned.stdout)["pools"]
+    assert (pool["unit"], pool["replicas"], pool["weight"]) == ("inf2-neuronx", 2, 100)
+
+    assert holdfast("report", "run", "--out", "run.html").returncode == 0
+    assert "p95&lt;3s, errors&lt;1%" in (tmp_path / "run.html").read_text()
+
+
+def test_load_prints_what_it_measured(holdfast: Run, emulated: str) -> None:
+    model = ("--api", "images", "--model", "stabilityai/stable-diffusion-2-1-base", "--time-scale", "20")
+    done = holdfast("load", emulated, *model, "--rate", "0.5/s", "--wave-to", "1.5/s", "--duration", "60s", "--json")
+    assert done.returncode == 0, done.stderr
+    stage = json.loads(done.stdout)["stage"]
+    assert stage["requests"] == 60
+    assert stage["errors"] == {}
+    assert 0.5 < stage["latency"]["p50_s"] < 1.5
+    wrong = holdfast("load", emulated, "--api", "images", "--model", "another", "--rate", "1/s", "--duration", "5s")
+    refused(wrong, "answered with HTTP 404", "check --model and --api")
+
+
 def test_the_catalogue_is_listed_with_its_sources(holdfast: Run) -> None:
     done = holdfast("catalog", "--accelerator", "l4", "--region", "us-west-2", "--json")
     assert done.returncode == 0, done.stderr
@@ -144,6 +200,7 @@ def test_a_wrong_measurement_file_is_one_sentence(
         (("limit", "http://127.0.0.1:9", "--model", "m", "--slo", "p95<1s"), ("127.0.0.1:9", "no connection")),
         (("limit", "127.0.0.1:9", "--model", "m", "--slo", "p95<1s"), ("is not an http(s) URL",)),
         (("limit", "http://x", "--model", "m", "--slo", "p95<1s", "--token-from", "NO_SUCH"), ("NO_SUCH",)),
+        (("limit", "http://me:secret@x", "--model", "m", "--slo", "p95<1s"), ("must not carry credentials",)),
         (("limit", "http://x", "--model", "m", "--slo", "p95<1s", "--input-tokens", "-3"), ("not a token length",)),
         (("load", "http://127.0.0.1:9", "--model", "m", "--rate", "12"), ("--rate", "has no unit", "12/s")),
         (("load", "http://127.0.0.1:9", "--model", "m"), ("either --rate or --concurrency",)),

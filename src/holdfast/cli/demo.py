@@ -10,7 +10,7 @@ import click
 import uvloop
 
 from holdfast.cli import flags
-from holdfast.cli.limit import progress_line
+from holdfast.cli import progress as lines
 from holdfast.load.levels import Progress
 from holdfast.local.demo import run as demos
 from holdfast.local.demo.run import DemoResult, Voice
@@ -36,7 +36,10 @@ def demo(out: Path, as_json: bool) -> None:
     if as_json:
         flags.echo_json(_json(result, took_s))
     else:
-        click.echo(_closing(result, took_s))
+        click.echo()
+        for sentence in _closing(result):
+            lines.say(sentence)
+        click.echo(f"\nreport: {result.report}  ({took_s:.0f} s in all)")
     if result.wave.failed:
         raise HoldfastError(f"{result.wave.failed} of {len(result.wave.answers)} requests failed in the wave")
 
@@ -50,12 +53,14 @@ def _silent() -> Voice:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"\n{sentence}" if sentence.endswith(":") else sentence)
+    if sentence.endswith(":"):
+        click.echo()
+    lines.say(sentence)
 
 
 def _level(progress: Progress) -> None:
     if progress.stage is not None:
-        click.echo(f"{progress.unit:<24}{progress_line(progress)}")
+        click.echo(lines.short_line(progress))
 
 
 def _curve(curve: LoadCurve) -> None:
@@ -66,14 +71,14 @@ def _plan(plan: Plan) -> None:
     click.echo(terminal.text(terminal.plan(plan)))
 
 
-def _closing(result: DemoResult, took_s: float) -> str:
+def _closing(result: DemoResult) -> tuple[str, ...]:
     wave, plan = result.wave, result.plans[0]
     back = "" if math.isnan(wave.back_s) else f"; {wave.back_s:.0f} s after the return the cheapest mix served again"
     return (
-        f"\n{wave.failed} of {len(wave.answers)} requests failed while {wave.lost} was withdrawn and returned.\n"
-        f"{wave.left_s:.2f} s after the loss no traffic was sent to it any more{back}.\n"
+        f"{wave.failed} of {len(wave.answers)} requests failed while {wave.lost} was withdrawn and returned.",
+        f"{wave.left_s:.2f} s after the loss no traffic was sent to it any more{back}.",
         f"${plan.cost_usd_per_h:.2f} per hour carries {plan.demand_per_s:g} images per second and survives the loss "
-        f"of any one pool.\n\nreport: {result.report}  ({took_s:.0f} s in all)"
+        "of any one pool.",
     )
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 import uvloop
 
 from holdfast.cli import flags
+from holdfast.cli import progress as lines
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.limits.search import Options, Search
 from holdfast.load import levels
 from holdfast.load.levels import Bench, Progress
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
-from holdfast.model.stages import Arrivals, Cause, Level, LoadCurve, Stage
+from holdfast.model.stages import Arrivals, Cause, LoadCurve
 
 
 @click.command()
@@ -37,15 +36,18 @@ def limit(endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, request
         options = Options(arrivals=Arrivals(arrivals), precision=precision, requests=requests)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if not endpoint.as_json:
+        click.echo(lines.HEADER)
     curve = uvloop.run(_find(endpoint, slo, options, budget))
     point = curve.breaking_point
     assert point is not None
     if endpoint.as_json:
         flags.echo_json({"breaking_point": point, "stages": curve.stages, "run_dir": str(endpoint.out)})
     else:
-        click.echo(f"\n{describe(curve)}")
+        click.echo()
+        lines.say(describe(curve))
         for note in max(curve.stages, key=lambda stage: stage.requests).notes:
-            click.echo(f"Note: {note}.")
+            lines.say(f"Note: {note}.")
         click.echo(f"run directory: {endpoint.out}")
     if point.rate_per_s == 0:
         raise click.exceptions.Exit(1)
@@ -64,31 +66,7 @@ async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float)
 
 def _show(progress: Progress, endpoint: Endpoint) -> None:
     if progress.stage is not None and not endpoint.as_json:
-        click.echo(progress_line(progress))
-
-
-def level_name(level: Level) -> str:
-    """`8 in flight` or `12.5/s`."""
-    return f"{level.rate_per_s:.3g}/s" if level.rate_per_s is not None else f"{level.concurrency} in flight"
-
-
-def progress_line(progress: Progress) -> str:
-    """One finished level in a line: what was offered, what came, the verdict, the interval so far."""
-    stage, judged = progress.stage, progress.verdict
-    assert stage is not None and judged is not None
-    outcome = "invalid" if not stage.valid else "holds" if judged.holds else f"breaks ({judged.cause.value})"
-    high = "?" if math.isinf(progress.high_per_s) else f"{progress.high_per_s:.3g}"
-    bracket = f"[{progress.low_per_s:.3g}, {high}]/s" if progress.low_per_s or high != "?" else ""
-    return (
-        f"{level_name(progress.level):>14}  {stage.achieved_per_s:8.3g}/s  {_latency(stage)}  "
-        f"{outcome:<18} {judged.confidence:4.0%}  {bracket}"
-    )
-
-
-def _latency(stage: Stage) -> str:
-    if not stage.latency.n:
-        return "no answer".ljust(26)
-    return f"p50 {stage.latency.p50_s * 1e3:6.0f} ms p95 {stage.latency.p95_s * 1e3:6.0f} ms"
+        click.echo(lines.line(progress))
 
 
 def describe(curve: LoadCurve) -> str:
@@ -101,6 +79,6 @@ def describe(curve: LoadCurve) -> str:
         return f"Held {point.rate_per_s:.4g} requests/s, and more was not measured: {point.why}."
     return (
         f"Breaking point: {point.rate_per_s:.4g} requests/s (it held {point.low_per_s:.4g} and broke at "
-        f"{point.high_per_s:.4g}; confidence {point.confidence:.0%}).\n"
+        f"{point.high_per_s:.4g}; confidence {point.confidence:.0%}). "
         f"Cause: {point.cause.value}: {point.why}."
     )

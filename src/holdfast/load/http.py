@@ -47,12 +47,14 @@ class Target:
             raise InputError(f"{url!r} is not a URL ({error})", mend="write it like http://127.0.0.1:8000") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(f"{url!r} is not an http(s) URL", mend="write it like http://127.0.0.1:8000")
+        if parts.username or parts.password:
+            raise InputError("a URL must not carry credentials", mend="send a token with --token-from instead")
         prefix = parts.path.rstrip("/").removesuffix("/v1")
         return cls(parts.hostname, port, parts.scheme == "https", prefix, f"{parts.scheme}://{parts.netloc}{prefix}")
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes of a request to `path` below the base."""
-        netloc = self.base.split("://", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
+        netloc = self.base.split("://", 1)[1].split("/", 1)[0]
         lines = [f"{method} {self.prefix}{path} HTTP/1.1", f"host: {netloc}", "user-agent: holdfast"]
         if body:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
