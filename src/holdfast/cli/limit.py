@@ -15,15 +15,23 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
 
+_CORRELATED = (
+    "Note: near its limit a server remembers, so random arrivals carry less evidence than their number; the interval "
+    "tends to be too narrow. More requests a level (--requests, --longest) make it true."
+)
+
 
 @click.command()
 @endpoint_options("limit")
 @click.option("--slo", type=flags.SLO, required=True, help='e.g. "p95<1.5s", "ttft p95<2s, itl p95<50ms, errors<1%"')
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
 @click.option("--precision", type=flags.SHARE, default="5%", show_default=True, help="Width of the interval found.")
-@click.option("--requests", type=int, default=200, show_default=True, help="Least requests of an open-loop level.")
+@click.option("--requests", type=int, help="Least requests of a level.  [default: 1000, with constant arrivals 200]")
+@click.option("--longest", type=flags.DURATION, default="2min", show_default=True, help="Longest level.")
 @click.option("--budget", type=flags.DURATION, default="30min", show_default=True, help="Stop searching after this.")
-def limit(endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, requests: int, budget: float) -> None:
+def limit(
+    endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, requests: int | None, longest: float, budget: float
+) -> None:
     """Find the highest rate at which the endpoint at URL holds its SLO.
 
     \b
@@ -33,7 +41,10 @@ def limit(endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, request
     Exit code 1 when not even the lowest rate holds.
     """
     try:
-        options = Options(arrivals=Arrivals(arrivals), precision=precision, requests=requests)
+        enough = requests or (200 if arrivals == "constant" else 1000)
+        options = Options(
+            arrivals=Arrivals(arrivals), precision=precision, requests=enough, least_s=min(5.0, longest), most_s=longest
+        )
     except ValueError as error:
         raise InputError(str(error)) from error
     if not endpoint.as_json:
@@ -48,6 +59,8 @@ def limit(endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, request
         lines.say(describe(curve))
         for note in max(curve.stages, key=lambda stage: stage.requests).notes:
             lines.say(f"Note: {note}.")
+        if options.arrivals is Arrivals.POISSON:
+            lines.say(_CORRELATED)
         click.echo(f"run directory: {endpoint.out}")
     if point.rate_per_s == 0:
         raise click.exceptions.Exit(1)

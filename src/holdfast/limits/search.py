@@ -162,6 +162,11 @@ class Search:
         self._ended = self._ended or reason
 
     @property
+    def asked(self) -> int:
+        """How many levels were told."""
+        return self._asked
+
+    @property
     def low(self) -> Tried | None:
         """The highest rate that held with no failing rate at or below it."""
         high = self.high

@@ -114,7 +114,9 @@ def _mean(cause: Cause, name: str, values: Floats, bound_s: float) -> Check:
 def _percentile(cause: Cause, name: str, statistic: str, values: Floats, bound_s: float, cancelled: int) -> Check:
     late = values > bound_s
     seen = float(np.quantile(values, _QUANTILE[statistic]))
-    samples = len(values) / statistics.correlation_length(values)
+    samples = len(values) / max(
+        statistics.correlation_length(values), statistics.correlation_length(late.astype(float))
+    )
     share = float(late.mean())
     # Jeffreys' prior on the share of late requests.
     holds = statistics.beta_cdf(1 - _QUANTILE[statistic], samples * share + 0.5, samples * (1 - share) + 0.5)
