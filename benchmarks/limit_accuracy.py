@@ -99,7 +99,8 @@ def show(server: Server, arrivals: Arrivals, requests: int, truth: float, seeds:
         sent.append(search.asked * requests)
     print(
         f"{server.name:<7} {arrivals.value:<9} {requests:>8} {truth:>7.2f} {np.median(ratios):>19.3f} "
-        f"{min(ratios):>7.3f} {max(ratios):>7.3f} {np.mean(covered):>8.0%} {np.mean(stated):>7.0%} {np.mean(sent):>5.0f}"
+        f"{min(ratios):>7.3f} {max(ratios):>7.3f} {np.mean(covered):>8.0%} "
+        f"{np.mean(stated):>7.0%} {np.mean(sent):>5.0f}"
     )
 
 
