@@ -56,6 +56,8 @@ def _say(sentence: str) -> None:
     if sentence.endswith(":"):
         click.echo()
     lines.say(sentence)
+    if sentence == demos.SEARCHING:
+        click.echo(lines.SHORT_HEADER)
 
 
 def _level(progress: Progress) -> None:

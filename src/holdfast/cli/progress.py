@@ -11,6 +11,8 @@ from holdfast.model.stages import Level
 
 HEADER = f"{'load':>13} {'served':>9} {'p50':>8} {'p95':>8}  {'verdict':<16} {'sure':>4}  interval [1/s]"
 
+SHORT_HEADER = f"{'unit':<23} {'load':>12} {'p95':>8} {'verdict':<16} interval [1/s]"
+
 
 def line(progress: Progress) -> str:
     """One finished level under HEADER: offered, served, latency, verdict, and the interval so far."""
@@ -21,11 +23,11 @@ def line(progress: Progress) -> str:
     return (
         f"{level_name(progress.level):>13} {served:>9} {p50:>8} {p95:>8}  {outcome(progress):<16} "
         f"{judged.confidence:4.0%}  {interval(progress)}"
-    )
+    ).rstrip()
 
 
 def short_line(progress: Progress) -> str:
-    """One finished level of one unit among others."""
+    """One finished level of one unit among others, under SHORT_HEADER."""
     stage = progress.stage
     assert stage is not None
     p95 = seconds(stage.latency.p95_s) if stage.latency.n else "-"

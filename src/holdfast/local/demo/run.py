@@ -28,6 +28,9 @@ from holdfast.reports.contents import Measured, demo_page
 from holdfast.serving import profiles
 
 
+SEARCHING = "Finding each unit's breaking point, all units side by side:"
+
+
 @dataclass(frozen=True)
 class Voice:
     """Who hears of the demo's progress: headings and sentences, levels of the searches, and finished plans."""
@@ -55,7 +58,7 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
     demos = units.fleets()
     for note in provenance(demos):
         voice.say(note)
-    voice.say("Finding each unit's breaking point, all units side by side:")
+    voice.say(SEARCHING)
     curves = await measure(demos, _make(directory / "runs"), voice.level)
     plans = {demo.fleet.metadata.name: _plan(demo.fleet, curves) for demo in demos}
     for curve in curves.values():
@@ -63,7 +66,8 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
     for demo in demos:
         plan = plans[demo.fleet.metadata.name]
         voice.plan(plan)
-        _write_plan(plan, directory / demo.fleet.metadata.name)
+        folder = directory / demo.fleet.metadata.name
+        voice.say(f"{_write_plan(plan, folder)} manifests of this plan are in {folder / 'deploy'}.")
     chosen = next(plans[demo.fleet.metadata.name] for demo in demos if demo.fails_over)
     if chosen.status is not PlanStatus.FEASIBLE:
         raise HoldfastError(f"the measured units cannot carry the demand: {chosen.reasons[0]}")
@@ -104,16 +108,19 @@ def _plan(fleet: InferenceFleet, curves: Mapping[str, LoadCurve]) -> Plan:
     return make_plan(fleet, found, findings=findings)
 
 
-def _write_plan(plan: Plan, directory: Path) -> None:
+def _write_plan(plan: Plan, directory: Path) -> int:
+    """Writes plan.json and, for a plan that holds, its manifests; the number of manifests."""
     _write(_make(directory) / "plan.json", codec.dumps(plan))
     if plan.status is not PlanStatus.FEASIBLE:
-        return
+        return 0
     instances, devices = catalog.hardware_of(plan.fleet), catalog.devices_of(plan.fleet)
     hardware = {name: (instances[name], devices[name]) for name in instances}
-    for manifest in manifests.render(plan, hardware):
+    rendered = manifests.render(plan, hardware)
+    for manifest in rendered:
         file = directory / "deploy" / manifest.path
         _make(file.parent)
         _write(file, manifest.text)
+    return len(rendered)
 
 
 def _write_timeline(timeline: Timeline, path: Path) -> None:
