@@ -27,7 +27,6 @@ from holdfast.reports import page
 from holdfast.reports.contents import Measured, demo_page
 from holdfast.serving import profiles
 
-
 SEARCHING = "Finding each unit's breaking point, all units side by side:"
 
 
