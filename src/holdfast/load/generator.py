@@ -23,7 +23,7 @@ from holdfast.load.http import Client, Exchange
 from holdfast.load.prompts import Ask
 from holdfast.load.recorder import Recorder
 from holdfast.model.fleet import Api, Workload
-from holdfast.model.records import Floats
+from holdfast.model.records import Floats, Outcome
 
 _PREPARED = 2048
 """Bodies serialised before a level starts; beyond that they are made as they are sent (about 30 us each)."""
@@ -117,17 +117,23 @@ class Generator:
         end_s = start_s + duration_s
         left = requests or -1
 
-        def again(_: Exchange | None = None) -> None:
+        def start() -> None:
             nonlocal left
             now_s = time.perf_counter()
             if left != 0 and now_s < end_s:
                 left -= 1
-                # Through the loop, not from within the callback that ended the last one: a target that
-                # refuses at once would otherwise recurse.
-                loop.call_soon(lambda: self._send(next(ready), stage, now_s, again))
+                self._send(next(ready), stage, now_s, again)
+
+        def again(exchange: Exchange) -> None:
+            # Through the loop, not from within the callback that ended the last one; and not at once after a
+            # refused connection, which takes no time and would make the user spin.
+            if exchange.outcome is Outcome.CONNECT:
+                loop.call_later(_TICK_S, start)
+            else:
+                loop.call_soon(start)
 
         loop = asyncio.get_running_loop()
-        starts = [loop.call_later(stagger_s * user / concurrency, again) for user in range(concurrency)]
+        starts = [loop.call_later(stagger_s * user / concurrency, start) for user in range(concurrency)]
         try:
             while time.perf_counter() < end_s and left != 0:
                 await asyncio.sleep(min(_TICK_S, max(0.001, end_s - time.perf_counter())))
