@@ -33,11 +33,14 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran(out: Path) -> tuple[dict[str, Any], float]:
+def ran(out: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
     """The demo's JSON, and the most memory that it and all its processes took at once, in MiB."""
     command = [sys.executable, "-m", "holdfast", "demo", "--json", "--out", str(out)]
-    most_mib = 0.0
-    with (out / "stdout").open("w+") as stdout, (out / "stderr").open("w+") as stderr:
+    most_mib, log = 0.0, tmp_path_factory.mktemp("log")
+    # What an earlier demo left is replaced.
+    (out / "runs" / "sd21-g5-cuda").mkdir(parents=True)
+    (out / "runs" / "sd21-g5-cuda" / "stages.json").write_text("{}")
+    with (log / "stdout").open("w+") as stdout, (log / "stderr").open("w+") as stderr:
         with subprocess.Popen(command, stdout=stdout, stderr=stderr) as demo:
             deadline = time.monotonic() + 240
             while demo.poll() is None:
@@ -45,8 +48,8 @@ def ran(out: Path) -> tuple[dict[str, Any], float]:
                 if time.monotonic() > deadline:
                     demo.terminate()
                 time.sleep(1)
-        assert demo.returncode == 0, (out / "stderr").read_text()
-    return json.loads((out / "stdout").read_text()), most_mib
+        assert demo.returncode == 0, (log / "stderr").read_text()
+    return json.loads((log / "stdout").read_text()), most_mib
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 import click
-import uvloop
 
-from holdfast.cli import flags
+from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
 from holdfast.load.levels import Progress
 from holdfast.local.demo import run as demos
@@ -31,7 +30,7 @@ def demo(out: Path, as_json: bool) -> None:
     load while its cheapest pool is withdrawn and returned, and writes report.html.
     """
     begun_s = time.monotonic()
-    result = uvloop.run(demos.run(out, _silent() if as_json else _speaking()))
+    result = running.run(demos.run(out, _silent() if as_json else _speaking()))
     took_s = time.monotonic() - begun_s
     if as_json:
         flags.echo_json(_json(result, took_s))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import click
-import uvloop
 
-from holdfast.cli import flags
+from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.limits.search import Options, Search
@@ -49,7 +48,7 @@ def limit(
         raise InputError(str(error)) from error
     if not endpoint.as_json:
         click.echo(lines.HEADER)
-    curve = uvloop.run(_find(endpoint, slo, options, budget))
+    curve = running.run(_find(endpoint, slo, options, budget))
     point = curve.breaking_point
     assert point is not None
     if endpoint.as_json:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import click
-import uvloop
 
-from holdfast.cli import flags
+from holdfast.cli import flags, running
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.load import levels, pacers
 from holdfast.load.levels import Bench
@@ -53,7 +52,7 @@ def load(
         level = Level(kind, rate_per_s=mean, concurrency=concurrency, duration_s=duration)
     except ValueError as error:
         raise InputError(str(error)) from error
-    stage = uvloop.run(_hold(endpoint, level, shape))
+    stage = running.run(_hold(endpoint, level, shape))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import signal
+import resource
 import sys
 
 import click
@@ -53,8 +53,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: turns an InputError into its sentence and exit code 2."""
-    # A terminated verb unwinds like an interrupted one, so that what it started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    _allow_many_files()
     try:
         # Without its standalone mode, click returns the code of an Exit.
         sys.exit(cli.main(standalone_mode=False))
@@ -70,3 +69,17 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("holdfast: interrupted", err=True)
         sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"holdfast: the output cannot be written ({error.strerror or error}).", err=True)
+        sys.exit(2)
+
+
+def _allow_many_files() -> None:
+    """Raises the soft limit on open files to the hard one: each request in flight holds a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard > 65536:
+        hard = 65536
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

@@ -117,6 +117,9 @@ def _median(latency: Summary) -> float:
 def _invalid(table: RequestTable, health: ClientHealth, material_s: float) -> str:
     if health.cpu > BUSY_CPU:
         return f"the client used {health.cpu:.0%} of a core and was itself the bottleneck"
+    exhausted = int(np.count_nonzero(table.outcome == Outcome.EXHAUSTED))
+    if exhausted:
+        return f"the client had no file descriptor or port left for {exhausted} of the requests; raise ulimit -n"
     late = float(np.mean(table.lag_s > material_s)) if len(table) else 0.0
     if late > LATE_SHARE:
         return f"the client sent {late:.0%} of the requests late by more than {material_s * 1000:.0f} ms"

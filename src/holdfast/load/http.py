@@ -8,6 +8,7 @@ arrive, the clock is read before anything else is done with them.
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import ssl
 import time
@@ -21,6 +22,9 @@ import httptools
 from holdfast.load.answers import Answer
 from holdfast.model.errors import InputError
 from holdfast.model.records import Outcome
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
+"""Errors that say that this machine has no more to connect with; they say nothing about the server."""
 
 _IDLE_S = 2.0
 """An idle connection older than this is not used again: servers close them (uvicorn after 5 s), and a
@@ -45,6 +49,12 @@ class Target:
             port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise InputError(f"{url!r} is not a URL ({error})", mend="write it like http://127.0.0.1:8000") from error
+        if not url.isprintable() or " " in url or parts.query or parts.fragment or parts.port == 0:
+            raise InputError(
+                f"{url!r} has a blank, a query, a fragment or port 0", mend="write it like http://127.0.0.1:8000"
+            )
+        if parts.path.rstrip("/").endswith(("/completions", "/generations")):
+            raise InputError(f"{url!r} names an API's path", mend="give the part before /v1, and the API with --api")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(f"{url!r} is not an http(s) URL", mend="write it like http://127.0.0.1:8000")
         if parts.username or parts.password:
@@ -65,7 +75,18 @@ class Target:
 class Exchange:
     """One request and what came back. Times are `time.perf_counter` seconds, NaN until they happen."""
 
-    __slots__ = ("answer", "end_s", "first_byte_s", "headers", "on_end", "outcome", "payload", "sent_s", "status")
+    __slots__ = (
+        "answer",
+        "end_s",
+        "error",
+        "first_byte_s",
+        "headers",
+        "on_end",
+        "outcome",
+        "payload",
+        "sent_s",
+        "status",
+    )
 
     def __init__(self, payload: bytes, answer: Answer, on_end: Callable[[Exchange], None]) -> None:
         self.payload = payload
@@ -77,6 +98,7 @@ class Exchange:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.outcome = Outcome.OK
+        self.error = ""
 
     def end(self, outcome: Outcome, now_s: float) -> None:
         self.outcome = outcome
@@ -98,6 +120,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's, though they do the same.
         self._transport = cast(asyncio.Transport, transport)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server closed it before anything was sent."""
+        return self._transport is None or self._transport.is_closing()
 
     def send(self, exchange: Exchange) -> None:
         """Writes the request now."""
@@ -136,15 +163,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         exchange.answer.finish(self._now_s)
-        if exchange.status == 429:
-            outcome = Outcome.REJECTED
-        elif not 200 <= exchange.status < 300:
-            outcome = Outcome.HTTP_ERROR
-        elif not exchange.answer.body_ok:
-            # A stream that ended in order at the HTTP level but without its last event was cut short upstream.
-            outcome = Outcome.TRUNCATED if exchange.answer.chunks else Outcome.MALFORMED
-        else:
-            outcome = Outcome.OK
+        outcome = _settled(exchange)
         reusable = self._parser.should_keep_alive()
         self._parser = httptools.HttpResponseParser(self)
         if reusable:
@@ -157,10 +176,16 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._client.forget(self)
         exchange = self._exchange
-        if exchange is not None:
-            began = exchange.first_byte_s == exchange.first_byte_s
-            self._now_s = time.perf_counter()
-            self._finish(Outcome.TRUNCATED if began else Outcome.RESET)
+        if exchange is None:
+            return
+        self._now_s = time.perf_counter()
+        framed = b"content-length" in exchange.headers or b"transfer-encoding" in exchange.headers
+        if exchange.status and not framed:
+            # HTTP/1.0, or a server that ends its answer by closing: this is the end of the body.
+            exchange.answer.finish(self._now_s)
+            self._finish(_settled(exchange))
+        else:
+            self._finish(Outcome.TRUNCATED if exchange.first_byte_s == exchange.first_byte_s else Outcome.RESET)
 
     def abandon(self, outcome: Outcome) -> None:
         """Ends the exchange in flight with `outcome` and closes: the server learns that nobody waits."""
@@ -176,6 +201,18 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.end(outcome, self._now_s)
+
+
+def _settled(exchange: Exchange) -> Outcome:
+    """What a complete answer is."""
+    if exchange.status == 429:
+        return Outcome.REJECTED
+    if not 200 <= exchange.status < 300:
+        return Outcome.HTTP_ERROR
+    if exchange.answer.body_ok:
+        return Outcome.OK
+    # A stream that ended in order at the HTTP level but without its last event was cut short upstream.
+    return Outcome.TRUNCATED if exchange.answer.chunks else Outcome.MALFORMED
 
 
 class Client:
@@ -204,7 +241,7 @@ class Client:
         now_s = exchange.sent_s = time.perf_counter()
         while self._idle:
             connection = self._idle.pop()
-            if now_s - connection.idle_since_s < _IDLE_S:
+            if now_s - connection.idle_since_s < _IDLE_S and not connection.is_closing:
                 self._busy[connection] = exchange
                 connection.send(exchange)
                 return
@@ -272,12 +309,17 @@ class Client:
                 loop.create_connection(lambda: Connection(self), self.target.host, self.target.port, ssl=self._tls),
                 self._timeout_s,
             )
-        except (OSError, TimeoutError):
-            exchange.end(Outcome.CONNECT, time.perf_counter())
+        except (OSError, UnicodeError) as error:
+            exchange.error = str(error) or type(error).__name__
+            spent = isinstance(error, OSError) and error.errno in _EXHAUSTED
+            exchange.end(Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter())
             return
         except asyncio.CancelledError:
             exchange.end(Outcome.CANCELLED, time.perf_counter())
             raise
+        if connection.is_closing:
+            exchange.end(Outcome.RESET, time.perf_counter())
+            return
         self._busy[connection] = exchange
         connection.send(exchange)
 

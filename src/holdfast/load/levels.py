@@ -83,7 +83,7 @@ class Bench:
                 1, duration_s=self.subject.timeout_s, requests=1, stage=-1, patience_s=self.subject.timeout_s
             )
             seen = self._recorder.table(first)
-            if seen.ok.all():
+            if len(seen) and seen.ok.all():
                 break
         else:
             raise self._refusal(seen)

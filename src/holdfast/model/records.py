@@ -28,6 +28,7 @@ class Outcome(enum.IntEnum):
     TRUNCATED = 5  # the answer began and did not end
     TIMEOUT = 6  # no complete answer within the client's limit
     MALFORMED = 7  # answered, but not as the API says
+    EXHAUSTED = 9  # this machine had no file descriptor or port left to connect with
     CANCELLED = 8  # the client stopped waiting because its level was decided: late, but no failure of the server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from holdfast.local.demo.measure import measure
 from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet
 from holdfast.local.demo.wave import Wave
 from holdfast.model import codec
-from holdfast.model.errors import HoldfastError, OutputError
+from holdfast.model.errors import HoldfastError, InputError, OutputError
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import LoadCurve
@@ -53,8 +54,8 @@ class DemoResult:
 
 async def run(directory: Path, voice: Voice) -> DemoResult:
     """Runs the demo and writes its results below `directory`, which is made. Raises OutputError, HoldfastError."""
-    _make(directory)
     demos = units.fleets()
+    _clear(_make(directory), [demo.fleet.metadata.name for demo in demos])
     for note in provenance(demos):
         voice.say(note)
     voice.say(SEARCHING)
@@ -128,6 +129,23 @@ def _write_timeline(timeline: Timeline, path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows), path)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _clear(directory: Path, names: list[str]) -> None:
+    """Removes the results of an earlier demo. Raises InputError for a folder that holds anything else."""
+    own = {"runs", "fleet", "report.html", "timeline.parquet", *names}
+    strangers = sorted(path.name for path in directory.iterdir() if path.name not in own)
+    if strangers:
+        raise InputError(
+            f"the folder holds {strangers[0]!r}, which is not of a demo",
+            where=str(directory),
+            mend="give another --out",
+        )
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _make(directory: Path) -> Path:
