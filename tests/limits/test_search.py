@@ -106,6 +106,17 @@ def test_the_client_being_the_limit_is_said_and_never_taken_for_the_servers_limi
     assert point.cause is Cause.NONE
 
 
+def test_a_client_that_is_the_limit_from_the_first_rate_on_is_asked_for_less() -> None:
+    search = Search(Options(invalid_repeats=1))
+    asked = []
+    while (level := search.ask()) is not None:
+        rate = level.rate_per_s or 10.0 * (level.concurrency or 1)
+        asked.append(rate)
+        spoilt = level.rate_per_s is not None and rate > 50
+        search.tell(level, stage(level, rate, "busy" if spoilt else ""), Verdict(True, 0.99, Cause.NONE, ""))
+    assert 0 < search.result().rate_per_s <= 50
+
+
 def test_a_spent_budget_ends_the_search_with_what_is_known() -> None:
     search = Search(Options())
     level = search.ask()

@@ -63,6 +63,32 @@ def test_requests_that_the_client_cancelled_are_late_but_no_errors() -> None:
     assert "at least" in judged.why
 
 
+def test_a_bound_on_the_first_token_counts_requests_that_never_had_one() -> None:
+    latencies = noisy(0.1)
+    outcomes = [Outcome.CANCELLED if n % 4 == 0 else Outcome.OK for n in range(1000)]
+    found = seen(latencies, outcomes)
+    never = found.steady.first_token_s.copy()
+    never[found.steady.outcome == Outcome.CANCELLED] = np.nan
+    cut = Measured(found.stage, replace(found.steady, first_token_s=never, end_s=found.steady.intended_s + 3.0))
+    judged = verdict.judge(cut, parse_slo("ttft p95<1s"))
+    assert (judged.holds, judged.cause) == (False, Cause.TTFT)
+
+
+def test_a_bound_on_the_stream_of_answers_that_do_not_stream_never_holds() -> None:
+    assert not verdict.judge(seen(noisy(0.1)), parse_slo("itl p95<1s")).holds
+
+
+def test_a_level_without_one_answer_never_holds() -> None:
+    judged = verdict.judge(seen(noisy(0.1), [Outcome.CANCELLED] * 1000), parse_slo("ttft p95<10s"))
+    assert not judged.holds
+
+
+def test_an_error_bound_of_zero_holds_without_errors() -> None:
+    assert verdict.judge(seen(noisy(0.1)), parse_slo("p95<1s, errors<0%")).holds
+    outcomes = [Outcome.HTTP_ERROR if n == 500 else Outcome.OK for n in range(1000)]
+    assert not verdict.judge(seen(noisy(0.1), outcomes), parse_slo("p95<1s, errors<0%")).holds
+
+
 def test_utilisation_above_its_ceiling_breaks_a_level() -> None:
     judged = verdict.judge(seen(noisy(0.1), utilization=0.93), parse_slo("p95<1s, utilization<80%"))
     assert (judged.holds, judged.cause) == (False, Cause.UTILIZATION)

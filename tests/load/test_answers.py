@@ -86,3 +86,14 @@ def test_a_unary_answer_counts_its_choices_and_usage() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"error": "x"}', b"<html>"])
 def test_a_unary_answer_that_is_not_the_apis_is_malformed(body: bytes) -> None:
     assert not read(body, streams=False).body_ok
+
+
+def test_comments_that_keep_a_stream_alive_are_no_output() -> None:
+    body = b": ping\n\n".join(stream(token(f"t{n}"), done=False) for n in range(4)) + stream(USAGE)
+    for step in (1, 5, 10_000):
+        assert read(body, step).chunks == 4
+
+
+def test_an_engine_that_fails_in_mid_stream_and_ends_it_in_order_is_not_whole() -> None:
+    answer = read(stream(token(), {"error": {"message": "out of memory"}}))
+    assert (answer.chunks, answer.body_ok) == (1, False)

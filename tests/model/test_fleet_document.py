@@ -63,7 +63,7 @@ def test_devices_of_a_replica_are_tp_times_pp_unless_given() -> None:
             "rate: 105/min",
             "rate: 0/s",
             8,
-            "'spec.demand': the demand is 0 requests per second; there is nothing to plan.",
+            "'spec.demand': the demand is below one request in ten days; there is nothing to plan.",
         ),
         ("peak: 20/s", "peak: 1/s", 8, "'spec.demand': peak is below rate; give the highest rate as peak."),
         (", outputTokens: {mean: 100}", "", 6, "'spec.workload': the chat API needs inputTokens and outputTokens"),

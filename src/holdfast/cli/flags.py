@@ -31,14 +31,21 @@ class Quantity(click.ParamType[Any]):
             raise InputError(str(error), where=param.opts[0] if param else "") from error
 
 
+def _positive_duration(text: str) -> float:
+    seconds = quantities.duration_s(text)
+    if not 1e-6 <= seconds <= 366 * 86400:
+        raise ValueError(f"{text!r} is not between a microsecond and a year")
+    return seconds
+
+
 def _token_lengths(text: str) -> TokenLengths:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:(?:±|\+-)(\d+(?:\.\d+)?))?", text.replace(" ", ""))
-    if match is None or float(match[1]) <= 0:
+    if match is None or not 0 < float(match[1]) <= 1_000_000 or float(match[2] or 0) > 1_000_000:
         raise ValueError(f"{text!r} is not a token length; write it like '200' or '200±20'")
     return TokenLengths(mean=float(match[1]), stddev=float(match[2] or 0))
 
 
-DURATION = Quantity("duration", quantities.duration_s)
+DURATION = Quantity("duration", _positive_duration)
 RATE = Quantity("rate", quantities.rate_per_s)
 SHARE = Quantity("percentage", quantities.share)
 SLO = Quantity("slo", fleet.parse_slo)

@@ -25,7 +25,11 @@ _CORRELATED = (
 @click.option("--slo", type=flags.SLO, required=True, help='e.g. "p95<1.5s", "ttft p95<2s, itl p95<50ms, errors<1%"')
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
 @click.option("--precision", type=flags.SHARE, default="5%", show_default=True, help="Width of the interval found.")
-@click.option("--requests", type=int, help="Least requests of a level.  [default: 1000, with constant arrivals 200]")
+@click.option(
+    "--requests",
+    type=click.IntRange(20, 1_000_000),
+    help="Least requests of a level.  [default: 1000, with constant arrivals 200]",
+)
 @click.option("--longest", type=flags.DURATION, default="2min", show_default=True, help="Longest level.")
 @click.option("--budget", type=flags.DURATION, default="30min", show_default=True, help="Stop searching after this.")
 def limit(
@@ -85,6 +89,8 @@ def describe(curve: LoadCurve) -> str:
     """The breaking point in two sentences."""
     point = curve.breaking_point
     assert point is not None
+    if point.rate_per_s == 0 and point.cause is Cause.NONE:
+        return f"No breaking point was found: {point.why}."
     if point.rate_per_s == 0:
         return f"No rate holds the SLO: {point.why}."
     if point.cause is Cause.NONE:

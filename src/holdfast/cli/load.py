@@ -12,6 +12,9 @@ from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
 
+MOST_REQUESTS = 5_000_000
+"""Of one run: their records are kept in memory, about 120 bytes each."""
+
 
 @click.command()
 @endpoint_options("load")
@@ -52,12 +55,16 @@ def load(
         level = Level(kind, rate_per_s=mean, concurrency=concurrency, duration_s=duration)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
+        raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
     stage = running.run(_hold(endpoint, level, shape))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
         click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
         click.echo(f"run directory: {endpoint.out}")
+    if stage.error_rate == 1:
+        raise click.exceptions.Exit(1)
 
 
 def _shape(
@@ -78,6 +85,6 @@ async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) ->
         measured = await bench.hold(level, 0, shape)
     finally:
         await bench.close()
-    run.write_requests(bench.requests)
+        run.write_requests(bench.requests)  # also of a run that was interrupted
     run.write_curve(levels.curve_of(endpoint.subject.unit, [measured.stage], None))
     return measured.stage

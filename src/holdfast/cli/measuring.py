@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ _OPTIONS = (
         show_default=True,
         help="Of an emulated target; everything is reported in its time.",
     ),
-    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of prompts and arrivals.  [default: a new one]"),
     click.option("--out", type=flags.OUT, help="Run directory.  [default: holdfast-runs/VERB-TIME]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text."),
 )
@@ -79,11 +81,15 @@ def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
             token_from: str | None,
             timeout: float,
             time_scale: float,
-            seed: int,
+            seed: int | None,
             out: Path | None,
             as_json: bool,
             **rest: Any,
         ) -> None:
+            if not math.isfinite(time_scale):
+                raise InputError("the time scale is not a finite number", where="--time-scale")
+            if not model.isprintable() or not model.strip():
+                raise InputError("the model name is empty or has characters that cannot be sent", where="--model")
             subject = Subject(
                 unit=url,
                 target=Target.parse(url),
@@ -95,7 +101,9 @@ def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., 
                 time_scale=time_scale,
             )
             folder = out or Path("holdfast-runs") / f"{verb}-{time.strftime('%Y%m%d-%H%M%S')}"
-            command(endpoint=Endpoint(subject, seed, folder, as_json), **rest)
+            # A new seed by default: the prompts of an earlier run may still be in the server's prefix cache.
+            drawn = secrets.randbelow(2**31) if seed is None else seed
+            command(endpoint=Endpoint(subject, drawn, folder, as_json), **rest)
 
         run.__doc__ = command.__doc__
         run.__name__ = command.__name__
@@ -115,4 +123,6 @@ def _authorization(variable: str | None) -> tuple[tuple[str, str], ...]:
     token = os.environ.get(variable)
     if not token:
         raise InputError(f"the environment variable {variable!r} is empty", where="--token-from", mend="set it")
+    if not token.isascii() or not token.isprintable():
+        raise InputError(f"the token in {variable!r} has characters that a header cannot carry", where="--token-from")
     return (("authorization", f"Bearer {token}"),)

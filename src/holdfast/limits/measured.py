@@ -53,14 +53,14 @@ def measure(
     in_flight = float(overlap.sum()) / span_s
     latency = summarize(good.latency_s)
     streams = bool(np.any(good.chunks > 1))
-    health = _health(ordered, cpu)
+    health, all_ok = _health(ordered, cpu), len(good) == len(steady)
     stage = Stage(
         index=index,
         level=level,
         window_s=(start_s, end_s),
         requests=len(ordered),
         offered_per_s=max(len(steady) - 1, 0) / span_s,
-        achieved_per_s=_achieved(level, latency, float(finished.sum()) / span_s),
+        achieved_per_s=_achieved(level, latency, in_flight, float(finished.sum()) / span_s, all_ok),
         latency=latency,
         ttft=summarize(good.ttft_s) if streams else None,
         itl=summarize(good.itl_s[~np.isnan(good.itl_s)]) if streams else None,
@@ -85,9 +85,14 @@ def summarize(values: Floats) -> Summary:
     return Summary(len(values), float(values.mean()), p50, p90, p95, p99, float(values.max()))
 
 
-def _achieved(level: Level, latency: Summary, completed_per_s: float) -> float:
-    """Completions per second. In a closed loop they come in bursts, and N over the mean latency is exact."""
-    if level.concurrency is None or not latency.n:
+def _achieved(level: Level, latency: Summary, in_flight: float, completed_per_s: float, all_ok: bool) -> float:
+    """Successes per second.
+
+    A short closed loop completes in bursts, so counting is coarse; where all of its requests succeeded and were
+    in flight throughout, N over the mean latency is the same by Little's law, and exact.
+    """
+    whole = all_ok and level.concurrency is not None and latency.n > 0 and abs(in_flight / level.concurrency - 1) < 0.1
+    if not whole or level.concurrency is None:
         return completed_per_s
     return level.concurrency / latency.avg_s
 

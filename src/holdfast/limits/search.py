@@ -1,6 +1,6 @@
 """The search for a unit's breaking point, as ask and tell.
 
-    search = Search(slo, Options())
+    search = Search(Options())
     while (level := search.ask()) is not None:
         search.tell(judge-and-measure(level))        # a real server or one on virtual time
     search.result()
@@ -103,7 +103,7 @@ class Probed:
 
 @dataclass
 class Search:
-    """See the module docstring. `slo_latency_s` is a latency that a request may well take, for durations."""
+    """See the module docstring."""
 
     options: Options = field(default_factory=Options)
     _probes: list[Probed] = field(default_factory=list)
@@ -196,7 +196,8 @@ class Search:
             why = self._ended or self._ended_by or "nothing broke it up to the highest rate that was tried"
             return BreakingPoint(held, held, math.inf, low.confidence if low else 0.0, Cause.NONE, why)
         held, sure = (low.rate_per_s, low.confidence) if low else (0.0, 1.0)
-        return BreakingPoint(held, held, high.rate_per_s, sure * high.confidence, high.cause, high.why)
+        why = f"{high.why}; the search ended early: {self._ended}" if self._ended else high.why
+        return BreakingPoint(held, held, high.rate_per_s, sure * high.confidence, high.cause, why)
 
     def _probing_over(self) -> bool:
         if self._probing_ended:
@@ -223,7 +224,8 @@ class Search:
     def _next_rate(self) -> float | None:
         low, high = self.low, self.high
         if low is None and high is None:
-            return self._first_rate()
+            # Below what the client itself could not send, where that has been seen.
+            return min(self._first_rate(), self._ceiling / 2)
         unclear = self._unclear(low, high)
         if unclear is not None:
             return unclear.rate_per_s

@@ -65,10 +65,10 @@ def _checks(measured: Measured, slo: Slo) -> Iterator[Check]:
     yield _errors(measured, slo.error_rate)
     yield from _bounds(Cause.LATENCY, "latency", slo.latency.bounds(), *_latencies(measured))
     good = steady.where(steady.ok)
-    if stage.ttft is not None:
-        yield from _bounds(Cause.TTFT, "time to first token", slo.ttft.bounds(), good.ttft_s, 0)
-    if stage.itl is not None:
-        yield from _bounds(Cause.ITL, "inter-token latency", slo.itl.bounds(), good.itl_s[~np.isnan(good.itl_s)], 0)
+    if not len(good):
+        yield Check(Cause.ERRORS if stage.errors else Cause.LATENCY, 0.0, "no request was answered")
+    yield from _bounds(Cause.TTFT, "time to first token", slo.ttft.bounds(), *_first_tokens(measured))
+    yield from _bounds(Cause.ITL, "inter-token latency", slo.itl.bounds(), good.itl_s[~np.isnan(good.itl_s)], 0)
     if slo.utilization is not None and stage.utilization is not None:
         yield _utilization(stage.utilization, slo.utilization)
     if not is_closed(stage.level):
@@ -81,14 +81,24 @@ def _latencies(measured: Measured) -> tuple[Floats, int]:
     return waited.latency_s, int(np.count_nonzero(~waited.ok))
 
 
+def _first_tokens(measured: Measured) -> tuple[Floats, int]:
+    """Times to the first token; a request that was cancelled before its first was late by at least its age."""
+    waited = measured.steady.where(~measured.steady.failed)
+    unseen = np.isnan(waited.ttft_s)
+    return np.where(unseen, waited.latency_s, waited.ttft_s), int(np.count_nonzero(unseen))
+
+
 def _errors(measured: Measured, bound: float) -> Check:
     stage = measured.stage
     failed, answered = sum(stage.errors.values()), stage.requests
+    kinds = ", ".join(f"{count} {kind}" for kind, count in stage.errors.items()) or "none"
+    why = f"errors: {kinds} of {answered} (bound {quantities.format_share(bound)})"
+    if bound == 0:
+        return Check(Cause.ERRORS, 0.0 if failed else 1 - 1 / (answered + 2), why)
     # The prior Beta(0.05, 1) says that errors are rare until they are seen: no error in 20 requests is enough
     # for a bound of 1 %, and one error in 20 is not forgiven.
     holds = statistics.beta_cdf(bound, failed + 0.05, answered - failed + 1)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in stage.errors.items()) or "none"
-    return Check(Cause.ERRORS, holds, f"errors: {kinds} of {answered} (bound {quantities.format_share(bound)})")
+    return Check(Cause.ERRORS, holds, why)
 
 
 def _bounds(

@@ -1,6 +1,6 @@
 """Reading an answer as it arrives: what counts as output, and when.
 
-The hot path of a stream counts event terminators and parses nothing. JSON is parsed only until the first
+The hot path of a stream counts the beginnings of events and parses nothing. JSON is parsed only until the first
 event that carries output (so that a chat stream's empty role event is not taken for a token) and once
 more at the end, where the closing events (`usage`, `[DONE]`) are taken off the count again.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 
+_BEGIN = b"\ndata:"
+
 _TAIL_BYTES = 4096
 """More than the closing events of a stream take: finish reason, usage, [DONE]."""
 
@@ -18,7 +20,7 @@ class Answer:
     """The body of one response. `feed` it pieces with their arrival time; `finish` it at the end."""
 
     __slots__ = (
-        "_closing", "_events", "_head", "_separator", "_streams", "_tail", "body_ok", "chunks", "first_token_s",
+        "_closing", "_events", "_head", "_streams", "_tail", "body_ok", "chunks", "first_token_s",
         "last_token_s", "tokens_in", "tokens_out",
     )  # fmt: skip
 
@@ -28,7 +30,6 @@ class Answer:
         self._tail = b""
         self._closing = b""
         self._events = 0
-        self._separator = b""
         self.chunks = 0
         self.first_token_s = math.nan
         self.last_token_s = math.nan
@@ -45,12 +46,14 @@ class Answer:
             self._open(data, now_s)
             return
         joined = self._closing + data
-        events = joined.count(self._separator)
+        # An event begins where a line begins with "data:"; JSON text cannot contain a line break, and comments
+        # (": keep-alive") begin otherwise.
+        events = joined.count(_BEGIN)
         if events:
             self._events += events
             self.last_token_s = now_s
-        # A terminator may be split between two reads; its first bytes wait here for the rest.
-        self._closing = joined[1 - len(self._separator) :]
+        # A beginning may be split between two reads; its first bytes wait here for the rest.
+        self._closing = joined[1 - len(_BEGIN) :]
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
 
     def finish(self, now_s: float) -> None:
@@ -61,25 +64,26 @@ class Answer:
             self._read_unary(now_s)
 
     def _open(self, data: bytes, now_s: float) -> None:
-        self._head += data
-        self._separator = b"\n\r\n" if b"\r\n\r\n" in self._head else b"\n\n"
-        pieces = self._head.split(self._separator)
+        """Looks for the first output in what has come so far."""
+        self._head = (self._head + data).replace(b"\r\n", b"\n")
+        pieces = self._head.split(b"\n\n")
         for index, piece in enumerate(pieces[:-1]):
             if _carries_output(_event(piece)):
-                self._events = len(pieces) - 1 - index
+                rest = b"\n" + b"\n\n".join(pieces[index:])
+                self._events = rest.count(_BEGIN)
                 self.first_token_s = self.last_token_s = now_s
-                self._tail = self._separator.join(pieces[index:])[-_TAIL_BYTES:]
-                self._closing = data[1 - len(self._separator) :]
+                self._tail = rest[-_TAIL_BYTES:]
+                self._closing = rest[1 - len(_BEGIN) :]
                 self._head = b""
                 return
 
     def _close(self) -> None:
-        separator = self._separator or b"\n\n"
         text = self._tail if self._events else self._head
-        if self._events and not text.endswith(separator):
-            self._events += 1  # the last event came without its terminator
-        events = [_event(piece) for piece in text.split(separator) if piece.strip()]
+        pieces = text.replace(b"\r\n", b"\n").split(b"\n\n")
+        events = [_event(piece) for piece in pieces if b"data:" in piece]
         done = bool(events) and events[-1] is _DONE
+        # An engine that fails in mid-stream says so in an event and then ends the stream in order.
+        failed = any(isinstance(event, dict) and "error" in event for event in events)
         for event in reversed(events):
             if isinstance(event, dict):
                 self._read_usage(event)
@@ -87,7 +91,7 @@ class Answer:
                 break
             self._events = max(0, self._events - 1)
         self.chunks = self._events
-        self.body_ok = done and self.chunks > 0
+        self.body_ok = done and not failed and self.chunks > 0
 
     def _read_unary(self, now_s: float) -> None:
         self.first_token_s = self.last_token_s = now_s
@@ -99,7 +103,7 @@ class Answer:
             self._read_usage(body)
             items = body.get("choices", body.get("data"))
             self.chunks = len(items) if isinstance(items, list) else 0
-            self.body_ok = self.chunks > 0
+            self.body_ok = self.chunks > 0 and "error" not in body
 
     def _read_usage(self, event: dict[str, object]) -> None:
         usage = event.get("usage")

@@ -129,8 +129,11 @@ class Bench:
         await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s)
 
     def _patience_s(self) -> float:
-        """How long answers are waited for after the last send: later ones tell nothing more about the SLO."""
-        bounds = self._slo.latency.bounds() + self._slo.ttft.bounds() if self._slo is not None else ()
+        """How long answers are waited for after the last send: later ones tell nothing more about the SLO.
+
+        Only a bound on the whole latency says how long that is; without one, until they time out.
+        """
+        bounds = self._slo.latency.bounds() if self._slo is not None else ()
         lost_s = max((4 * bound_s / self.subject.time_scale for _, bound_s in bounds), default=math.inf)
         return min(self.subject.timeout_s, lost_s)
 

@@ -2,8 +2,9 @@
 
 Prompts are drawn from words that the byte-pair tokenizers of the field keep as one token each, so a
 prompt of n words is n tokens to within a few per cent; the server's own `usage.prompt_tokens` is recorded
-beside it and a material difference is reported. Prompts of a run differ from each other from the first word
-on: a shared beginning would be served from a prefix cache and flatter the server.
+beside it and a material difference is reported. Prompts of a run are drawn word by word
+from 290 words, so that two share a first cache block of 16 tokens only by a freak of chance: a shared beginning would
+be served from a prefix cache and flatter the server.
 """
 
 from __future__ import annotations

@@ -29,9 +29,13 @@ RATE_WINDOW_S = 3.0
 
 @dataclass(frozen=True)
 class Tick:
-    """One look at the fleet and what came of it; `refused` names the invariants that the decision broke."""
+    """One look at the fleet and what came of it; `refused` names the invariants that the decision broke.
+
+    now_s: when it was looked at; done_s: when what was decided was in force.
+    """
 
     now_s: float
+    done_s: float
     observation: Observation
     decision: Decision
     refused: tuple[str, ...]
@@ -101,7 +105,7 @@ class Steering:
         refused = check(observation, decision, self._routing, self._capacity, now_s, data_plane=DataPlane.LOCAL)
         if not refused:
             await self._act(decision, observation.pools)
-        tick = Tick(now_s, observation, decision, tuple(refused))
+        tick = Tick(now_s, self._clock(), observation, decision, tuple(refused))
         self._tell(tick)
         return tick
 

@@ -37,6 +37,8 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
         raise InputError(
             f"this is not YAML ({error.problem})", where=f"{where}:{line}", mend="mend the line"
         ) from error
+    except ValueError as error:
+        raise InputError(f"a value cannot be read ({error})", where=where, mend="put it in quotes") from error
     except RecursionError as error:
         raise InputError("this is nested too deeply to be an InferenceFleet", where=where) from error
     except yaml.YAMLError as error:

@@ -140,8 +140,10 @@ class Demand(Document):
 
     @pydantic.model_validator(mode="after")
     def _peak_is_highest(self) -> Self:
-        if self.rate_per_s <= 0:
-            raise ValueError("the demand is 0 requests per second; there is nothing to plan")
+        if self.rate_per_s < 1e-6:
+            raise ValueError("the demand is below one request in ten days; there is nothing to plan")
+        if self.planned_per_s > 1e7:
+            raise ValueError("the demand is above ten million requests per second")
         if self.peak_per_s is not None and self.peak_per_s < self.rate_per_s:
             raise ValueError("peak is below rate; give the highest rate as peak")
         return self

@@ -80,7 +80,10 @@ def read_measurements(text: str, *, where: str) -> tuple[Measurement, ...]:
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not lines:
         raise InputError("the file has no header and no rows", where=where, mend="give a measurement CSV")
-    header = next(csv.reader([lines[0][1]]))
+    try:
+        header = next(csv.reader([lines[0][1]]))
+    except csv.Error as error:
+        raise InputError(f"the header is not CSV ({error})", where=where, mend="mend the header") from error
     _check_header(header, f"{where}:{lines[0][0]}")
     if len(lines) == 1:
         raise InputError("the file has a header and no rows", where=where, mend="add a row per load level")

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-_NUMBER = r"(?P<number>[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
+_NUMBER = r"(?P<number>[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,2})?)"
 
 # Fractions, so that what is read is the float nearest to what was written, and writes back to the same text.
 _DURATION = {

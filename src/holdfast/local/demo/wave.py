@@ -20,6 +20,7 @@ from holdfast.local.envoy_config import POOL_HEADER
 from holdfast.local.fleet import LocalFleet, Patience, PoolSpec
 from holdfast.local.steer import Steering, Tick
 from holdfast.model.plan import Plan
+from holdfast.model.pools import RoutingMode
 from holdfast.model.records import Outcome
 
 DURATION_S = 46.0
@@ -63,10 +64,10 @@ class Wave:
 
     @property
     def left_s(self) -> float:
-        """From the loss until the controller had taken the lost pool's weight away; NaN when it never did."""
+        """From the loss until weights without the lost pool were in force in Envoy; NaN when they never were."""
         for tick in self.ticks:
             if tick.now_s >= self.withdrawn_s and not tick.refused and not tick.decision.weights[self.lost]:
-                return tick.now_s - self.withdrawn_s
+                return tick.done_s - self.withdrawn_s
         return math.nan
 
     @property
@@ -74,7 +75,7 @@ class Wave:
         """From the return of the capacity until the fleet was cost-optimised again; NaN when it never was."""
         later = [tick for tick in self.ticks if tick.now_s >= self.restored_s]
         for tick, following in itertools.pairwise(later):
-            if tick.decision.mode is not following.decision.mode:
+            if tick.decision.mode is not following.decision.mode is RoutingMode.COST_OPTIMIZED:
                 return following.now_s - self.restored_s
         return math.nan
 
@@ -182,4 +183,4 @@ async def _withdraw_and_return(
 
 
 def _since(zero_s: float, tick: Tick) -> Tick:
-    return Tick(tick.now_s - zero_s, tick.observation, tick.decision, tick.refused)
+    return Tick(tick.now_s - zero_s, tick.done_s - zero_s, tick.observation, tick.decision, tick.refused)
