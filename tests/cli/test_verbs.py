@@ -126,6 +126,8 @@ def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Pat
     planned = holdfast("plan", fleet, "--run", "inf2-neuronx=run", "--json")
     assert planned.returncode == 0, planned.stderr
     (pool,) = json.loads(planned.stdout)["pools"]
+    (mismatch,) = (f for f in json.loads(planned.stdout)["findings"] if f["check"] == "run")
+    assert "was measured with slo p95<3s, errors<1%, and the fleet has avg<1s" in mismatch["message"]
     assert (pool["unit"], pool["replicas"], pool["weight"]) == ("inf2-neuronx", 2, 100)
 
     assert holdfast("report", "run", "--out", "run.html").returncode == 0
@@ -134,7 +136,20 @@ def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Pat
 
 def test_load_prints_what_it_measured(holdfast: Run, emulated: str) -> None:
     model = ("--api", "images", "--model", "stabilityai/stable-diffusion-2-1-base", "--time-scale", "20")
-    done = holdfast("load", emulated, *model, "--rate", "0.5/s", "--wave-to", "1.5/s", "--duration", "60s", "--json")
+    done = holdfast(
+        "load",
+        emulated,
+        *model,
+        "--rate",
+        "0.5/s",
+        "--wave-to",
+        "1.5/s",
+        "--arrivals",
+        "constant",
+        "--duration",
+        "60s",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     stage = json.loads(done.stdout)["stage"]
     assert stage["requests"] == 60
@@ -203,6 +218,13 @@ def test_a_wrong_measurement_file_is_one_sentence(
         (("limit", "http://me:secret@x", "--model", "m", "--slo", "p95<1s"), ("must not carry credentials",)),
         (("limit", "http://x", "--model", "m", "--slo", "p95<1s", "--input-tokens", "-3"), ("not a token length",)),
         (("load", "http://127.0.0.1:9", "--model", "m", "--rate", "12"), ("--rate", "has no unit", "12/s")),
+        (("limit", "http://x/v1/completions", "--model", "m", "--slo", "p95<1s"), ("names an API's path",)),
+        (("limit", "http://x/?a=b", "--model", "m", "--slo", "p95<1s"), ("has a blank, a query",)),
+        (("load", "http://x", "--model", "m", "--rate", "1/s", "--duration", "0s"), ("--duration", "not between")),
+        (("load", "http://x", "--model", "m", "--rate", "1e99999999/s"), ("--rate", "is not a rate")),
+        (("load", "http://x", "--model", "m", "--rate", "1e9/s", "--duration", "1h"), ("more than 5,000,000",)),
+        (("load", "http://x", "--model", "m", "--rate", "1/s", "--time-scale", "nan"), ("--time-scale",)),
+        (("limit", "http://a..b", "--model", "m", "--slo", "p95<1s"), ("no connection",)),
         (("load", "http://127.0.0.1:9", "--model", "m"), ("either --rate or --concurrency",)),
         (("load", "http://127.0.0.1:9", "--model", "m", "--rate", "2/s"), ("no connection",)),
     ],

@@ -3,7 +3,8 @@
     python stand_in.py PORT_FILE MODE SERVICE_S
 
 One request is served at a time (a batch of one), in SERVICE_S. MODE: ok, stream, http500, cut (stops in mid-stream),
-reset (closes before answering), malformed, reject (429), die (exits after 20 requests).
+reset (closes before answering), malformed, reject (429), die (exits after 20 requests),
+strict (refuses fields that are not OpenAI's), unary (never streams), close (ends an answer by closing).
 """
 
 from __future__ import annotations
@@ -53,11 +54,17 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mod
 async def reply(writer: asyncio.StreamWriter, mode: str, asked: dict[str, object]) -> bool:
     if mode == "reset":
         return False
+    if mode == "strict" and "ignore_eos" in asked:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}")
+        return True
+    if mode == "close":
+        writer.write(b'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{"data": [{"b64_json": "AA=="}]}')
+        return False
     if mode in ("http500", "reject"):
         status = "500 Internal Server Error" if mode == "http500" else "429 Too Many Requests"
         writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}".encode())
         return True
-    if asked.get("stream"):
+    if asked.get("stream") and mode != "unary":
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         tokens = int(str(asked["max_tokens"]))
         for n in range(tokens):
@@ -75,7 +82,9 @@ async def reply(writer: asyncio.StreamWriter, mode: str, asked: dict[str, object
         if mode == "malformed"
         else json.dumps({"data": [{"b64_json": "AA=="}], "choices": [{"text": "x"}]}).encode()
     )
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole)
+    writer.write(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(whole) + whole
+    )
     return True
 
 

@@ -130,7 +130,9 @@ def test_the_search_finds_the_limit_of_a_batch_of_one_over_http(stand_in: Callab
 
 
 def test_an_unreachable_endpoint_is_one_sentence() -> None:
-    with pytest.raises(UnreachableError, match="no connection to the endpoint; start it, or mend the URL"):
+    with pytest.raises(
+        UnreachableError, match=r"no connection to the endpoint \(connection refused\); start it, or mend the URL"
+    ):
         found("http://127.0.0.1:9", "p95<1s")
 
 
@@ -152,6 +154,21 @@ def test_an_endpoint_that_cannot_be_measured_is_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         found(stand_in(mode), "p95<1s")
+
+
+def test_a_server_that_refuses_vllms_fields_is_asked_without_them(stand_in: Callable[..., str]) -> None:
+    curve = found(stand_in("strict"), "p95<0.15s", workload=TEXT)
+    assert curve.stages[0].errors == {}
+
+
+def test_a_server_that_does_not_stream_is_told_from_one_that_answers_nonsense(stand_in: Callable[..., str]) -> None:
+    with pytest.raises(InputError, match="does not stream its answer; try --no-stream"):
+        found(stand_in("unary"), "p95<1s", workload=TEXT)
+
+
+def test_an_answer_that_ends_with_the_connection_is_whole(stand_in: Callable[..., str]) -> None:
+    _, table = held(stand_in("close"), Level(Arrivals.CLOSED, concurrency=1, requests=3, duration_s=5))
+    assert set(table.outcome) == {Outcome.OK}
 
 
 def test_an_endpoint_that_stops_mid_stream_is_one_sentence(stand_in: Callable[..., str]) -> None:

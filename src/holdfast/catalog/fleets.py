@@ -5,13 +5,27 @@ from __future__ import annotations
 from holdfast.catalog.devices import accelerator
 from holdfast.catalog.instances import instance_type
 from holdfast.catalog.prices import offerings
+from holdfast.model.errors import InputError
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 
 
 def hardware_of(fleet: InferenceFleet) -> dict[str, InstanceType]:
-    """The instance type of each unit, by unit name. Raises InputError for one that is not known."""
-    return {unit.name: instance_type(unit.instance_type) for unit in fleet.spec.units}
+    """The instance type of each unit, by unit name.
+
+    Raises InputError for one that is not known, or that does not carry the unit's accelerator.
+    """
+    found = {}
+    for unit in fleet.spec.units:
+        instance, wanted = instance_type(unit.instance_type), accelerator(unit.accelerator).name
+        if instance.accelerator != wanted:
+            raise InputError(
+                f"unit {unit.name!r} wants {wanted} and {instance.name} carries {instance.accelerator}",
+                where=f"spec.units.{unit.name}",
+                mend="mend accelerator or instanceType",
+            )
+        found[unit.name] = instance
+    return found
 
 
 def devices_of(fleet: InferenceFleet) -> dict[str, Accelerator]:

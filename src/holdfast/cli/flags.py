@@ -13,6 +13,7 @@ import click
 from holdfast.model import codec, document, fleet, quantities
 from holdfast.model.errors import InputError, OutputError
 from holdfast.model.fleet import InferenceFleet, TokenLengths, Workload
+from holdfast.model.plan import VERSION, Plan
 
 
 class Quantity(click.ParamType[Any]):
@@ -75,6 +76,18 @@ def read_text(path: Path) -> str:
 def read_fleet(path: Path) -> InferenceFleet:
     """The fleet in a YAML file. Raises InputError."""
     return document.read_fleet(read_text(path), where=str(path))
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file that `holdfast plan --out` wrote. Raises InputError."""
+    made = codec.loads(Plan, read_text(path), where=str(path))
+    if made.version != VERSION:
+        raise InputError(
+            f"the plan is of version {made.version}, and this holdfast reads version {VERSION}",
+            where=str(path),
+            mend="plan anew",
+        )
+    return made
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ _CORRELATED = (
 @click.option(
     "--requests",
     type=click.IntRange(20, 1_000_000),
-    help="Least requests of a level.  [default: 1000, with constant arrivals 200]",
+    help="Requests of a level, if it may last that long.  [default: 1000; constant: 200]",
 )
 @click.option("--longest", type=flags.DURATION, default="2min", show_default=True, help="Longest level.")
 @click.option("--budget", type=flags.DURATION, default="30min", show_default=True, help="Stop searching after this.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,11 +12,15 @@ from holdfast import catalog
 from holdfast.cli import flags
 from holdfast.model import codec, measurements
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.findings import Finding, Severity
+from holdfast.model.fleet import InferenceFleet, format_slo
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.planning import arithmetic, evidence, prices, tables
 from holdfast.planning.plan import make_plan, plan_json
 from holdfast.reports import terminal
+
+if TYPE_CHECKING:
+    from holdfast.load.rundir import RunSpec
 
 
 @click.command()
@@ -67,14 +73,33 @@ def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
     # Only here: reading runs needs pyarrow, which takes a fifth of a second to import.
     from holdfast.load import rundir
 
-    curves = {}
+    curves, found = {}, list[Finding]()
     for run in runs:
         unit, separator, folder = run.partition("=")
         if not separator or unit not in {known.name for known in fleet.spec.units}:
             names = ", ".join(known.name for known in fleet.spec.units)
             raise InputError(f"{run!r} names no unit of the fleet", where="--run", mend=f"write UNIT=DIR with {names}")
         curves[unit] = rundir.read_curve(Path(folder))
+        found += _mismatches(fleet, unit, folder, rundir.read_spec(Path(folder)))
     known, findings = evidence.from_breaking_points(
         fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
     )
-    return make_plan(fleet, known, findings=findings)
+    return make_plan(fleet, known, findings=(*found, *findings))
+
+
+def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
+    """Where a run measured something else than the fleet asks for: its limit may not be the unit's."""
+    spec = fleet.spec
+    planned = {"api": spec.workload.api.value, "model": spec.model.id, "slo": format_slo(spec.slo)}
+    for key, wanted in planned.items():
+        measured = getattr(run, key)
+        if measured != wanted:
+            yield Finding(
+                file=folder,
+                row=0,
+                check="run",
+                severity=Severity.SUSPICIOUS,
+                found=f"{key} {measured}",
+                expected=f"{key} {wanted}",
+                message=f"Unit {unit!r} was measured with {key} {measured}, and the fleet has {wanted}.",
+            )

@@ -7,7 +7,6 @@ import math
 import click
 
 from holdfast.load.levels import Progress
-from holdfast.model.stages import Level
 
 HEADER = f"{'load':>13} {'served':>9} {'p50':>8} {'p95':>8}  {'verdict':<16} {'sure':>4}  interval [1/s]"
 
@@ -18,10 +17,12 @@ def line(progress: Progress) -> str:
     """One finished level under HEADER: offered, served, latency, verdict, and the interval so far."""
     stage, judged = progress.stage, progress.verdict
     assert stage is not None and judged is not None
+    if not stage.valid:
+        return f"{progress.level.name:>13} invalid: {stage.invalid}"
     p50, p95 = (seconds(value) if stage.latency.n else "-" for value in (stage.latency.p50_s, stage.latency.p95_s))
     served = f"{stage.achieved_per_s:.3g}/s"
     return (
-        f"{level_name(progress.level):>13} {served:>9} {p50:>8} {p95:>8}  {outcome(progress):<16} "
+        f"{progress.level.name:>13} {served:>9} {p50:>8} {p95:>8}  {outcome(progress):<16} "
         f"{judged.confidence:4.0%}  {interval(progress)}"
     ).rstrip()
 
@@ -31,7 +32,7 @@ def short_line(progress: Progress) -> str:
     stage = progress.stage
     assert stage is not None
     p95 = seconds(stage.latency.p95_s) if stage.latency.n else "-"
-    return f"{progress.unit:<23} {level_name(progress.level):>12} {p95:>8} {outcome(progress):<16} {interval(progress)}"
+    return f"{progress.unit:<23} {progress.level.name:>12} {p95:>8} {outcome(progress):<16} {interval(progress)}"
 
 
 def outcome(progress: Progress) -> str:
@@ -49,11 +50,6 @@ def interval(progress: Progress) -> str:
     if not progress.low_per_s and unbounded:
         return ""
     return f"{progress.low_per_s:.3g} to {'?' if unbounded else f'{progress.high_per_s:.3g}'}"
-
-
-def level_name(level: Level) -> str:
-    """`8 in flight` or `12.5/s`."""
-    return f"{level.rate_per_s:.3g}/s" if level.rate_per_s is not None else f"{level.concurrency} in flight"
 
 
 def seconds(value: float) -> str:

@@ -9,9 +9,7 @@ import click
 from holdfast import catalog, manifests
 from holdfast.cli import flags
 from holdfast.manifests import Cluster
-from holdfast.model import codec
 from holdfast.model.errors import InputError
-from holdfast.model.plan import Plan
 
 _DEFAULTS = Cluster()
 
@@ -28,7 +26,7 @@ def render(plan: Path, out: Path, cluster: str, prometheus: str, certificate_arn
     \b
     holdfast render plan.json -o deploy/ && kubectl apply -k deploy/
     """
-    made = codec.loads(Plan, flags.read_text(plan), where=str(plan))
+    made = flags.read_plan(plan)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         # Files of an older plan would be applied along with the new ones.
         raise InputError("the folder is not empty", where=str(out), mend="give a new one, or empty it")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from holdfast.cli import flags
 from holdfast.load import rundir
-from holdfast.model import codec, fleet
-from holdfast.model.errors import InputError
-from holdfast.model.plan import Plan
+from holdfast.model import fleet
 from holdfast.reports import page
 from holdfast.reports.contents import plan_page, run_page
 
@@ -31,16 +28,11 @@ def report(path: Path, out: Path) -> None:
 
 
 def _run(path: Path) -> page.Page:
-    curve = rundir.read_curve(path)
-    try:
-        run = json.loads(flags.read_text(path / "run.json"))
-        slo, spec = run["spec"]["slo"], run["spec"]
-        source = f"holdfast {run['holdfast']}, started {run['started']}, {spec['url']}, {spec['api']}, {spec['model']}"
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"run.json cannot be read ({error})", where=str(path), mend="measure again") from error
-    return run_page(curve, fleet.parse_slo(slo) if slo else None, (f"Measured by {source}.",))
+    curve, spec = rundir.read_curve(path), rundir.read_spec(path)
+    bounds = fleet.parse_slo(spec.slo) if spec.slo else None
+    return run_page(curve, bounds, (f"Measured at {spec.url}: {spec.api}, {spec.model}, {spec.arrivals} arrivals.",))
 
 
 def _plan(path: Path) -> page.Page:
-    made = codec.loads(Plan, flags.read_text(path), where=str(path))
+    made = flags.read_plan(path)
     return plan_page(made, (f"Planned from {path.name}; every figure's source stands beside it.",))

@@ -149,7 +149,7 @@ class Search:
             self._ceiling = min(self._ceiling, level.rate_per_s)
         high = self.high
         if not self._probes or (high is not None and self._ceiling < high.rate_per_s):
-            self._ended = f"the measurement is invalid at {_name(level)}: {stage.invalid}"
+            self._ended = f"the measurement is invalid at {level.name}: {stage.invalid}"
 
     def _note_probe(self, concurrency: int, stage: Stage, verdict: Verdict) -> None:
         latency_s = stage.latency.p50_s if stage.latency.n else math.inf
@@ -261,7 +261,3 @@ class Search:
         """Bracketing steps grow: 1.1, 1.2, 1.4, 1.8, ..."""
         same = sum(1 for tried in self._tried.values() if tried.holds == holding)
         return min(1 + 0.1 * 2.0 ** (same - 1), 2.0)
-
-
-def _name(level: Level) -> str:
-    return f"{level.rate_per_s:.3g}/s" if level.rate_per_s is not None else f"{level.concurrency} in flight"

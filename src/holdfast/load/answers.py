@@ -63,6 +63,16 @@ class Answer:
         else:
             self._read_unary(now_s)
 
+    def complaint(self) -> str:
+        """What an error answer says, at most 200 characters; empty when it says nothing that can be shown."""
+        try:
+            body = json.loads(self._head)
+        except ValueError:
+            return ""
+        error = body.get("error", body) if isinstance(body, dict) else {}
+        message = error.get("message", error.get("detail", "")) if isinstance(error, dict) else error
+        return " ".join(str(message).split())[:200]
+
     def _open(self, data: bytes, now_s: float) -> None:
         """Looks for the first output in what has come so far."""
         self._head = (self._head + data).replace(b"\r\n", b"\n")

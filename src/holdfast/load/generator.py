@@ -4,13 +4,14 @@
                                 >--> Client --> Exchange ends --> Recorder row
     concurrency ---> hold()  --/
 
-`offer` never waits for answers, so a slow server cannot slow the load down. `hold` starts its users
-spread over `stagger_s`, because a burst at the start would show in the first latencies.
+`offer` never waits for answers, so a slow server cannot slow the load down. `hold` starts its users at once; the
+burst is cut off with the warm-up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +26,8 @@ from holdfast.load.recorder import Recorder
 from holdfast.model.fleet import Api, Workload
 from holdfast.model.records import Floats, Outcome
 
-_PREPARED = 2048
-"""Bodies serialised before a level starts; beyond that they are made as they are sent (about 30 us each)."""
+_PREPARED = 512
+"""Bodies serialised before a level starts; beyond that they are made as they are sent (about 30 us per 200 words)."""
 
 _SLICE = 8
 """Bodies made in one go: well below a millisecond."""
@@ -62,10 +63,15 @@ class Generator:
         self._client = client
         self._path = workload.api.path
         self._streams = stream and workload.api is not Api.IMAGES
-        self._asks = prompts.asks(workload, model, seed, stream=self._streams)
+        self._make = functools.partial(prompts.asks, workload, model, seed, stream=self._streams)
+        self._asks = self._make()
         self._recorder = recorder
         self._watch = watch
         self._intended: dict[Exchange, float] = {}
+
+    def without_extensions(self) -> None:
+        """From now on leaves out the fields that are vLLM's and not OpenAI's."""
+        self._asks = self._make(extensions=False)
 
     @property
     def in_flight(self) -> int:
@@ -106,13 +112,11 @@ class Generator:
         *,
         duration_s: float,
         requests: int = 0,
-        stagger_s: float = 0.0,
         stage: int,
-        stop: Stop = _never,
         patience_s: float,
     ) -> None:
         """Keeps `concurrency` requests in flight for `duration_s` or until `requests` were sent (0: no bound)."""
-        ready = await self._prepare(requests or _PREPARED)
+        ready = await self._prepare(requests or concurrency)
         start_s = time.perf_counter()
         end_s = start_s + duration_s
         left = requests or -1
@@ -133,17 +137,13 @@ class Generator:
                 loop.call_soon(start)
 
         loop = asyncio.get_running_loop()
-        starts = [loop.call_later(stagger_s * user / concurrency, start) for user in range(concurrency)]
-        try:
-            while time.perf_counter() < end_s and left != 0:
-                await asyncio.sleep(min(_TICK_S, max(0.001, end_s - time.perf_counter())))
-                if self._look(stop):
-                    break
-        finally:
-            end_s = 0.0
-            for handle in starts:
-                handle.cancel()
-        await self._settle(stop, patience_s)
+        for _ in range(concurrency):
+            start()
+        while time.perf_counter() < end_s and left != 0:
+            await asyncio.sleep(min(_TICK_S, max(0.001, end_s - time.perf_counter())))
+            self._look(_never)
+        end_s = 0.0
+        await self._settle(_never, patience_s)
 
     async def _prepare(self, count: int) -> Iterator[tuple[Ask, bytes]]:
         def make() -> Iterator[tuple[Ask, bytes]]:

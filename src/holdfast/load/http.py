@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
+import os
 import ssl
 import time
 import urllib.parse
@@ -203,6 +204,16 @@ class Connection(asyncio.Protocol):
             exchange.end(outcome, self._now_s)
 
 
+def _reason(error: OSError | UnicodeError) -> str:
+    """Why there is no connection, in a few words: `Connection refused`, `Name or service not known`, ..."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    number = error.errno if isinstance(error, OSError) else None
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
 def _settled(exchange: Exchange) -> Outcome:
     """What a complete answer is."""
     if exchange.status == 429:
@@ -310,7 +321,7 @@ class Client:
                 self._timeout_s,
             )
         except (OSError, UnicodeError) as error:
-            exchange.error = str(error) or type(error).__name__
+            exchange.error = _reason(error)
             spent = isinstance(error, OSError) and error.errno in _EXHAUSTED
             exchange.end(Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter())
             return

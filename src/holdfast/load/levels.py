@@ -13,7 +13,7 @@ from holdfast.limits.measured import Measured
 from holdfast.limits.search import Search
 from holdfast.load import pacers, scrape
 from holdfast.load.generator import Generator
-from holdfast.load.http import Client, Target
+from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
 from holdfast.load.rundir import RunDir
 from holdfast.model.errors import InputError, UnreachableError
@@ -64,8 +64,15 @@ class Bench:
         self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
         self._recorder = Recorder(time.perf_counter())
         self._generator = Generator(
-            self._client, subject.workload, subject.model, self._recorder, seed=seed, stream=subject.stream
+            self._client,
+            subject.workload,
+            subject.model,
+            self._recorder,
+            seed=seed,
+            stream=subject.stream,
+            watch=self._remember,
         )
+        self._last: Exchange | None = None
 
     @property
     def requests(self) -> RequestTable:
@@ -76,20 +83,37 @@ class Bench:
         await self._client.close()
 
     async def preflight(self) -> None:
-        """One request at a time until one succeeds, three at most. Raises UnreachableError or InputError."""
+        """One request at a time until one succeeds, a few at most. Raises UnreachableError or InputError.
+
+        A server that refuses fields it does not know is asked again without vLLM's.
+        """
         for _ in range(3):
-            first = len(self._recorder)
-            await self._generator.hold(
-                1, duration_s=self.subject.timeout_s, requests=1, stage=-1, patience_s=self.subject.timeout_s
-            )
-            seen = self._recorder.table(first)
-            if len(seen) and seen.ok.all():
+            seen = await self._one()
+            if len(seen) and int(seen.status[-1]) in (400, 422):
+                self._generator.without_extensions()
+            elif len(seen) and seen.ok.all():
                 break
         else:
             raise self._refusal(seen)
         streams = self.subject.stream and self.subject.workload.api.makes_tokens
-        if not streams and self._slo is not None and (self._slo.ttft.bounds() or self._slo.itl.bounds()):
+        if self._slo is None:
+            return
+        if not streams and (self._slo.ttft.bounds() or self._slo.itl.bounds()):
             raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
+        if self._slo.utilization is not None and (await scrape.read(self._client)).busy_s is None:
+            raise InputError(
+                "the SLO bounds the utilisation, and the target publishes none at /metrics",
+                where=self.subject.target.base,
+                mend="leave out that bound",
+            )
+
+    async def _one(self) -> RequestTable:
+        first, timeout_s = len(self._recorder), self.subject.timeout_s
+        await self._generator.hold(1, duration_s=timeout_s, requests=1, stage=-1, patience_s=timeout_s)
+        return self._recorder.table(first)
+
+    def _remember(self, _: float, exchange: Exchange) -> None:
+        self._last = exchange
 
     async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
         """Offers one level and measures it; `shape` replaces the level's constant rate."""
@@ -138,19 +162,33 @@ class Bench:
         return min(self.subject.timeout_s, lost_s)
 
     def _refusal(self, seen: RequestTable) -> InputError:
+        where, path, api = self.subject.target.base, self.subject.workload.api.path, self.subject.workload.api.value
+        last = self._last
+        if not len(seen) or last is None:
+            return UnreachableError("no request could be sent", where=where, mend="mend the URL")
         outcome, status = Outcome(int(seen.outcome[-1])), int(seen.status[-1])
-        where, path = self.subject.target.base, self.subject.workload.api.path
         if outcome is Outcome.CONNECT:
-            return UnreachableError("no connection to the endpoint", where=where, mend="start it, or mend the URL")
+            reason = f" ({last.error})" if last.error else ""
+            return UnreachableError(
+                f"no connection to the endpoint{reason}", where=where, mend="start it, or mend the URL"
+            )
         if outcome in (Outcome.HTTP_ERROR, Outcome.REJECTED):
             hint = "check --model and --api" if status in (400, 404, 422) else "look at the server's log"
-            return InputError(f"POST {path} was answered with HTTP {status}", where=where, mend=hint)
+            said = last.answer.complaint()
+            return InputError(
+                f"POST {path} was answered with HTTP {status}{f' ({said})' if said else ''}", where=where, mend=hint
+            )
+        streams = self.subject.stream and self.subject.workload.api.makes_tokens
+        if outcome is Outcome.MALFORMED and streams and b"json" in last.headers.get(b"content-type", b""):
+            return InputError(f"POST {path} does not stream its answer", where=where, mend="try --no-stream")
+        waited = f"no complete answer came within {self.subject.timeout_s:g} s"
         ways = {
             Outcome.RESET: "the connection was closed before an answer began",
             Outcome.TRUNCATED: "the answer began and stopped before its end",
-            Outcome.TIMEOUT: f"no complete answer came within {self.subject.timeout_s:g} s",
-            Outcome.MALFORMED: f"the answer is not one of the {self.subject.workload.api.value} API",
-            Outcome.CANCELLED: f"no complete answer came within {self.subject.timeout_s:g} s",
+            Outcome.TIMEOUT: waited,
+            Outcome.CANCELLED: waited,
+            Outcome.MALFORMED: f"the answer is not one of the {api} API",
+            Outcome.EXHAUSTED: "this machine has no file descriptor or port left",
         }
         return InputError(f"POST {path}: {ways[outcome]}", where=where, mend="look at the server's log, and at --api")
 

@@ -30,8 +30,11 @@ class Ask:
     tokens_out: int
 
 
-def asks(workload: Workload, model: str, seed: int, *, stream: bool = True) -> Iterator[Ask]:
-    """An endless, seeded sequence of requests of this workload."""
+def asks(workload: Workload, model: str, seed: int, *, stream: bool = True, extensions: bool = True) -> Iterator[Ask]:
+    """An endless, seeded sequence of requests of this workload.
+
+    extensions: also send `min_tokens` and `ignore_eos`, which vLLM knows and OpenAI does not.
+    """
     generator = np.random.default_rng(seed)
     while True:
         if workload.api is Api.IMAGES:
@@ -39,7 +42,7 @@ def asks(workload: Workload, model: str, seed: int, *, stream: bool = True) -> I
             continue
         assert workload.input_tokens is not None and workload.output_tokens is not None
         n_in, n_out = _length(workload.input_tokens, generator), _length(workload.output_tokens, generator)
-        yield Ask(_text_body(workload.api, model, _words(generator, n_in), n_out, stream), n_in, n_out)
+        yield Ask(_text_body(workload.api, model, _words(generator, n_in), n_out, stream, extensions), n_in, n_out)
 
 
 def _length(lengths: TokenLengths, generator: np.random.Generator) -> int:
@@ -54,10 +57,10 @@ def _images_body(model: str, prompt: str) -> bytes:
     return json.dumps({"model": model, "prompt": prompt, "n": 1, "response_format": "b64_json"}).encode()
 
 
-def _text_body(api: Api, model: str, prompt: str, tokens_out: int, stream: bool) -> bytes:
-    # ignore_eos and min_tokens are vLLM's; servers that do not know them ignore or refuse them, and the
-    # preflight request reports a refusal before any load is sent.
-    body: dict[str, object] = {"model": model, "max_tokens": tokens_out, "min_tokens": tokens_out, "ignore_eos": True}
+def _text_body(api: Api, model: str, prompt: str, tokens_out: int, stream: bool, extensions: bool) -> bytes:
+    body: dict[str, object] = {"model": model, "max_tokens": tokens_out}
+    if extensions:
+        body |= {"min_tokens": tokens_out, "ignore_eos": True}
     if api is Api.CHAT:
         body["messages"] = [{"role": "user", "content": prompt}]
     else:

@@ -9,6 +9,7 @@ Files are replaced by rename, so a reader never sees half of one and a crash kee
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
@@ -90,6 +91,23 @@ class RunDir:
 def _unwritable(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
     return OutputError(f"cannot write results ({reason})", where=str(path), mend="give another folder with --out")
+
+
+def read_spec(path: Path) -> RunSpec:
+    """What the run of a directory was asked to do. Raises InputError."""
+    file = path / "run.json"
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+        version, spec = run["version"], run["spec"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"this is no run of holdfast ({error})", where=str(file), mend="measure again") from error
+    if version != VERSION:
+        raise InputError(
+            f"the run is of version {version}, and this holdfast reads version {VERSION}",
+            where=str(file),
+            mend="measure again",
+        )
+    return codec.loads(RunSpec, json.dumps(spec), where=str(file))
 
 
 def read_curve(path: Path) -> LoadCurve:

@@ -10,16 +10,14 @@ from prometheus_client import parser
 from holdfast.load.http import Client
 
 _BUSY = "holdfast_accelerator_busy_seconds_total"
-_GPU = "DCGM_FI_DEV_GPU_UTIL"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Device-busy seconds so far, the GPU utilisation gauge (0..1), either None when not published, at `at_s`."""
+    """Device-busy seconds so far at `at_s`; None when the target publishes none."""
 
     at_s: float
     busy_s: float | None
-    gpu: float | None
 
 
 async def read(client: Client) -> Reading:
@@ -27,21 +25,17 @@ async def read(client: Client) -> Reading:
     status, body = await client.get("/metrics")
     at_s = time.perf_counter()
     if status != 200:
-        return Reading(at_s, None, None)
-    values: dict[str, list[float]] = {_BUSY: [], _GPU: []}
+        return Reading(at_s, None)
     try:
-        for family in parser.text_string_to_metric_families(body.decode("utf-8", "replace")):
-            for sample in family.samples:
-                if sample.name in values:
-                    values[sample.name].append(sample.value)
+        families = list(parser.text_string_to_metric_families(body.decode("utf-8", "replace")))
     except ValueError:
-        return Reading(at_s, None, None)  # something else answers at /metrics
-    busy, gpu = values[_BUSY], values[_GPU]
-    return Reading(at_s, sum(busy) / len(busy) if busy else None, sum(gpu) / len(gpu) / 100 if gpu else None)
+        return Reading(at_s, None)  # something else answers at /metrics
+    busy = [sample.value for family in families for sample in family.samples if sample.name == _BUSY]
+    return Reading(at_s, sum(busy) / len(busy) if busy else None)
 
 
 def utilization(before: Reading, after: Reading) -> float | None:
     """Utilisation between two readings, 0..1; None when the target publishes nothing to tell it from."""
-    if before.busy_s is not None and after.busy_s is not None and after.at_s > before.at_s:
-        return min(1.0, max(0.0, (after.busy_s - before.busy_s) / (after.at_s - before.at_s)))
-    return after.gpu
+    if before.busy_s is None or after.busy_s is None or after.at_s <= before.at_s:
+        return None
+    return min(1.0, max(0.0, (after.busy_s - before.busy_s) / (after.at_s - before.at_s)))

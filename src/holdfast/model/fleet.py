@@ -4,7 +4,7 @@
       spec: FleetSpec
         model: ServedModel          what is served
         workload: Workload          the shape of one request
-        slo: Slo                    what a good answer is (slo.py)
+        slo: Slo                    what a good answer is
         demand: Demand              how many requests come
         units: (DeploymentUnit, ...)  the ways it can be served, each with its capacity pool
         capacity: CapacityPolicy    how far units are filled, which loss must be survived

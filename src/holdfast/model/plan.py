@@ -9,6 +9,9 @@ from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.tables import Table
 
+VERSION = 1
+"""Of the plan file."""
+
 TOTAL_WEIGHT = 100
 """Weights of a plan are integers that sum to this; an ALB target group takes 0..999."""
 

@@ -30,6 +30,11 @@ class Level:
     duration_s: float = 10.0
     requests: int = 0
 
+    @property
+    def name(self) -> str:
+        """`8 in flight` or `12.5/s`."""
+        return f"{self.rate_per_s:.3g}/s" if self.rate_per_s is not None else f"{self.concurrency} in flight"
+
     def __post_init__(self) -> None:
         closed = self.arrivals is Arrivals.CLOSED
         if closed != (self.concurrency is not None) or closed == (self.rate_per_s is not None):

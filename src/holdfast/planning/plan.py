@@ -8,14 +8,11 @@ from typing import Any
 from holdfast.model import codec
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet
-from holdfast.model.plan import TOTAL_WEIGHT, Plan, PlanStatus, PoolPlan, UnitEvidence
+from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanStatus, PoolPlan, UnitEvidence
 from holdfast.model.tables import Table
 from holdfast.planning import reasons, tables, weights
 from holdfast.planning.autoscaling import autoscaling
 from holdfast.planning.mix import Candidate, Mix, Requirement, cheapest_mix
-
-VERSION = 1
-"""Of the plan file."""
 
 
 def make_plan(
