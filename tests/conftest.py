@@ -1,10 +1,15 @@
-"""Which tests are live: those that run servers, Envoy or whole verbs, and must not share the machine with others."""
+"""What all tests share: which are live (they run servers, Envoy or whole verbs), and no deadline per example."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline per example: a machine that stalls is no finding.
+settings.register_profile("holdfast", deadline=None)
+settings.load_profile("holdfast")
 
 TESTS = Path(__file__).parent
 LIVE = ("cli", "load/test_levels.py", "local", "serving/test_serving_live.py")
