@@ -38,6 +38,7 @@ def ran(out: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, 
     command = [sys.executable, "-m", "holdfast", "demo", "--json", "--out", str(out)]
     most_mib, log = 0.0, tmp_path_factory.mktemp("log")
     # What an earlier demo left is replaced.
+    (out / ".holdfast-demo").touch()
     (out / "runs" / "sd21-g5-cuda").mkdir(parents=True)
     (out / "runs" / "sd21-g5-cuda" / "stages.json").write_text("{}")
     with (log / "stdout").open("w+") as stdout, (log / "stderr").open("w+") as stderr:

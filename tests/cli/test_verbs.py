@@ -243,6 +243,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(holdfast: Run, tmp_path:
     refused(holdfast(*arguments), "cannot write results")
 
 
+def test_a_demo_never_clears_a_folder_that_is_not_of_a_demo(holdfast: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "runs").mkdir(parents=True)
+    (tmp_path / "mine" / "runs" / "stages.json").write_text("measured for hours")
+    refused(holdfast("demo", "--out", "mine"), "mine: the folder holds files that are not of a demo")
+    assert (tmp_path / "mine" / "runs" / "stages.json").read_text() == "measured for hours"
+
+
 def test_a_plan_is_not_rendered_over_other_files(holdfast: Run, tmp_path: Path) -> None:
     fleet, rows = str(SD21 / "fleet.yaml"), str(SD21 / "measurements.csv")
     assert holdfast("plan", fleet, "--measurements", rows, "--out", "plan.json").returncode == 0

@@ -206,14 +206,14 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_the_levels_before(
         cwd=tmp_path,
     )
     assert done.returncode == 2, done.stderr
-    assert "run: cannot write results (File too large); give another folder with --out." in done.stderr
+    assert "run: cannot write results (File too large); give another place with --out." in done.stderr
     assert "Traceback" not in done.stderr
     assert rundir.read_curve(tmp_path / "run").stages
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"cannot write results \(Not a directory\); give another folder"):
+    with pytest.raises(OutputError, match=r"cannot write results \(Not a directory\); give another place"):
         RunDir(tmp_path / "file" / "run", SPEC)
 
 

@@ -9,7 +9,7 @@ The figures live in `data/*.csv`, each with its source; a file is read when it i
 """
 
 from holdfast.catalog.devices import accelerator, accelerators
-from holdfast.catalog.fleets import devices_of, hardware_of, offerings_of
+from holdfast.catalog.fleets import equipment_of, hardware_of, offerings_of
 from holdfast.catalog.instances import instance_type, instance_types
 from holdfast.catalog.listing import tables
 from holdfast.catalog.prices import offerings, price, regions
@@ -17,7 +17,7 @@ from holdfast.catalog.prices import offerings, price, regions
 __all__ = [
     "accelerator",
     "accelerators",
-    "devices_of",
+    "equipment_of",
     "hardware_of",
     "instance_type",
     "instance_types",

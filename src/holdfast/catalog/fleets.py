@@ -28,9 +28,9 @@ def hardware_of(fleet: InferenceFleet) -> dict[str, InstanceType]:
     return found
 
 
-def devices_of(fleet: InferenceFleet) -> dict[str, Accelerator]:
-    """The accelerator of each unit, by unit name. Raises InputError for one that is not known."""
-    return {unit.name: accelerator(unit.accelerator) for unit in fleet.spec.units}
+def equipment_of(fleet: InferenceFleet) -> dict[str, tuple[InstanceType, Accelerator]]:
+    """The instance type of each unit and its accelerator, by unit name. Raises InputError as `hardware_of` does."""
+    return {name: (instance, accelerator(instance.accelerator)) for name, instance in hardware_of(fleet).items()}
 
 
 def offerings_of(fleet: InferenceFleet) -> dict[str, Offering]:

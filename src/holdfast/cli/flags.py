@@ -96,7 +96,7 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", where=str(path), mend="give another path") from error
+        raise OutputError.of(path, error) from error
 
 
 def echo_json(value: object) -> None:

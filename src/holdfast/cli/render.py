@@ -30,10 +30,8 @@ def render(plan: Path, out: Path, cluster: str, prometheus: str, certificate_arn
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         # Files of an older plan would be applied along with the new ones.
         raise InputError("the folder is not empty", where=str(out), mend="give a new one, or empty it")
-    instances, devices = catalog.hardware_of(made.fleet), catalog.devices_of(made.fleet)
-    hardware = {name: (instances[name], devices[name]) for name in instances}
     target = Cluster(name=cluster, prometheus=prometheus, certificate_arn=certificate_arn)
-    rendered = manifests.render(made, hardware, target)
+    rendered = manifests.render(made, catalog.equipment_of(made.fleet), target)
     for manifest in rendered:
         flags.write_text(out / manifest.path, manifest.text)
     click.echo(f"{len(rendered)} files in {out}; apply them with: kubectl apply -k {out}")

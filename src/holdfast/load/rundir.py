@@ -53,7 +53,7 @@ class RunDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise OutputError.of(path, error) from error
         if (path / "stages.json").exists():
             raise InputError("there is a run in this folder already", where=str(path), mend="give another --out")
         self._replace("run.json", codec.dumps(self._run()).encode())
@@ -85,12 +85,7 @@ class RunDir:
             partial.write_bytes(content)
             partial.replace(self.path / name)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write results ({reason})", where=str(path), mend="give another folder with --out")
+            raise OutputError.of(self.path, error) from error
 
 
 def read_spec(path: Path) -> RunSpec:

@@ -42,3 +42,10 @@ class UnreachableError(InputError):
 
 class OutputError(InputError):
     """A file or folder that results go to cannot be written."""
+
+    @classmethod
+    def of(cls, place: object, error: OSError) -> OutputError:
+        """The sentence for what the system said of `place`."""
+        return cls(
+            f"cannot write results ({error.strerror or error})", where=str(place), mend="give another place with --out"
+        )

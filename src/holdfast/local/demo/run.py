@@ -28,6 +28,8 @@ from holdfast.reports import page
 from holdfast.reports.contents import Measured, demo_page
 from holdfast.serving import profiles
 
+MARK = ".holdfast-demo"
+
 SEARCHING = "Finding each unit's breaking point, all units side by side:"
 
 
@@ -55,7 +57,7 @@ class DemoResult:
 async def run(directory: Path, voice: Voice) -> DemoResult:
     """Runs the demo and writes its results below `directory`, which is made. Raises OutputError, HoldfastError."""
     demos = units.fleets()
-    _clear(_make(directory), [demo.fleet.metadata.name for demo in demos])
+    _clear(_make(directory))
     for note in provenance(demos):
         voice.say(note)
     voice.say(SEARCHING)
@@ -113,9 +115,7 @@ def _write_plan(plan: Plan, directory: Path) -> int:
     _write(_make(directory) / "plan.json", codec.dumps(plan))
     if plan.status is not PlanStatus.FEASIBLE:
         return 0
-    instances, devices = catalog.hardware_of(plan.fleet), catalog.devices_of(plan.fleet)
-    hardware = {name: (instances[name], devices[name]) for name in instances}
-    rendered = manifests.render(plan, hardware)
+    rendered = manifests.render(plan, catalog.equipment_of(plan.fleet))
     for manifest in rendered:
         file = directory / "deploy" / manifest.path
         _make(file.parent)
@@ -128,31 +128,32 @@ def _write_timeline(timeline: Timeline, path: Path) -> None:
     try:
         pq.write_table(pa.Table.from_pylist(rows), path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise OutputError.of(path, error) from error
 
 
-def _clear(directory: Path, names: list[str]) -> None:
-    """Removes the results of an earlier demo. Raises InputError for a folder that holds anything else."""
-    own = {"runs", "fleet", "report.html", "timeline.parquet", *names}
-    strangers = sorted(path.name for path in directory.iterdir() if path.name not in own)
-    if strangers:
+def _clear(directory: Path) -> None:
+    """Removes the results of an earlier demo and marks the folder. Raises InputError for one that holds other files.
+
+    Only the mark tells: a folder named `runs` may hold somebody's measurements.
+    """
+    held = list(directory.iterdir())
+    if held and not (directory / MARK).is_file():
         raise InputError(
-            f"the folder holds {strangers[0]!r}, which is not of a demo",
-            where=str(directory),
-            mend="give another --out",
+            "the folder holds files that are not of a demo", where=str(directory), mend="give another --out"
         )
-    for path in directory.iterdir():
-        if path.is_dir():
+    for path in held:
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+    _write(directory / MARK, "Results of `holdfast demo`; the next demo into this folder removes them.\n")
 
 
 def _make(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise OutputError.of(directory, error) from error
     return directory
 
 
@@ -160,10 +161,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"cannot write results ({error.strerror})", where=str(path), mend="give another folder with --out"
-    )
+        raise OutputError.of(path, error) from error
