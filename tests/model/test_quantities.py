@@ -65,16 +65,6 @@ def test_what_is_no_such_quantity_is_refused(read: Read, wrong: object) -> None:
 numbers = st.integers(1, 999_999).map(lambda whole: whole / 1000)
 
 
-@given(numbers)
-def test_a_rate_of_six_digits_survives_writing(value: float) -> None:
-    assert quantities.rate_per_s(quantities.format_rate(value)) == value
-
-
-@given(numbers)
-def test_a_price_of_six_digits_survives_writing(value: float) -> None:
-    assert quantities.price_usd_per_h(quantities.format_price(value)) == value
-
-
 @given(st.integers(1, 100_000))
 def test_a_share_in_thousandths_of_a_percent_survives_writing(thousandths: int) -> None:
     value = quantities.share(f"{thousandths / 1000}%")

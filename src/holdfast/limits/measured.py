@@ -9,7 +9,7 @@ import numpy as np
 
 from holdfast.limits import statistics
 from holdfast.model.records import Floats, Ints, Outcome, RequestTable
-from holdfast.model.stages import Arrivals, ClientHealth, Level, Stage, Summary
+from holdfast.model.stages import ClientHealth, Level, Stage, Summary
 
 LAG_SHARE = 0.10
 """A request that the client sent late by more than this share of the median latency measures the client."""
@@ -91,10 +91,10 @@ def _achieved(level: Level, latency: Summary, in_flight: float, completed_per_s:
     A short closed loop completes in bursts, so counting is coarse; where all of its requests succeeded and were
     in flight throughout, N over the mean latency is the same by Little's law, and exact.
     """
-    whole = all_ok and level.concurrency is not None and latency.n > 0 and abs(in_flight / level.concurrency - 1) < 0.1
-    if not whole or level.concurrency is None:
+    users = level.concurrency
+    if users is None or not all_ok or not latency.n or abs(in_flight / users - 1) >= 0.1:
         return completed_per_s
-    return level.concurrency / latency.avg_s
+    return users / latency.avg_s
 
 
 def _window(ordered: RequestTable, level: Level) -> tuple[float, float]:
@@ -162,7 +162,3 @@ def _token_notes(good: RequestTable) -> tuple[str, ...]:
                 f"were asked for ({ratio - 1:+.0%})"
             )
     return tuple(notes)
-
-
-def is_closed(level: Level) -> bool:
-    return level.arrivals is Arrivals.CLOSED

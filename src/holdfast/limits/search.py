@@ -2,7 +2,7 @@
 
     search = Search(Options())
     while (level := search.ask()) is not None:
-        search.tell(judge-and-measure(level))        # a real server or one on virtual time
+        search.tell(level, stage, verdict)       # of a real server, or of one on virtual time
     search.result()
 
 Three phases. *Probe*: closed loops of 1, 2, 4, ... in flight find roughly where throughput stops rising or
@@ -110,7 +110,7 @@ class Search:
     _tried: dict[float, Tried] = field(default_factory=dict)
     _asked: int = 0
     _ended: str = ""
-    _ended_by: str = ""
+    _spoilt: str = ""
     _invalid: dict[Level, int] = field(default_factory=dict)
     _probing_ended: bool = False
     _ceiling: float = math.inf
@@ -142,7 +142,7 @@ class Search:
         self._invalid[level] = self._invalid.get(level, 0) + 1
         if self._invalid[level] <= self.options.invalid_repeats:
             return
-        self._ended_by = stage.invalid
+        self._spoilt = stage.invalid
         if level.rate_per_s is None:
             self._probing_ended = True
         else:
@@ -193,7 +193,7 @@ class Search:
             )
         if high is None:
             held = low.rate_per_s if low else 0.0
-            why = self._ended or self._ended_by or "nothing broke it up to the highest rate that was tried"
+            why = self._ended or self._spoilt or "nothing broke it up to the highest rate that was tried"
             return BreakingPoint(held, held, math.inf, low.confidence if low else 0.0, Cause.NONE, why)
         held, sure = (low.rate_per_s, low.confidence) if low else (0.0, 1.0)
         why = f"{high.why}; the search ended early: {self._ended}" if self._ended else high.why

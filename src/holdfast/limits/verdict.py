@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.limits import statistics
-from holdfast.limits.measured import Measured, is_closed
+from holdfast.limits.measured import Measured
 from holdfast.model import quantities
 from holdfast.model.fleet import Slo
 from holdfast.model.records import Floats
@@ -71,7 +71,7 @@ def _checks(measured: Measured, slo: Slo) -> Iterator[Check]:
     yield from _bounds(Cause.ITL, "inter-token latency", slo.itl.bounds(), good.itl_s[~np.isnan(good.itl_s)], 0)
     if slo.utilization is not None and stage.utilization is not None:
         yield _utilization(stage.utilization, slo.utilization)
-    if not is_closed(stage.level):
+    if stage.level.rate_per_s is not None:
         yield _stability(measured)
 
 

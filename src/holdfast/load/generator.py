@@ -73,10 +73,6 @@ class Generator:
         """From now on leaves out the fields that are vLLM's and not OpenAI's."""
         self._asks = self._make(extensions=False)
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._intended)
-
     def ages_s(self, now_s: float) -> Floats:
         """How long each request in flight has been waited for, from its intended start, at `now_s`."""
         return now_s - np.array(list(self._intended.values()))

@@ -239,10 +239,6 @@ class Client:
         self._connecting: dict[asyncio.Task[None], Exchange] = {}
         self._tls = ssl.create_default_context() if target.tls else None
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._busy) + len(self._connecting)
-
     def payload(self, path: str, body: bytes) -> bytes:
         """The bytes of a POST with this client's headers."""
         return self.target.request("POST", path, body, self._headers)

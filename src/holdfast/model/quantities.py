@@ -87,19 +87,9 @@ def format_duration(seconds: float) -> str:
     return f"{_plain(seconds * 1000)}ms" if 0 < seconds < 1 else f"{_plain(seconds)}s"
 
 
-def format_rate(per_s: float) -> str:
-    """`1.5` -> `1.5/s`."""
-    return f"{_plain(per_s)}/s"
-
-
 def format_share(value: float) -> str:
     """`0.8` -> `80%`."""
     return f"{_plain(value * 100)}%"
-
-
-def format_price(usd_per_h: float) -> str:
-    """`1.006` -> `$1.006/h`."""
-    return f"${_plain(usd_per_h)}/h"
 
 
 def _exact(value: float, of_one: int = 1) -> str:

@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.load import pacers
@@ -135,15 +135,7 @@ def _argv(unit: str) -> Callable[[int], tuple[str, ...]]:
 
 
 def _on_the_wall(spec: PoolSpec) -> PoolSpec:
-    return PoolSpec(
-        name=spec.name,
-        argv=spec.argv,
-        limit_per_s=spec.limit_per_s * TIME_SCALE,
-        usd_per_million_requests=spec.usd_per_million_requests,
-        planned=spec.planned,
-        min_replicas=spec.min_replicas,
-        max_replicas=spec.max_replicas,
-    )
+    return replace(spec, limit_per_s=spec.limit_per_s * TIME_SCALE)
 
 
 async def _load(plan: Plan, url: str, log: _Log, tell: Callable[[str], None]) -> None:
