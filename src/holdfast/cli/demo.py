@@ -10,7 +10,7 @@ import click
 
 from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
-from holdfast.load.levels import Progress
+from holdfast.load.finding import Progress
 from holdfast.local.demo import run as demos
 from holdfast.local.demo.run import DemoResult, Voice
 from holdfast.model.errors import HoldfastError

@@ -8,8 +8,9 @@ from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.limits.search import Options, Search
-from holdfast.load import levels
-from holdfast.load.levels import Bench, Progress
+from holdfast.load import finding
+from holdfast.load.bench import Bench
+from holdfast.load.finding import Progress
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
@@ -73,7 +74,7 @@ async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float)
     run = endpoint.run_dir("limit", slo, options.arrivals.value)
     bench = Bench(endpoint.subject, slo, endpoint.seed)
     try:
-        return await levels.find_limit(
+        return await finding.find_limit(
             bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
         )
     finally:

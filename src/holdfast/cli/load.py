@@ -6,8 +6,8 @@ import click
 
 from holdfast.cli import flags, running
 from holdfast.cli.measuring import Endpoint, endpoint_options
-from holdfast.load import levels, pacers
-from holdfast.load.levels import Bench
+from holdfast.load import finding, pacers
+from holdfast.load.bench import Bench
 from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
@@ -86,5 +86,5 @@ async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) ->
     finally:
         await bench.close()
         run.write_requests(bench.requests)  # also of a run that was interrupted
-    run.write_curve(levels.curve_of(endpoint.subject.unit, [measured.stage], None))
+    run.write_curve(finding.curve_of(endpoint.subject.unit, [measured.stage], None))
     return measured.stage

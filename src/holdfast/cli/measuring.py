@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from holdfast.cli import flags
+from holdfast.load.bench import Subject
 from holdfast.load.http import Target
-from holdfast.load.levels import Subject
 from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.model import fleet
 from holdfast.model.errors import InputError

@@ -6,7 +6,7 @@ import math
 
 import click
 
-from holdfast.load.levels import Progress
+from holdfast.load.finding import Progress
 
 HEADER = f"{'load':>13} {'served':>9} {'p50':>8} {'p95':>8}  {'verdict':<16} {'sure':>4}  interval [1/s]"
 

@@ -32,7 +32,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run was asked to do; the part of run.json that is the user's. `time_scale`: see levels.Subject."""
+    """What a run was asked to do; the part of run.json that is the user's. `time_scale`: see bench.Subject."""
 
     verb: str
     url: str

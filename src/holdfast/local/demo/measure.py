@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from holdfast.limits.search import Options, Search
-from holdfast.load import levels
+from holdfast.load import finding
+from holdfast.load.bench import Bench, Subject
+from holdfast.load.finding import Progress
 from holdfast.load.http import Target
-from holdfast.load.levels import Bench, Progress, Subject
 from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet, argv
 from holdfast.local.replica import Phase, Replica
@@ -64,7 +65,7 @@ async def _measure_unit(
         run = RunDir(directory / unit.name, _spec(subject, fleet, options))
         bench = Bench(subject, spec.slo)
         try:
-            return await levels.find_limit(bench, spec.slo, Search(options), tell=tell, run=run, budget_s=BUDGET_S)
+            return await finding.find_limit(bench, spec.slo, Search(options), tell=tell, run=run, budget_s=BUDGET_S)
         finally:
             await bench.close()
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holdfast import catalog, manifests
-from holdfast.load.levels import Progress
+from holdfast.load.finding import Progress
 from holdfast.local.demo import timelines, units, wave
 from holdfast.local.demo.measure import measure
 from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet

@@ -13,9 +13,10 @@ import pytest
 
 from holdfast.limits.measured import Measured
 from holdfast.limits.search import Options, Search
-from holdfast.load import levels, rundir
+from holdfast.load import finding, rundir
+from holdfast.load.bench import Bench, Subject
+from holdfast.load.finding import Progress
 from holdfast.load.http import Target
-from holdfast.load.levels import Bench, Progress, Subject
 from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.fleet import Api, TokenLengths, Workload, parse_slo
@@ -52,7 +53,7 @@ def found(
         bench = Bench(subject(url, workload), bound)
         options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0, invalid_repeats=20)
         try:
-            return await levels.find_limit(bench, bound, Search(options), tell=tell, run=run)
+            return await finding.find_limit(bench, bound, Search(options), tell=tell, run=run)
         finally:
             await bench.close()
 

@@ -1,25 +1,21 @@
-"""Holding one level against a real server, and driving a breaking-point search with it."""
+"""Holding one level of load against a real server, and measuring it."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
-from holdfast.limits.search import Search
 from holdfast.load import pacers, scrape
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
-from holdfast.load.rundir import RunDir
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Arrivals, BreakingPoint, Level, LoadCurve, Stage
+from holdfast.model.stages import Arrivals, Level
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,6 @@ class Subject:
     stream: bool = True
     timeout_s: float = 120.0
     time_scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a search tells while it runs: the level begun, or the stage that ended it, and the bracket so far."""
-
-    unit: str
-    level: Level
-    stage: Stage | None
-    verdict: verdict.Verdict | None
-    low_per_s: float
-    high_per_s: float
 
 
 class Bench:
@@ -191,71 +175,3 @@ class Bench:
             Outcome.EXHAUSTED: "this machine has no file descriptor or port left",
         }
         return InputError(f"POST {path}: {ways[outcome]}", where=where, mend="look at the server's log, and at --api")
-
-
-async def find_limit(
-    bench: Bench,
-    slo: Slo,
-    search: Search,
-    *,
-    tell: Callable[[Progress], None],
-    run: RunDir | None = None,
-    budget_s: float = math.inf,
-) -> LoadCurve:
-    """Drives `search` against a bench to its end or until `budget_s` is spent; writes `run` after every level.
-
-    Raises InputError when the endpoint cannot be measured at all, or is lost on the way: what was measured
-    before is in the run directory.
-    """
-    subject, stages = bench.subject, list[Stage]()
-    await bench.preflight()
-    end_s = time.perf_counter() + budget_s
-    while (level := search.ask()) is not None:
-        tell(_progress(subject, search, level))
-        seen = await bench.hold(level, len(stages))
-        judged = verdict.judge(seen, slo)
-        stages.append(seen.stage)
-        if run is not None:
-            # In a thread, as other units may be under measurement on this loop.
-            await asyncio.to_thread(run.write_requests, bench.requests)
-            await asyncio.to_thread(run.write_curve, curve_of(subject.unit, stages, None))
-        if _lost(seen.stage):
-            kept = f"; what was measured is kept in {run.path}" if run is not None else ""
-            raise UnreachableError(
-                f"the endpoint stopped answering in level {len(stages)} of the search{kept}",
-                where=subject.target.base,
-                mend="bring it back and measure again",
-            )
-        search.tell(level, seen.stage, judged)
-        tell(_progress(subject, search, level, seen.stage, judged))
-        if time.perf_counter() > end_s:
-            search.stop(f"the budget of {budget_s:.0f} s was spent")
-        rest_s = seen.stage.latency.p50_s / subject.time_scale if seen.stage.latency.n else 1.0
-        await asyncio.sleep(min(1.0, rest_s))
-    curve = curve_of(subject.unit, stages, search.result())
-    if run is not None:
-        run.write_curve(curve)
-    return curve
-
-
-def curve_of(unit: str, stages: list[Stage], point: BreakingPoint | None) -> LoadCurve:
-    """The stages by achieved rate."""
-    return LoadCurve(unit, tuple(sorted(stages, key=lambda stage: stage.achieved_per_s)), point)
-
-
-def _lost(stage: Stage) -> bool:
-    gone = stage.errors.get("connect", 0) + stage.errors.get("reset", 0)
-    return stage.requests > 0 and gone == stage.requests
-
-
-def _progress(
-    subject: Subject,
-    search: Search,
-    level: Level,
-    stage: Stage | None = None,
-    judged: verdict.Verdict | None = None,
-) -> Progress:
-    low, high = search.low, search.high
-    return Progress(
-        subject.unit, level, stage, judged, low.rate_per_s if low else 0.0, high.rate_per_s if high else math.inf
-    )
