@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 
 _BEGIN = b"\ndata:"
 
@@ -21,7 +22,7 @@ class Answer:
 
     __slots__ = (
         "_closing", "_events", "_head", "_streams", "_tail", "body_ok", "chunks", "first_token_s",
-        "last_token_s", "tokens_in", "tokens_out",
+        "last_token_s", "times_s", "tokens_in", "tokens_out",
     )  # fmt: skip
 
     def __init__(self, *, streams: bool) -> None:
@@ -31,6 +32,8 @@ class Answer:
         self._closing = b""
         self._events = 0
         self.chunks = 0
+        self.times_s = array("d")
+        """When each output event of a stream arrived; as many as `chunks` once it is finished."""
         self.first_token_s = math.nan
         self.last_token_s = math.nan
         self.tokens_in = -1
@@ -52,6 +55,8 @@ class Answer:
         if events:
             self._events += events
             self.last_token_s = now_s
+            for _ in range(events):
+                self.times_s.append(now_s)
         # A beginning may be split between two reads; its first bytes wait here for the rest.
         self._closing = joined[1 - len(_BEGIN) :]
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
@@ -81,6 +86,7 @@ class Answer:
             if _carries_output(_event(piece)):
                 rest = b"\n" + b"\n\n".join(pieces[index:])
                 self._events = rest.count(_BEGIN)
+                self.times_s.extend([now_s] * self._events)
                 self.first_token_s = self.last_token_s = now_s
                 self._tail = rest[-_TAIL_BYTES:]
                 self._closing = rest[1 - len(_BEGIN) :]
@@ -101,6 +107,7 @@ class Answer:
                 break
             self._events = max(0, self._events - 1)
         self.chunks = self._events
+        del self.times_s[self.chunks :]
         self.body_ok = done and not failed and self.chunks > 0
 
     def _read_unary(self, now_s: float) -> None:

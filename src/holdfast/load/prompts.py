@@ -10,7 +10,7 @@ be served from a prefix cache and flatter the server.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -23,11 +23,15 @@ _WORDS = resources.files("holdfast.load").joinpath("data/words.txt").read_text("
 
 @dataclass(frozen=True)
 class Ask:
-    """One request, ready to send: its body and the lengths that it asks for (0 for images)."""
+    """One request, ready to send: its body and the lengths that it asks for (0 for images).
+
+    follow: of a conversation: gives the next turn, made of the answer's text, or None when it has ended.
+    """
 
     body: bytes
     tokens_in: int
     tokens_out: int
+    follow: Callable[[str], Ask | None] | None = None
 
 
 def asks(workload: Workload, model: str, seed: int, *, stream: bool = True, extensions: bool = True) -> Iterator[Ask]:
