@@ -115,7 +115,7 @@ class Bench:
         if self._run is not None:
             self._run.begin(index, level, began_s)
         cpu_s = time.process_time()
-        await self._offer(level, index, shape)
+        await self._offer(level, index, first, shape)
         cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
         after = await scrape.read(self._client)
         return measured.measure(
@@ -128,7 +128,7 @@ class Bench:
             time_scale=scale,
         )
 
-    async def _offer(self, level: Level, index: int, shape: pacers.Shape | None) -> None:
+    async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
         if level.arrivals is Arrivals.CLOSED:
             assert level.concurrency is not None
@@ -149,7 +149,7 @@ class Bench:
             if self._slo is None:
                 return False
             ages_s = self._generator.ages_s(time.perf_counter()) * scale
-            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(), ages_s)
+            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first), ages_s)
 
         await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s)
 

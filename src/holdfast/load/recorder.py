@@ -38,6 +38,7 @@ class Recorder:
         self._rows = bytearray()
         self._times: list[array[float]] = []
         self._stage: int | None = None
+        self._stage_first = 0
         self._latencies_s = array("d")
         self._timer: asyncio.TimerHandle | None = None
         self._writing: Future[None] | None = None
@@ -56,11 +57,11 @@ class Recorder:
             answer.last_token_s, answer.chunks, answer.tokens_in, answer.tokens_out, ask.tokens_in, ask.tokens_out,
             len(times), stage, exchange.status, outcome,
         )  # fmt: skip
-        self._count += 1
         if times:
             self._times.append(times)
         if stage != self._stage:
-            self._stage, self._latencies_s = stage, array("d")
+            self._stage, self._stage_first, self._latencies_s = stage, self._count, array("d")
+        self._count += 1
         if outcome is Outcome.OK:
             self._latencies_s.append(exchange.end_s - self.zero_s - intended_s)
         if self._timer is None and self._thread is not None:
@@ -90,9 +91,10 @@ class Recorder:
         """The rows from `first` on as one table."""
         return self.rows(first).table()
 
-    def latencies_s(self) -> Floats:
-        """End-to-end latencies of the successful requests of the latest stage."""
-        return np.array(self._latencies_s) * self._time_scale
+    def latencies_s(self, first: int) -> Floats:
+        """End-to-end latencies of the successful requests of the stage whose rows begin at `first`, the latest."""
+        begun = self._stage_first >= first
+        return np.array(self._latencies_s if begun else (), dtype=float) * self._time_scale
 
     def close(self) -> None:
         """Writes what is left. Call it once the last request has ended."""
