@@ -8,12 +8,13 @@ from holdfast.cli import flags, running
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.load import finding, pacers
 from holdfast.load.bench import Bench
+from holdfast.load.rundir import RunDir
 from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
 
 MOST_REQUESTS = 5_000_000
-"""Of one run: their records are kept in memory, about 120 bytes each."""
+"""Of one run: to measure a level takes about 60 bytes of memory for each of its requests."""
 
 
 @click.command()
@@ -57,12 +58,13 @@ def load(
         raise InputError(str(error)) from error
     if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    stage = running.run(_hold(endpoint, level, shape))
+    stage, run = running.run(_hold(endpoint, level, shape))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
         click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
         click.echo(f"run directory: {endpoint.out}")
+    run.check()
     if stage.error_rate == 1:
         raise click.exceptions.Exit(1)
 
@@ -77,14 +79,13 @@ def _shape(
     return pacers.Cosine(rate, wave_to, period_s) if wave_to is not None else pacers.Constant(rate)
 
 
-async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> Stage:
-    run = endpoint.run_dir("load", None, level.arrivals.value)
-    bench = Bench(endpoint.subject, None, endpoint.seed)
-    try:
-        await bench.preflight()
-        measured = await bench.hold(level, 0, shape)
-    finally:
-        await bench.close()
-        run.write_requests(bench.requests)  # also of a run that was interrupted
-    run.write_curve(finding.curve_of(endpoint.subject.unit, [measured.stage], None))
-    return measured.stage
+async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> tuple[Stage, RunDir]:
+    with endpoint.run_dir("load", None, level.arrivals.value) as run:
+        bench = Bench(endpoint.subject, None, endpoint.seed, run)
+        try:
+            await bench.preflight()
+            stage = (await bench.hold(level, 0, shape)).stage
+        finally:
+            await bench.close()
+        run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))
+    return stage, run

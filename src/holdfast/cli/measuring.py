@@ -63,8 +63,10 @@ class Endpoint:
             arrivals,
             self.seed,
             subject.time_scale,
+            subject.workload.model_dump(mode="json", by_alias=True, exclude_none=True),
+            subject.stream,
         )
-        return RunDir(self.out, spec)
+        return RunDir.create(self.out, spec)
 
 
 def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

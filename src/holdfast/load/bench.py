@@ -12,10 +12,11 @@ from holdfast.load import pacers, scrape
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
+from holdfast.load.rundir import RunDir
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Arrivals, Level
+from holdfast.model.stages import Arrivals, ClientHealth, Level
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,19 @@ class Subject:
 class Bench:
     """One subject under measurement: a client, a generator and the records of all levels so far."""
 
-    def __init__(self, subject: Subject, slo: Slo | None, seed: int = 0) -> None:
-        """Without an SLO no level ends early, and answers are waited for until they time out."""
+    def __init__(self, subject: Subject, slo: Slo | None, seed: int = 0, run: RunDir | None = None) -> None:
+        """Without an SLO no level ends early, and answers are waited for until they time out.
+
+        run: where requests are recorded as they end; without one they stay in memory.
+        """
         self.subject = subject
         self._slo = slo
         self._seed = seed
         self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
-        self._recorder = Recorder(time.perf_counter())
+        self._run = run
+        self._recorder = Recorder(
+            time.perf_counter() if run is None else run.zero_s, None if run is None else run.journal, subject.time_scale
+        )
         self._generator = Generator(
             self._client,
             subject.workload,
@@ -61,10 +68,11 @@ class Bench:
     @property
     def requests(self) -> RequestTable:
         """All requests so far, in the target's time from the start of the run."""
-        return self._recorder.table().shifted(0.0, self.subject.time_scale)
+        return self._recorder.table()
 
     async def close(self) -> None:
         await self._client.close()
+        self._recorder.close()
 
     async def preflight(self) -> None:
         """One request at a time until one succeeds, a few at most. Raises UnreachableError or InputError.
@@ -102,14 +110,23 @@ class Bench:
     async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
         """Offers one level and measures it; `shape` replaces the level's constant rate."""
         before = await scrape.read(self._client)
-        first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
+        first, start_s, scale = len(self._recorder), time.perf_counter(), self.subject.time_scale
+        began_s = (start_s - self._recorder.zero_s) * scale
+        if self._run is not None:
+            self._run.begin(index, level, began_s)
+        cpu_s = time.process_time()
         await self._offer(level, index, first, shape)
         cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
         after = await scrape.read(self._client)
-        scale = self.subject.time_scale
-        rows = self._recorder.table(first).shifted(start_s - self._recorder.zero_s, scale)
-        used = scrape.utilization(before, after)
-        return measured.measure(rows, level, index, cpu=cpu, utilization=used, time_scale=scale)
+        return measured.measure(
+            self._recorder.rows(first, began_s),
+            level,
+            index,
+            client=ClientHealth(cpu=cpu),
+            slo=self._slo,
+            utilization=scrape.utilization(before, after),
+            time_scale=scale,
+        )
 
     async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
@@ -132,7 +149,7 @@ class Bench:
             if self._slo is None:
                 return False
             ages_s = self._generator.ages_s(time.perf_counter()) * scale
-            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first) * scale, ages_s)
+            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first), ages_s)
 
         await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s)
 
