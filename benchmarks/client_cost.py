@@ -3,8 +3,9 @@
     python benchmarks/client_cost.py [SECONDS]
 
 Starts near_free_server.c (compiled here) on one core and every client in a process of its own on another. holdfast's
-figures are of all that `holdfast load` does per request and token: prompts, sending, reading, recording, measuring. Beside
-it runs a floor: epoll and recv in Python, which counts `data:` and keeps nothing. CPU is the process's, user and system.
+figures are of all that `holdfast load` does per request and token: prompts, sending, reading, recording, measuring.
+Beside it runs a floor: epoll and recv in Python, which counts `data:` and keeps nothing. CPU is the process's, user and
+system together.
 
 Streams: 200 users, 64 tokens each, one per read every 20 ms. Unary: 8 users, answers of 300 bytes at once. Lag: an open
 loop of 200 streams/s; of sending against the intended start, of receiving against the server's own stamp of the first
@@ -13,7 +14,6 @@ token on the same clock (CLOCK_MONOTONIC).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import resource
@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import uvloop
@@ -37,7 +38,9 @@ from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Target
 from holdfast.load.prompts import Ask
 from holdfast.load.recorder import Recorder
+from holdfast.load.stalls import Stalls
 from holdfast.model.fleet import Api, TokenLengths, Workload
+from holdfast.model.records import RequestTable
 from holdfast.model.stages import Arrivals, Level
 
 STREAMS, TOKENS, GAP_US = 200, 64, 20_000
@@ -98,11 +101,12 @@ def floor(url: str, seconds: float, stream: bool) -> Cost:
         open_sockets[connected.fileno()] = connected
         poll.register(connected, select.EPOLLIN)
     cpu_s, start_s, requests, tokens = time.process_time(), time.perf_counter(), 0, 0
-    for connected in open_sockets.values():
-        connected.send(payload)
-    left = len(open_sockets)
+    left, starting = len(open_sockets), list(open_sockets.values())
     while left:
-        for number, _ in poll.poll(1.0):
+        # Users start over a tenth of the time, as holdfast's do: bursts of tokens would be cheaper to read.
+        while starting and time.perf_counter() - start_s > seconds / 10 * (1 - len(starting) / len(open_sockets)):
+            starting.pop().send(payload)
+        for number, _ in poll.poll(0.001 if starting else 1.0):
             data = open_sockets[number].recv(65536)
             now_s = time.perf_counter()
             tokens += data.count(b"\ndata:")
@@ -129,7 +133,7 @@ def lag(url: str, seconds: float, stamps: Path) -> dict[str, list[float]]:
             yield Ask(json.dumps(body).encode(), serial, TOKENS)  # its number comes back in tokens_in_asked
             serial += 1
 
-    async def run() -> dict[str, list[float]]:
+    async def run() -> tuple[RequestTable, float, Stalls]:
         client, recorder = Client(Target.parse(url), timeout_s=30), Recorder(time.perf_counter())
         generator = Generator(client, TEXT, "near-free", recorder, asks=numbered())
         times_s = pacers.schedule(pacers.Constant(RATE_PER_S), seconds, 1, pacers.poisson_points)
@@ -137,21 +141,20 @@ def lag(url: str, seconds: float, stamps: Path) -> dict[str, list[float]]:
             await generator.offer(times_s, stage=0, patience_s=10)
         finally:
             await client.close()
-        table = recorder.table()
-        stalls = generator.stalls
-        truth_s = {}
-        for line in stamps.read_text().splitlines()[1:]:
-            number, *_, first_mono_ns = line.split(",")
-            truth_s[int(number)] = int(first_mono_ns) / 1e9
-        true_s = np.array([truth_s[number] for number in table.tokens_in_asked.tolist()])
-        late_s = table.first_token_s + recorder.zero_s - true_s
-        return {
-            "send": [*np.quantile(table.lag_s * 1e3, [0.5, 0.99, 1.0])],
-            "receive": [*np.quantile(late_s * 1e3, [0.5, 0.99, 1.0])],
-            "stalls": [stalls.count, stalls.worst_s * 1e3, stalls.total_s * 1e3],
-        }
+        return recorder.table(), recorder.zero_s, generator.stalls
 
-    return uvloop.run(run())
+    table, zero_s, stalls = uvloop.run(run())
+    truth_s = {}
+    for line in stamps.read_text().splitlines()[1:]:
+        number, *_, first_mono_ns = line.split(",")
+        truth_s[int(number)] = int(first_mono_ns) / 1e9
+    true_s = np.array([truth_s[number] for number in table.tokens_in_asked.tolist()])
+    late_s = table.first_token_s + zero_s - true_s
+    return {
+        "send": np.quantile(table.lag_s * 1e3, [0.5, 0.99, 1.0]).tolist(),
+        "receive": np.quantile(late_s * 1e3, [0.5, 0.99, 1.0]).tolist(),
+        "stalls": [stalls.count, stalls.worst_s * 1e3, stalls.total_s * 1e3],
+    }
 
 
 @contextmanager
@@ -188,12 +191,12 @@ def child(client: str, *arguments: str) -> None:
     print(json.dumps(runs[client]()))
 
 
-def measured(client: str, *arguments: str) -> dict[str, object]:
+def measured(client: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, __file__, "--child", client, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         sys.exit(f"{client} failed:\n{done.stderr}")
-    result: dict[str, object] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
@@ -206,7 +209,7 @@ def main(seconds: float) -> None:
             each = {}
             for client in ("holdfast", "floor"):
                 with server(binary, first_us, Path(folder) / "stamps") as url:
-                    cost = Cost(**measured(f"{client}-{kind}", url, str(seconds)))  # type: ignore[arg-type]
+                    cost = Cost(**measured(f"{client}-{kind}", url, str(seconds)))
                 each[client] = cost.cpu_s / cost.requests
                 print(
                     f"{client + ', ' + kind:24}{cost.requests:10}{cost.tokens:10}{cost.cpu_s / cost.tokens * 1e6:14.1f}"
@@ -218,9 +221,9 @@ def main(seconds: float) -> None:
             lags = measured("lag", url, str(seconds), str(stamps))
         print(f"\n{'':24}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
         for name in ("send", "receive"):
-            p50, p99, most = lags[name]  # type: ignore[misc]
+            p50, p99, most = lags[name]
             print(f"{name + ' lag':24}{p50:10.3f}{p99:10.3f}{most:10.3f}")
-        count, worst_ms, total_ms = lags["stalls"]  # type: ignore[misc]
+        count, worst_ms, total_ms = lags["stalls"]
         print(f"event loop blocked for over 10 ms: {count} times, worst {worst_ms:.0f} ms, {total_ms:.0f} ms in all")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from collections.abc import Iterator
 
 _BEGIN = b"\ndata:"
 _CARRY = len(_BEGIN) - 1
@@ -103,7 +104,7 @@ class Answer:
         body = b"".join(self._kept)
         if not self._streams:
             return _said(_json(body))
-        return "".join(_said(event) for event in _events(body))
+        return "".join(reversed([_said(event) for event in _events_backwards(body)]))
 
     def _look_for_output(self, data: bytes, now_s: float) -> None:
         self._head = (self._head + data).replace(b"\r\n", b"\n")
@@ -120,13 +121,15 @@ class Answer:
         return _carries_output(event) or (self._anything and event is not None and event is not _DONE)
 
     def _close(self) -> None:
-        events = _events(bytes(self._tail or self._head))
-        done = bool(events) and events[-1] is _DONE
-        # An engine that fails in mid-stream says so in an event and then ends the stream in order.
-        failed = any(isinstance(event, dict) and event.get("error") for event in events)
-        for event in reversed(events):
+        """Reads the stream from its end back to the last output."""
+        done = failed = False
+        last = True
+        for event in _events_backwards(bytes(self._tail or self._head)):
+            done, last = done or (last and event is _DONE), False
             if isinstance(event, dict):
                 self._read_usage(event)
+                # An engine that fails in mid-stream says so in an event and then ends the stream in order.
+                failed = failed or bool(event.get("error"))
             if self._is_output(event):
                 break
             del self.times_s[-1:]
@@ -172,10 +175,11 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value < _MOST_TOKENS else -1
 
 
-def _events(body: bytes) -> list[dict[str, object] | str | None]:
-    """The events of a stream or of the end of one; comments are none."""
-    pieces = body.replace(b"\r\n", b"\n").split(b"\n\n")
-    return [_event(piece) for piece in pieces if piece.startswith(b"data:") or _BEGIN in piece]
+def _events_backwards(body: bytes) -> Iterator[dict[str, object] | str | None]:
+    """The events of a stream, or of the end of one, from the last to the first; comments are none."""
+    for piece in reversed(body.replace(b"\r\n", b"\n").split(b"\n\n")):
+        if piece.startswith(b"data:") or _BEGIN in piece:
+            yield _event(piece)
 
 
 def _event(piece: bytes) -> dict[str, object] | str | None:
@@ -189,7 +193,7 @@ def _event(piece: bytes) -> dict[str, object] | str | None:
 
 
 def _deltas(event: object) -> list[dict[str, object]]:
-    """Where an event, or a unary answer, has its output: the `delta`, the `message` or the choice itself, per choice."""
+    """Where an event, or a unary answer, has its output: per choice its `delta`, its `message`, or itself."""
     choices = event.get("choices") if isinstance(event, dict) else None
     found = []
     for choice in choices if isinstance(choices, list) else ():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.load import dial
@@ -64,12 +64,18 @@ class Target:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes of a request to `path` below the base."""
+        more = {"content-type": "application/json", "content-length": str(len(body))} if body else {}
+        return self._head(method, path, {**more, **(headers or {})}) + b"\r\n" + body
+
+    def poster(self, path: str, headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+        """Makes the bytes of POST requests to `path`, of their bodies alone."""
+        head = self._head("POST", path, {**headers, "content-type": "application/json"}) + b"content-length: "
+        return lambda body: b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         netloc = self.base.split("://", 1)[1].split("/", 1)[0]
         lines = [f"{method} {self.prefix}{path} HTTP/1.1", f"host: {netloc}", "user-agent: holdfast"]
-        if body:
-            lines += ["content-type: application/json", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        return "".join(f"{line}\r\n" for line in [*lines, *(f"{k}: {v}" for k, v in headers.items())]).encode()
 
 
 class Client:
@@ -90,9 +96,9 @@ class Client:
         """Connections opened so far."""
         return self._dial.opened
 
-    def payload(self, path: str, body: bytes) -> bytes:
-        """The bytes of a POST with this client's headers."""
-        return self.target.request("POST", path, body, self._headers)
+    def poster(self, path: str) -> Callable[[bytes], bytes]:
+        """Makes the bytes of POST requests with this client's headers, of their bodies alone."""
+        return self.target.poster(path, self._headers)
 
     def send(self, exchange: Exchange) -> None:
         """Sends now; `exchange.on_end` is called when it ended, however it ended, and never from within this call."""
@@ -180,9 +186,7 @@ class Client:
             if waits:
                 del self._carried[exchange]
                 spent = dial.is_exhaustion(error)
-                exchange.fail(
-                    Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter(), dial.reason(error)
-                )
+                exchange.fail(Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter(), dial.reason(error))
             return
         connection = Connection(task.result(), self)
         if not waits:
