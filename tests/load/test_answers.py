@@ -122,7 +122,8 @@ def test_an_event_is_one_piece_of_output_however_many_tokens_it_has() -> None:
 
 def test_the_last_output_is_timed_without_the_closing_events() -> None:
     answer = Answer(streams=True)
-    for second, event in enumerate((token(), token(), STOP, USAGE)):
+    events: list[Mapping[str, object]] = [token(), token(), STOP, USAGE]
+    for second, event in enumerate(events):
         answer.feed(stream(event, done=False), second)
     answer.feed(b"data: [DONE]\n\n", 9)
     answer.finish(9)

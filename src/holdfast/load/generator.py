@@ -28,7 +28,7 @@ from holdfast.load.prompts import Ask
 from holdfast.load.recorder import Recorder
 from holdfast.load.stalls import Heartbeat, Stalls
 from holdfast.load.supply import Ready, Supply
-from holdfast.model.fleet import Api, Workload
+from holdfast.model.fleet import Workload
 from holdfast.model.records import Floats, Outcome
 
 _TICK_S = 0.05
@@ -69,7 +69,7 @@ class Generator:
         """asks: what to send, instead of requests made of the workload; a level ends early when they end."""
         self._client = client
         self._payload = client.poster(workload.api.path)
-        self._streams = stream and workload.api is not Api.IMAGES
+        self._streams = stream and workload.api.makes_tokens
         self._made = functools.partial(prompts.asks, workload, model, seed, stream=self._streams)
         self._supply = Supply(self._made() if asks is None else asks, self._payload)
         self._recorder = recorder
