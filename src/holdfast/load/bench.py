@@ -114,15 +114,23 @@ class Bench:
         began_s = (start_s - self._recorder.zero_s) * scale
         if self._run is not None:
             self._run.begin(index, level, began_s)
-        cpu_s = time.process_time()
+        self._generator.reset()
+        cpu_s, opened = time.process_time(), self._client.opened
         await self._offer(level, index, first, shape)
         cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
+        stalls = self._generator.stalls
         after = await scrape.read(self._client)
         return measured.measure(
             self._recorder.rows(first, began_s),
             level,
             index,
-            client=ClientHealth(cpu=cpu),
+            client=ClientHealth(
+                cpu=cpu,
+                stall_max_s=stalls.worst_s,
+                stalls=stalls.count,
+                held=self._generator.held,
+                connections=self._client.opened - opened,
+            ),
             slo=self._slo,
             utilization=scrape.utilization(before, after),
             time_scale=scale,
