@@ -34,6 +34,11 @@ class Recipe:
     source: str = ""
     image_size: str = ""
 
+    @property
+    def requests(self) -> int:
+        """How many requests the dialogues make before they are cycled."""
+        return sum(min(self.turns, len(dialogue.turns)) for dialogue in self.dialogues)
+
     def check(self, workload: Workload) -> None:
         """Raises InputError where the parts do not go together, or not with `workload`."""
         api = workload.api
@@ -50,6 +55,19 @@ class Recipe:
         if api is not Api.CHAT and any(dialogue.opening for dialogue in self.dialogues):
             raise InputError(
                 "the file has messages, which are of the chat API", where=self.source, mend="give --api chat"
+            )
+
+    def check_trace(self, api: Api, shortest_in: int) -> None:
+        """Raises InputError where it cannot make prompts of a trace's lengths, of which `shortest_in` is the least."""
+        if self.turns > 1:
+            raise InputError("the requests of a trace are no conversations", where="--turns", mend="leave it out")
+        if self.dialogues:
+            raise InputError("a trace says how long prompts are, and the file has its own", where=self.source)
+        if self.prefix_tokens and self.least_tokens(api) > shortest_in:
+            raise InputError(
+                f"the prefix of {self.prefix_tokens} tokens leaves no room in the trace's prompt of {shortest_in}",
+                where="--prefix-tokens",
+                mend="give a shorter prefix",
             )
 
     def _check_prefix(self, workload: Workload) -> None:

@@ -20,7 +20,7 @@ import csv
 import datetime
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,10 @@ class Trace:
         """The requests that start before `duration_s`."""
         n = int(np.searchsorted(self.starts_s, duration_s))
         return replace(self, starts_s=self.starts_s[:n], tokens_in=self.tokens_in[:n], tokens_out=self.tokens_out[:n])
+
+    def lengths(self) -> Iterator[tuple[int, int]]:
+        """Input and output tokens, request by request."""
+        return zip(self.tokens_in.tolist(), self.tokens_out.tolist(), strict=True)
 
     def times_s(self, duration_s: float, seed: int) -> Floats:
         """As a pacer: the recorded starts up to `duration_s`. Nothing is random, so the seed is not used."""
