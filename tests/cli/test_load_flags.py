@@ -111,7 +111,7 @@ def test_a_trace_can_be_sped_up_and_cut_short(trace: str) -> None:
         (("--rate", "1/s", "--arrivals", "poisson", "--burstiness", "2"), "--burstiness: this is of --arrivals gamma"),
         (("--rate", "1/s", "--burstiness", "0"), "a burstiness is between 0.05"),
         (("--rate", "1/s", "--burstiness", "nan"), "a burstiness is between 0.05"),
-        (("--rate", "1/s", "--think-time", "2s"), "--think-time: this is of --concurrency"),
+        (("--trace", "t.csv", "--think-time", "2s"), "--think-time: this is of --concurrency and --turns"),
         (("--concurrency", "2", "--max-in-flight", "2"), "--max-in-flight: this is of an open loop"),
         (("--concurrency", "0"), "--concurrency: '0' is not a whole number"),
         (("--trace", "no.csv"), "no.csv: the file cannot be read"),
@@ -232,6 +232,21 @@ def test_a_trace_and_a_recipe_that_do_not_go_together_are_one_sentence(
 ) -> None:
     with pytest.raises(InputError) as caught:
         load.main(["http://127.0.0.1:9", "--model", "m", "--trace", trace, *arguments], standalone_mode=False)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "said"),
+    [
+        (load, ("--rate", "1/s", "--think-time", "2s"), "--think-time: this is of --concurrency and --turns"),
+        (limit, ("--slo", "p95<1s", "--turns", "2"), "--turns: a limit is of requests that do not wait"),
+    ],
+)
+def test_turns_and_pauses_that_mean_nothing_are_one_sentence(
+    verb: click.Command, arguments: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        verb.main(["http://127.0.0.1:9", "--model", "m", *arguments], standalone_mode=False)
     assert said in str(caught.value)
 
 

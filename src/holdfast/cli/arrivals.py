@@ -38,7 +38,7 @@ OPTIONS = (
     option(_LOAD, "--burstiness", type=float, help="Of gamma arrivals, as vLLM's: 1 is Poisson, below is burstier."),
     option(_LOAD, "--max-in-flight", type=flags.COUNT, help="Send later rather than have more unanswered."),
     option(_LOAD, "--concurrency", type=flags.COUNT, help="Closed loop with this many in flight."),
-    option(_LOAD, "--think-time", type=flags.DURATION, help="Of a closed loop: pause before the next request."),
+    option(_LOAD, "--think-time", type=flags.DURATION, help="Of one user, from an answer to the next request."),
     option(_LOAD, "--duration", type=flags.DURATION, help="[default: 30s; that of the steps or the trace]"),
 )
 
@@ -87,23 +87,21 @@ def offered(
         ("--arrivals", arrivals, paced, "--rate and --steps"),
         ("--burstiness", burstiness, paced and arrivals in (None, "gamma"), "--arrivals gamma"),
         ("--max-in-flight", max_in_flight, concurrency is None, "an open loop"),
-        ("--think-time", think_time, concurrency is not None, "--concurrency"),
+        ("--think-time", think_time, trace is None, "--concurrency and --turns"),
         ("--duration", duration, steps is None, "a load that is not in steps"),
     ):
         if value is not None and not fits:
             raise InputError(f"this is of {owner}", where=flag, mend="leave it out")
     try:
         if concurrency is not None:
-            closed = Level(
-                Arrivals.CLOSED, concurrency=concurrency, duration_s=duration or 30.0, think_s=think_time or 0.0
-            )
-            return Offered(closed, None)
+            seconds, think_s = duration or 30.0, think_time or 0.0
+            return Offered(Level(Arrivals.CLOSED, concurrency=concurrency, duration_s=seconds, think_s=think_s), None)
         if trace is not None:
             return _replayed(trace, trace_speed or 1.0, trace_limit, duration, max_in_flight or 0)
         seconds = duration or (steps.duration_s if steps is not None else 30.0)
         shape = steps or _shape(rate or 0.0, ramp_to, wave_to, period or seconds, seconds)
         kind = Arrivals(arrivals or ("poisson" if burstiness is None else "gamma"))
-        level = _level(kind, pacers.mean_rate_per_s(shape, seconds), seconds, max_in_flight or 0)
+        level = _level(kind, pacers.mean_rate_per_s(shape, seconds), seconds, max_in_flight or 0, think_time or 0.0)
         return Offered(level, pacers.Paced(shape, _points(kind, burstiness)))
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -118,10 +116,10 @@ def _replayed(file: Path, speed: float, limit: int | None, duration: float | Non
     return Offered(_level(Arrivals.TRACE, len(trace) / seconds, seconds, max_in_flight), trace)
 
 
-def _level(kind: Arrivals, rate_per_s: float, duration_s: float, max_in_flight: int) -> Level:
+def _level(kind: Arrivals, rate_per_s: float, duration_s: float, max_in_flight: int, think_s: float = 0.0) -> Level:
     if duration_s * rate_per_s > MOST_REQUESTS:
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    return Level(kind, rate_per_s=rate_per_s, duration_s=duration_s, max_in_flight=max_in_flight)
+    return Level(kind, rate_per_s=rate_per_s, duration_s=duration_s, max_in_flight=max_in_flight, think_s=think_s)
 
 
 def _shape(rate: float, ramp_to: float | None, wave_to: float | None, period_s: float, duration_s: float) -> Shape:

@@ -12,6 +12,7 @@ from holdfast.cli.sections import Command, bundle
 from holdfast.load import finding
 from holdfast.load.bench import Bench
 from holdfast.load.traces import Trace
+from holdfast.model.errors import InputError
 from holdfast.model.stages import LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
 
@@ -28,8 +29,10 @@ def load(endpoint: Endpoint, offered: Offered) -> None:
     holdfast load http://127.0.0.1:8000 --model gpt2 --trace azure.csv
     holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
     """
+    subject, level = endpoint.subject, offered.level
+    if level.think_s and level.concurrency is None and subject.recipe.turns == 1:
+        raise InputError("this is of --concurrency and --turns", where="--think-time", mend="leave it out")
     if offered.trace is not None:
-        subject = endpoint.subject
         subject.recipe.check_trace(subject.workload.api, int(offered.trace.tokens_in.min()))
         if not endpoint.as_json:
             lines.say(describe(offered.trace))

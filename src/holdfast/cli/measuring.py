@@ -88,6 +88,9 @@ def _endpoint(
     if not math.isfinite(time_scale):
         raise InputError("the time scale is not a finite number", where="--time-scale")
     recipe.check(call.workload)
+    if verb == "limit" and recipe.turns > 1:
+        # The turns that answers set off come on top of the rate, so a rate would no longer be what is searched for.
+        raise InputError("a limit is of requests that do not wait for each other", where="--turns", mend="leave it out")
     subject = Subject(
         unit=url,
         target=Target.parse(url),

@@ -180,7 +180,14 @@ class Bench:
             return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first) * scale, ages_s)
 
         await self._generator.offer(
-            times_s, stage=index, stop=lost, patience_s=patience_s, max_in_flight=level.max_in_flight, asks=asks
+            times_s,
+            stage=index,
+            stop=lost,
+            patience_s=patience_s,
+            asks=asks,
+            think_s=level.think_s / scale,
+            talk_s=level.duration_s / scale,
+            max_in_flight=level.max_in_flight,
         )
 
     def _patience_s(self) -> float:

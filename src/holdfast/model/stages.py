@@ -25,7 +25,7 @@ class Level:
 
     duration_s: how long to offer load at most; requests: how many to offer at most, 0 for no bound.
     max_in_flight: of an open loop: a request waits rather than be one more in flight, 0 for no bound.
-    think_s: of a closed loop: the pause between an answer and the next request.
+    think_s: the pause between an answer and the next request of the same user, in a closed loop or a conversation.
     """
 
     arrivals: Arrivals
@@ -51,8 +51,8 @@ class Level:
             raise ValueError(f"the concurrency of a level must be at least 1, not {self.concurrency}")
         if self.max_in_flight < 0 or not 0 <= self.think_s < math.inf:
             raise ValueError("neither the number in flight nor the think time of a level can be negative or endless")
-        if (closed and self.max_in_flight) or (not closed and self.think_s):
-            raise ValueError("only an open level bounds the number in flight, and only a closed one has a think time")
+        if closed and self.max_in_flight:
+            raise ValueError("a closed level has a concurrency, which bounds the number in flight already")
         if not 0 < self.duration_s < math.inf:
             raise ValueError(f"the duration of a level must be positive, not {self.duration_s}")
 
