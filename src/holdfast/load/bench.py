@@ -201,7 +201,7 @@ class Bench:
 
     def _refusal(self, seen: RequestTable) -> InputError:
         workload, where = self.subject.workload, self.subject.target.base
-        path, flags = workload.request_path, "--path and --body" if workload.api is Api.POST else "--api"
+        path, flags = workload.request_path, "--path and --body" if workload.api is Api.POST else "--model and --api"
         last = self._last
         if not len(seen) or last is None:
             return UnreachableError("no request could be sent", where=where, mend="mend the URL")
@@ -212,7 +212,7 @@ class Bench:
                 f"no connection to the endpoint{reason}", where=where, mend="start it, or mend the URL"
             )
         if outcome in (Outcome.HTTP_ERROR, Outcome.REJECTED):
-            hint = f"check --model and {flags}" if status in (400, 404, 405, 415, 422) else "look at the server's log"
+            hint = f"check {flags}" if status in (400, 404, 405, 415, 422) else "look at the server's log"
             said = last.answer.complaint()
             return InputError(
                 f"POST {path} was answered with HTTP {status}{f' ({said})' if said else ''}", where=where, mend=hint
