@@ -52,9 +52,8 @@ class Listener:
                 await asyncio.sleep(self.latency_s)
                 self.in_flight -= 1
                 kind, text = self._answer(path, body)
-                writer.write(
-                    f"HTTP/1.1 {self.status}\r\ncontent-type: {kind}\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode()
-                )
+                top = f"HTTP/1.1 {self.status}\r\ncontent-type: {kind}\r\ncontent-length: {len(text)}"
+                writer.write(f"{top}\r\n\r\n{text}".encode())
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
