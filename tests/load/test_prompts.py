@@ -226,3 +226,9 @@ def test_what_does_not_go_together_is_one_sentence(workload: Workload, recipe: R
     with pytest.raises(InputError) as caught:
         recipe.check(workload)
     assert said in str(caught.value)
+
+
+def test_a_recipe_is_described_for_the_record_of_a_run() -> None:
+    assert Recipe().described() == {"tokenizer": "words"}
+    told = Recipe(BYTES, prefix_tokens=30, turns=2, dialogues=FILE, source="p.jsonl").described()
+    assert told == {"tokenizer": "bytes", "prefixTokens": 30, "prefixPool": 1, "turns": 2, "prompts": "p.jsonl"}

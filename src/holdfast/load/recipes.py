@@ -34,6 +34,19 @@ class Recipe:
     source: str = ""
     image_size: str = ""
 
+    def described(self) -> dict[str, str | int]:
+        """The recipe in words and numbers, for the record of a run; what is as it always is is left out."""
+        told: dict[str, str | int] = {"tokenizer": self.vocabulary.name}
+        if self.prefix_tokens:
+            told |= {"prefixTokens": self.prefix_tokens, "prefixPool": self.prefix_pool}
+        if self.turns > 1:
+            told["turns"] = self.turns
+        if self.source:
+            told["prompts"] = self.source
+        if self.image_size:
+            told["imageSize"] = self.image_size
+        return told
+
     @property
     def requests(self) -> int:
         """How many requests the dialogues make before they are cycled."""

@@ -41,10 +41,12 @@ _REPAIRS = 64
 class Vocabulary(Protocol):
     """What texts are made of.
 
+    name:     as the user gave it: `words`, `bytes`, or a path.
     exact:    whether `text` keeps what it says, by the tokenizer that is meant.
     specials: tokens that the tokenizer puts around a text by itself (BOS, EOS).
     """
 
+    name: str
     exact: bool
     specials: int
 
@@ -60,6 +62,7 @@ class Vocabulary(Protocol):
 class Words:
     """290 common words, of which nearly every byte-pair tokenizer of the field keeps each as one token."""
 
+    name = "words"
     exact = False
     specials = 0
 
@@ -76,6 +79,7 @@ class Words:
 class Bytes:
     """One byte of UTF-8 is one token."""
 
+    name = "bytes"
     exact = True
     specials = 0
 
@@ -92,18 +96,18 @@ class Trained:
 
     exact = True
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer, where: str = "") -> None:
+    def __init__(self, tokenizer: tokenizers.Tokenizer, name: str = "") -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        self._where = where
+        self.name = name
         self.specials: int = tokenizer.num_special_tokens_to_add(False)
         texts = self._texts()
         self._words = self._single_words(texts)
         enough = len(self._words) >= _LEAST_POOL
         self._pieces, self._glue = (self._words, " ") if enough else (self._single_pieces(texts), "")
         if not self._pieces:
-            raise InputError("the tokenizer has no token that can be written as text", where=where)
+            raise InputError("the tokenizer has no token that can be written as text", where=name)
         self._apart = enough and self._keeps_words_apart(texts)
 
     def text(self, count: int, chance: np.random.Generator, beginning: str = "") -> str:
@@ -121,7 +125,7 @@ class Trained:
                 pieces += self._draw(-over, chance)
         raise InputError(
             f"no text of exactly {count} tokens was found with this tokenizer",
-            where=self._where,
+            where=self.name,
             mend="give --tokenizer words",
         )
 
@@ -195,4 +199,4 @@ def load(name: str) -> Vocabulary:
         tokenizer = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises the bare class
         raise InputError(f"this is no tokenizer ({error})", where=str(file), mend="mend the path") from error
-    return Trained(tokenizer, str(file))
+    return Trained(tokenizer, name)
