@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -96,6 +97,12 @@ def test_a_directory_with_a_tokenizer_is_read_with_the_specials_that_it_adds(tmp
     assert (vocabulary.exact, vocabulary.specials) == (True, 1)
     text = vocabulary.text(100, np.random.default_rng(0))
     assert len(byte_level(600).encode(text).ids) == 100
+
+
+def test_a_vocabulary_can_be_sent_to_another_process() -> None:
+    for vocabulary in (*KINDS.values(), tokenizers.words()):
+        copy: Vocabulary = pickle.loads(pickle.dumps(vocabulary))
+        assert copy.text(30, np.random.default_rng(1)) == vocabulary.text(30, np.random.default_rng(1))
 
 
 def loaded(name: str) -> Vocabulary:
