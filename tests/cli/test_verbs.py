@@ -225,7 +225,7 @@ def test_a_wrong_measurement_file_is_one_sentence(
         (("load", "http://x", "--model", "m", "--rate", "1e9/s", "--duration", "1h"), ("more than 5,000,000",)),
         (("load", "http://x", "--model", "m", "--rate", "1/s", "--time-scale", "nan"), ("--time-scale",)),
         (("limit", "http://a..b", "--model", "m", "--slo", "p95<1s"), ("no connection",)),
-        (("load", "http://127.0.0.1:9", "--model", "m"), ("either --rate or --concurrency",)),
+        (("load", "http://127.0.0.1:9", "--model", "m"), ("give one of --rate, --steps, --trace and --concurrency",)),
         (("load", "http://127.0.0.1:9", "--model", "m", "--rate", "2/s"), ("no connection",)),
     ],
 )

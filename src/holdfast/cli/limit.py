@@ -7,6 +7,7 @@ import click
 from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
 from holdfast.cli.measuring import Endpoint, endpoint_options
+from holdfast.cli.sections import Command
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding
 from holdfast.load.bench import Bench
@@ -22,7 +23,7 @@ _CORRELATED = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @endpoint_options("limit")
 @click.option("--slo", type=flags.SLO, required=True, help='e.g. "p95<1.5s", "ttft p95<2s, itl p95<50ms, errors<1%"')
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)

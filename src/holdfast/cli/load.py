@@ -4,61 +4,40 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import flags, running
+from holdfast.cli import arrivals, flags, running
+from holdfast.cli import progress as lines
+from holdfast.cli.arrivals import Offered
 from holdfast.cli.measuring import Endpoint, endpoint_options
-from holdfast.load import finding, pacers
+from holdfast.cli.sections import Command, bundle
+from holdfast.load import finding
 from holdfast.load.bench import Bench
 from holdfast.load.rundir import RunDir
+from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
-from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
+from holdfast.model.stages import LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
 
-MOST_REQUESTS = 5_000_000
-"""Of one run: to measure a level takes about 60 bytes of memory for each of its requests."""
 
-
-@click.command()
+@click.command(cls=Command)
+@bundle("offered", arrivals.OPTIONS, arrivals.offered)
 @endpoint_options("load")
-@click.option("--rate", type=flags.RATE, help="Open loop at this rate, e.g. 12/s.")
-@click.option("--ramp-to", type=flags.RATE, help="With --rate: a straight line to this rate.")
-@click.option("--wave-to", type=flags.RATE, help="With --rate: a cosine wave up to this rate and back.")
-@click.option("--period", type=flags.DURATION, help="Of the wave.  [default: the duration]")
-@click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
-@click.option("--concurrency", type=click.IntRange(min=1), help="Closed loop with this many in flight.")
-@click.option("--duration", type=flags.DURATION, default="30s", show_default=True)
-def load(
-    endpoint: Endpoint,
-    rate: float | None,
-    ramp_to: float | None,
-    wave_to: float | None,
-    period: float | None,
-    arrivals: str,
-    concurrency: int | None,
-    duration: float,
-) -> None:
+def load(endpoint: Endpoint, offered: Offered) -> None:
     """Send load to the endpoint at URL for a while and measure it.
 
     \b
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
-    holdfast load http://127.0.0.1:8000 --model gpt2 --rate 2/s --wave-to 20/s --duration 5min
+    holdfast load http://127.0.0.1:8000 --model gpt2 --steps 2/s:60s,4/s:60s
+    holdfast load http://127.0.0.1:8000 --model gpt2 --trace azure.csv
     holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
     """
-    if (rate is None) == (concurrency is None):
-        raise InputError("give either --rate or --concurrency")
-    if rate is None and (ramp_to is not None or wave_to is not None):
-        raise InputError("--ramp-to and --wave-to start from a rate", mend="give --rate")
-    if ramp_to is not None and wave_to is not None:
-        raise InputError("--ramp-to and --wave-to exclude each other", mend="give one of them")
-    try:
-        shape = _shape(rate, ramp_to, wave_to, period or duration, duration)
-        kind = Arrivals.CLOSED if shape is None else Arrivals(arrivals)
-        mean = None if shape is None else pacers.mean_rate_per_s(shape, duration)
-        level = Level(kind, rate_per_s=mean, concurrency=concurrency, duration_s=duration)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
-        raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    stage, run = running.run(_hold(endpoint, level, shape))
+    subject, level = endpoint.subject, offered.level
+    if level.think_s and level.concurrency is None and subject.recipe.turns == 1:
+        raise InputError("this is of --concurrency and --turns", where="--think-time", mend="leave it out")
+    if offered.trace is not None:
+        subject.recipe.check_trace(subject.workload.api, int(offered.trace.tokens_in.min()))
+        if not endpoint.as_json:
+            lines.say(describe(offered.trace))
+    stage, run = running.run(_hold(endpoint, offered))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
@@ -69,22 +48,21 @@ def load(
         raise click.exceptions.Exit(1)
 
 
-def _shape(
-    rate: float | None, ramp_to: float | None, wave_to: float | None, period_s: float, duration_s: float
-) -> pacers.Shape | None:
-    if rate is None:
-        return None
-    if ramp_to is not None:
-        return pacers.Ramp(rate, ramp_to, duration_s)
-    return pacers.Cosine(rate, wave_to, period_s) if wave_to is not None else pacers.Constant(rate)
+def describe(trace: Trace) -> str:
+    """What is replayed, in a sentence."""
+    failed = f" {trace.left_out:,} rows without tokens were left out." if trace.left_out else ""
+    return (
+        f"Replaying {len(trace):,} requests in {trace.duration_s:.4g} s ({len(trace) / trace.duration_s:.3g}/s), of "
+        f"{trace.tokens_in.mean():.0f} tokens each for answers of {trace.tokens_out.mean():.0f}.{failed}"
+    )
 
 
-async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> tuple[Stage, RunDir]:
-    with endpoint.run_dir("load", None, level.arrivals.value) as run:
+async def _hold(endpoint: Endpoint, offered: Offered) -> tuple[Stage, RunDir]:
+    with endpoint.run_dir("load", None, offered.level.arrivals.value, pacer=offered.pacer) as run:
         bench = Bench(endpoint.subject, None, endpoint.seed, run)
         try:
             await bench.preflight()
-            stage = (await bench.hold(level, 0, shape)).stage
+            stage = (await bench.hold(offered.level, 0, offered.pacer)).stage
         finally:
             await bench.close()
         run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))

@@ -23,6 +23,9 @@ LATE_SHARE = 0.025
 BUSY_CPU = 0.95
 """A client thread this close to a whole core queues by itself."""
 
+MATERIAL = 0.05
+"""Texts that the server counts as longer or shorter by more than this share are not those that were asked for."""
+
 _UNKNOWN = ClientHealth()
 
 
@@ -236,13 +239,26 @@ def _total(counts: Ints) -> int:
 
 def _token_notes(rows: Rows, good: Bools) -> Iterator[str]:
     for side, name in (("prompt", "tokens_in"), ("output", "tokens_out")):
-        got, asked = rows.column(name), rows.column(f"{name}_asked")
-        known = good & (got >= 0) & (asked > 0)
-        if not known.any():
-            continue
-        ratio = _total(got[known]) / _total(asked[known])
-        if abs(ratio - 1) > 0.05:
+        drift = length_drift(rows, good, name)
+        if abs(drift) > MATERIAL:
+            got, asked, requests = _counted(rows, good, name)
             yield (
-                f"the server counted {got[known].mean():.0f} {side} tokens per request where {asked[known].mean():.0f} "
-                f"were asked for ({ratio - 1:+.0%})"
+                f"the server counted {got / requests:.0f} {side} tokens per request where {asked / requests:.0f} "
+                f"were asked for ({drift:+.0%})"
             )
+
+
+def length_drift(rows: Rows, keep: Bools, name: str) -> float:
+    """How much longer `tokens_in` or `tokens_out` are, of the rows to keep, than was asked: 0.1 for a tenth.
+
+    0 where the server counts nothing, or nothing was asked.
+    """
+    got, asked, requests = _counted(rows, keep, name)
+    return got / asked - 1 if requests else 0.0
+
+
+def _counted(rows: Rows, keep: Bools, name: str) -> tuple[int, int, int]:
+    """Tokens by the server, tokens that were asked for, and the requests of which both are known."""
+    got, asked = rows.column(name), rows.column(f"{name}_asked")
+    known = keep & (got >= 0) & (asked > 0)
+    return _total(got[known]), _total(asked[known]), int(np.count_nonzero(known))

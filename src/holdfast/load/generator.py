@@ -25,10 +25,11 @@ from holdfast.load.answers import Answer
 from holdfast.load.http import Client, Exchange
 from holdfast.load.loops import ClosedLoop, OpenLoop, Request
 from holdfast.load.prompts import Ask
+from holdfast.load.recipes import Recipe
 from holdfast.load.recorder import Recorder
 from holdfast.load.stalls import Heartbeat, Stalls
 from holdfast.load.supply import Ready, Supply
-from holdfast.model.fleet import Workload
+from holdfast.model.fleet import Api, Workload
 from holdfast.model.records import Floats, Outcome
 
 _TICK_S = 0.05
@@ -65,12 +66,14 @@ class Generator:
         stream: bool = True,
         watch: Watch | None = None,
         asks: Iterator[Ask] | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
-        """asks: what to send, instead of requests made of the workload; a level ends early when they end."""
+        """recipe: what prompts are made of. asks: what to send instead; a level ends early when they end."""
         self._client = client
-        self._payload = client.poster(workload.api.path)
+        self._payload = client.poster(workload.request_path)
         self._streams = stream and workload.api.makes_tokens
-        self._made = functools.partial(prompts.asks, workload, model, seed, stream=self._streams)
+        self._anything = workload.api is Api.POST
+        self._made = functools.partial(prompts.asks, workload, model, seed, recipe=recipe, stream=self._streams)
         self._supply = Supply(self._made() if asks is None else asks, self._payload)
         self._recorder = recorder
         self._watch = watch
@@ -211,7 +214,7 @@ class Generator:
             self._open = None
 
     def _send(self, stage: int, ready: Ready, due_s: float, then: Callable[[Request], None]) -> None:
-        answer = Answer(streams=self._streams, keep=ready[0].follow is not None)
+        answer = Answer(streams=self._streams, keep=ready[0].follow is not None, anything=self._anything)
         request = Request(ready, answer, self._on_end, due_s, stage, then)
         self._in_flight[request] = due_s
         self._client.send(request)

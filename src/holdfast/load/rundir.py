@@ -52,6 +52,8 @@ class RunSpec:
     workload:   the shape of the requests as the fleet document writes it (model.fleet.Workload).
     stream:     whether answers were asked for as server-sent events.
     shard:      `i/n`: this run sent part i of n, counted from 1.
+    recipe:     what prompts were made of (recipes.Recipe.described).
+    pacer:      when requests were meant to start, where the levels do not say it all.
     """
 
     verb: str
@@ -65,6 +67,8 @@ class RunSpec:
     workload: dict[str, Any] = field(default_factory=dict)
     stream: bool = True
     shard: str = "1/1"
+    recipe: dict[str, Any] = field(default_factory=dict)
+    pacer: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ class Arrivals(enum.Enum):
     CLOSED = "closed"  # a fixed number in flight, each followed by the next
     CONSTANT = "constant"  # evenly spaced
     POISSON = "poisson"  # independent, exponential gaps
+    GAMMA = "gamma"  # independent, gamma gaps: burstier than Poisson, or more regular
+    TRACE = "trace"  # as recorded
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Level:
     """One load level to hold. Exactly one of rate_per_s (open loop) and concurrency (closed loop) is set.
 
     duration_s: how long to offer load at most; requests: how many to offer at most, 0 for no bound.
+    max_in_flight: of an open loop: a request waits rather than be one more in flight, 0 for no bound.
+    think_s: the pause between an answer and the next request of the same user, in a closed loop or a conversation.
     """
 
     arrivals: Arrivals
@@ -29,6 +33,8 @@ class Level:
     concurrency: int | None = None
     duration_s: float = 10.0
     requests: int = 0
+    max_in_flight: int = 0
+    think_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -43,6 +49,10 @@ class Level:
             raise ValueError(f"the rate of a level must be positive, not {self.rate_per_s}")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"the concurrency of a level must be at least 1, not {self.concurrency}")
+        if self.max_in_flight < 0 or not 0 <= self.think_s < math.inf:
+            raise ValueError("neither the number in flight nor the think time of a level can be negative or endless")
+        if closed and self.max_in_flight:
+            raise ValueError("a closed level has a concurrency, which bounds the number in flight already")
         if not 0 < self.duration_s < math.inf:
             raise ValueError(f"the duration of a level must be positive, not {self.duration_s}")
 
