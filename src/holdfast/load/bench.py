@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
-from holdfast.load import pacers, scrape
+from holdfast.load import pacers, scrape, summary
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
+from holdfast.load.scrape import Scraper, Source
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
+from holdfast.model.server import Point
 from holdfast.model.stages import Arrivals, Level
 
 
@@ -40,8 +43,19 @@ class Subject:
 class Bench:
     """One subject under measurement: a client, a generator and the records of all levels so far."""
 
-    def __init__(self, subject: Subject, slo: Slo | None, seed: int = 0) -> None:
-        """Without an SLO no level ends early, and answers are waited for until they time out."""
+    def __init__(
+        self,
+        subject: Subject,
+        slo: Slo | None,
+        seed: int = 0,
+        *,
+        exporters: Sequence[Source] = (),
+        keep: Callable[[Sequence[Point]], None] | None = None,
+    ) -> None:
+        """Without an SLO no level ends early, and answers are waited for until they time out.
+
+        exporters: metrics to read beside the target's own; keep: given the points that were read (see Scraper).
+        """
         self.subject = subject
         self._slo = slo
         self._seed = seed
@@ -57,6 +71,8 @@ class Bench:
             watch=self._remember,
         )
         self._last: Exchange | None = None
+        own = Source(scrape.TARGET, subject.target, headers=subject.headers)
+        self._scraper = Scraper((own, *exporters), self._recorder.zero_s, time_scale=subject.time_scale, keep=keep)
 
     @property
     def requests(self) -> RequestTable:
@@ -65,6 +81,7 @@ class Bench:
 
     async def close(self) -> None:
         await self._client.close()
+        await self._scraper.close()
 
     async def preflight(self) -> None:
         """One request at a time until one succeeds, a few at most. Raises UnreachableError or InputError.
@@ -79,16 +96,17 @@ class Bench:
                 break
         else:
             raise self._refusal(seen)
+        told = await self._scraper.check()
         streams = self.subject.stream and self.subject.workload.api.makes_tokens
         if self._slo is None:
             return
         if not streams and (self._slo.ttft.bounds() or self._slo.itl.bounds()):
             raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
-        if self._slo.utilization is not None and (await scrape.read(self._client)).busy_s is None:
+        if self._slo.utilization is not None and not told:
             raise InputError(
                 "the SLO bounds the utilisation, and the target publishes none at /metrics",
                 where=self.subject.target.base,
-                mend="leave out that bound",
+                mend="name its exporter with --scrape, or leave out that bound",
             )
 
     async def _one(self) -> RequestTable:
@@ -101,15 +119,14 @@ class Bench:
 
     async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
         """Offers one level and measures it; `shape` replaces the level's constant rate."""
-        before = await scrape.read(self._client)
-        first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
-        await self._offer(level, index, first, shape)
-        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
-        after = await scrape.read(self._client)
-        scale = self.subject.time_scale
-        rows = self._recorder.table(first).shifted(start_s - self._recorder.zero_s, scale)
-        used = scrape.utilization(before, after)
-        return measured.measure(rows, level, index, cpu=cpu, utilization=used, time_scale=scale)
+        async with self._scraper.watching():
+            first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
+            await self._offer(level, index, first, shape)
+            cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
+        scale, zero_s = self.subject.time_scale, start_s - self._recorder.zero_s
+        rows = self._recorder.table(first).shifted(zero_s, scale)
+        seen = measured.measure(rows, level, index, cpu=cpu, time_scale=scale)
+        return replace(seen, stage=summary.with_server(seen.stage, self._scraper.points, zero_s * scale))
 
     async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
