@@ -62,13 +62,15 @@ def test_a_utilisation_that_never_moves_is_told(values: list[float], told: bool)
 
 
 def rows(table: ServerTable | None) -> list[tuple[float, str, str, float]]:
-    assert table is not None
+    if table is None:
+        return []
     return list(zip(*(column.tolist() for column in vars(table).values()), strict=True))
 
 
 def test_a_log_is_read_while_it_grows_and_when_it_is_whole(tmp_path: Path) -> None:
     log = ServerLog(tmp_path)
     log.append(points("waiting", [1, 2.5]))
+    assert len(rows(read_server(tmp_path))) == 2
     log.append(points("kv_usage", [0.125], "x"))
     expected = [(0, "target", "waiting", 1), (1, "target", "waiting", 2.5), (0, "x", "kv_usage", 0.125)]
     assert rows(read_server(tmp_path)) == expected
@@ -91,6 +93,17 @@ def test_a_run_without_metrics_leaves_no_file(tmp_path: Path) -> None:
     assert read_server(tmp_path) is None
 
 
-def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_goes_on_with_its_series(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        log = ServerLog(tmp_path)
+        log.append(points("waiting", [value]))
+        assert rows(read_server(tmp_path))[-1][3] == value
+        log.finish()
+    assert [row[3] for row in rows(read_server(tmp_path))] == [1.0, 2.0]
+
+
+def test_a_disk_that_refuses_the_series_is_told_at_the_end(tmp_path: Path) -> None:
+    log = ServerLog(tmp_path / "gone")
+    log.append(points("waiting", [1]))
     with pytest.raises(OutputError, match="cannot write results"):
-        ServerLog(tmp_path / "gone").append(points("waiting", [1]))
+        log.finish()

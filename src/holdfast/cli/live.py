@@ -143,7 +143,9 @@ def _rate(value: float) -> str:
 
 
 def _time(value_s: float) -> str:
-    return "-" if math.isnan(value_s) else seconds(value_s)
+    if math.isnan(value_s):
+        return "-"
+    return f"{value_s:.0f} s" if value_s >= 99.5 else f"{value_s:.3g} s" if value_s >= 0.9995 else seconds(value_s)
 
 
 def _short(text: str, most: int) -> str:

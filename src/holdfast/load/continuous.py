@@ -18,6 +18,9 @@ from holdfast.model.stages import Arrivals
 _BLOCK = 64
 """Arrivals inverted at once: half a millisecond."""
 
+_FAR_S = 1e9
+"""A shape that sends nothing for so long has ended."""
+
 
 @dataclass(frozen=True)
 class Behind:
@@ -34,7 +37,7 @@ class Behind:
 
 
 def arrivals(shape: Shape, kind: Arrivals, seed: int) -> Iterator[float]:
-    """Intended start times in seconds, ascending, without end.
+    """Intended start times in seconds, ascending, without end as long as the shape has none.
 
     POISSON draws its gaps freely: unlike a level of a set length, it does not come out at its mean number exactly.
     """
@@ -43,17 +46,27 @@ def arrivals(shape: Shape, kind: Arrivals, seed: int) -> Iterator[float]:
     while True:
         gaps = np.ones(_BLOCK) if kind is Arrivals.CONSTANT else generator.exponential(size=_BLOCK)
         marks = mark + np.cumsum(gaps)
-        times_s = _invert(shape, marks, low_s)
+        high_s = _reaches(shape, float(marks[-1]), low_s)
+        if high_s is None:
+            return
+        times_s = _invert(shape, marks, low_s, high_s)
         yield from times_s.tolist()
         mark, low_s = float(marks[-1]), float(times_s[-1])
 
 
-def _invert(shape: Shape, marks: Floats, low_s: float) -> Floats:
-    """When the cumulative number reaches each of `marks`, all of them after `low_s`."""
+def _reaches(shape: Shape, mark: float, low_s: float) -> float | None:
+    """A time by which `mark` arrivals are expected; None when they never are."""
     step_s = 1.0
-    while float(shape.cumulative(np.array([low_s + step_s]))[0]) < marks[-1]:
+    while float(shape.cumulative(np.array([low_s + step_s]))[0]) < mark:
         step_s *= 2
-    low, high = np.full_like(marks, low_s), np.full_like(marks, low_s + step_s)
+        if step_s > _FAR_S:
+            return None
+    return low_s + step_s
+
+
+def _invert(shape: Shape, marks: Floats, low_s: float, high_s: float) -> Floats:
+    """When the cumulative number reaches each of `marks`, all of them between the two times."""
+    low, high = np.full_like(marks, low_s), np.full_like(marks, high_s)
     # Halvings to the resolution of a double, as in pacers.schedule.
     for _ in range(60):
         middle = (low + high) / 2

@@ -3,7 +3,7 @@
     server.csv      while the run lasts: lines are appended as they are read, so that a run that was killed keeps them
     server.parquet  in its place when the run has ended
 
-Both have the columns time_s, source, series, value.
+Both have the columns time_s, source, series, value. A run that is resumed has both until it ends again.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from holdfast.model.errors import InputError, OutputError
 from holdfast.model.server import Point, ServerTable
 
@@ -22,9 +19,13 @@ _COLUMNS = ("time_s", "source", "series", "value")
 
 
 class ServerLog:
-    """Writes the series of one run directory. Raises OutputError when it cannot."""
+    """Writes the series of one run directory. A disk that refuses them does not end the run.
+
+    trouble: what could not be written; None as long as all was.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.trouble: OutputError | None = None
         self._path = path
         self._csv = path / "server.csv"
 
@@ -37,40 +38,51 @@ class ServerLog:
                     writer.writerow(_COLUMNS)
                 writer.writerows((f"{p.time_s:.3f}", p.source, p.series, f"{p.value:.9g}") for p in points)
         except OSError as error:
-            raise OutputError.of(self._path, error) from error
+            self.trouble = self.trouble or OutputError.of(self._path, error)
 
     def finish(self) -> None:
-        """Turns server.csv into server.parquet; nothing to do when no source told anything."""
-        if not self._csv.exists():
-            return
-        table = read_server(self._path)
-        assert table is not None
-        columns = {name: pa.array(getattr(table, name)) for name in _COLUMNS}
-        partial = self._path / "server.parquet.part"
-        try:
-            pq.write_table(pa.table(columns), partial, compression="zstd")
-            partial.replace(self._path / "server.parquet")
-            self._csv.unlink()
-        except OSError as error:
-            raise OutputError.of(self._path, error) from error
+        """Turns server.csv into server.parquet; nothing to do when no source told anything.
+
+        Raises OutputError when anything could not be written; server.csv then stays.
+        """
+        import pyarrow as pa  # only here: it takes 30 MB and a fifth of a second, and load is sent without it
+        import pyarrow.parquet as pq
+
+        if self._csv.exists():
+            table = read_server(self._path)
+            partial = self._path / "server.parquet.part"
+            try:
+                pq.write_table(pa.table({name: pa.array(getattr(table, name)) for name in _COLUMNS}), partial)
+                partial.replace(self._path / "server.parquet")
+                self._csv.unlink()
+            except OSError as error:
+                self.trouble = self.trouble or OutputError.of(self._path, error)
+        if self.trouble is not None:
+            raise self.trouble
 
 
 def read_server(path: Path) -> ServerTable | None:
     """The server-side series of a run directory; None when it has none. Raises InputError."""
     whole, growing = path / "server.parquet", path / "server.csv"
+    points: list[Point] = []
     try:
         if whole.exists():
-            table = pq.read_table(whole)
-            return ServerTable(*(table[name].to_numpy() for name in _COLUMNS))
+            points += _of_parquet(whole)
         if growing.exists():
             # What follows the last line break was being written when the run ended.
-            complete = growing.read_text(encoding="utf-8").rpartition("\n")[0]
-            return _table(complete)
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+            points += _of_csv(growing.read_text(encoding="utf-8").rpartition("\n")[0])
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"the server's series cannot be read ({error})", where=str(path)) from error
-    return None
+    return ServerTable.of(points) if points else None
 
 
-def _table(text: str) -> ServerTable:
+def _of_parquet(file: Path) -> list[Point]:
+    import pyarrow.parquet as pq  # only here: see ServerLog.finish
+
+    table = pq.read_table(file)  # raises ArrowInvalid, a ValueError
+    return [Point(*row) for row in zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True)]
+
+
+def _of_csv(text: str) -> list[Point]:
     rows = list(csv.reader(text.splitlines()))[1:]
-    return ServerTable.of(Point(float(time_s), source, series, float(value)) for time_s, source, series, value in rows)
+    return [Point(float(time_s), source, series, float(value)) for time_s, source, series, value in rows]
