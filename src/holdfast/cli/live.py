@@ -139,7 +139,9 @@ def _errors(seen: Glance) -> str:
 def _rate(value: float) -> str:
     if math.isnan(value):
         return "-"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    if 0 < value < 0.001:
+        return "<0.001"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
 def _time(value_s: float) -> str:
