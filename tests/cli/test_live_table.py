@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli import live
+from holdfast.cli.live import Watched
 from holdfast.load.tally import Glance
 
 NAN = math.nan
@@ -64,3 +66,21 @@ def test_in_a_log_a_line_says_the_same_in_words() -> None:
 @pytest.mark.parametrize(("elapsed_s", "text"), [(0.4, "0:00"), (59.9, "0:59"), (60, "1:00"), (3600, "1:00:00")])
 def test_a_clock(elapsed_s: float, text: str) -> None:
     assert live.clock(elapsed_s) == text
+
+
+def test_a_log_gets_a_line_for_each_target_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live, "_LINE_S", 0.05)
+
+    async def run(*, quiet: bool) -> None:
+        async with live.shown([Watched("A", lambda: BUSY), Watched("B", lambda: NOTHING)], 60.0, quiet=quiet):
+            await asyncio.sleep(0.5)
+
+    asyncio.run(run(quiet=True))
+    assert capsys.readouterr().err == ""
+    asyncio.run(run(quiet=False))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert lines[0].startswith(" 0:00 A: offered 12.5/s")
+    assert lines[1].startswith(" 0:00 B: ")

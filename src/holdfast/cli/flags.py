@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,7 @@ def _token_lengths(text: str) -> TokenLengths:
 
 
 DURATION = Quantity("duration", _positive_duration)
+DURATION_OR_FOREVER = Quantity("duration", lambda text: math.inf if text == "forever" else _positive_duration(text))
 RATE = Quantity("rate", quantities.rate_per_s)
 SHARE = Quantity("percentage", quantities.share)
 SLO = Quantity("slo", fleet.parse_slo)

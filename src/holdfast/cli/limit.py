@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
-from holdfast.cli import flags, running
+from holdfast.cli import flags, live, running
 from holdfast.cli import progress as lines
+from holdfast.cli.live import Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding
 from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
+from holdfast.load.serverlog import ServerLog
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
@@ -72,13 +76,17 @@ def limit(
 
 async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> LoadCurve:
     run = endpoint.run_dir("limit", slo, options.arrivals.value)
-    bench = Bench(endpoint.subject, slo, endpoint.seed)
+    log = ServerLog(run.path)
+    bench = Bench(endpoint.subject, slo, endpoint.seed, exporters=endpoint.exporters, keep=log.append)
+    watched = [Watched("", bench.glance)]
     try:
-        return await finding.find_limit(
-            bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
-        )
+        async with live.shown(watched, math.inf, quiet=endpoint.quiet or endpoint.as_json, lines=False):
+            return await finding.find_limit(
+                bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
+            )
     finally:
         await bench.close()
+        log.finish()
 
 
 def _show(progress: Progress, endpoint: Endpoint) -> None:

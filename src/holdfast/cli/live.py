@@ -38,9 +38,15 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def shown(watched: Sequence[Watched], duration_s: float, *, quiet: bool = False) -> AsyncIterator[None]:
-    """Shows the targets while the block runs. duration_s: how long it is meant to run; infinite for no end."""
-    if quiet:
+async def shown(
+    watched: Sequence[Watched], duration_s: float, *, quiet: bool = False, lines: bool = True
+) -> AsyncIterator[None]:
+    """Shows the targets while the block runs.
+
+    duration_s: how long it is meant to run; infinite for no end. lines: whether a log gets its lines; a verb that
+    has lines of its own wants none.
+    """
+    if quiet or not (lines or sys.stderr.isatty()):
         yield
         return
     show = _renew(watched, duration_s) if sys.stderr.isatty() else _tell(watched)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
@@ -14,6 +18,7 @@ from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
 from holdfast.load.scrape import Scraper, Source
+from holdfast.load.tally import Glance, Tally
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
@@ -71,8 +76,22 @@ class Bench:
             watch=self._remember,
         )
         self._last: Exchange | None = None
+        self.tally = Tally(subject.unit, subject.time_scale)
         own = Source(scrape.TARGET, subject.target, headers=subject.headers)
         self._scraper = Scraper((own, *exporters), self._recorder.zero_s, time_scale=subject.time_scale, keep=keep)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer."""
+        return self._generator.in_flight
+
+    def now_s(self) -> float:
+        """The run's clock, in the target's time."""
+        return (time.perf_counter() - self._recorder.zero_s) * self.subject.time_scale
+
+    def glance(self) -> Glance:
+        """The last ten seconds. Ask about once a second."""
+        return self.tally.glance(self.now_s(), self._generator.sent, self.in_flight)
 
     @property
     def requests(self) -> RequestTable:
@@ -119,7 +138,7 @@ class Bench:
 
     async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
         """Offers one level and measures it; `shape` replaces the level's constant rate."""
-        async with self._scraper.watching():
+        async with self._scraper.watching(), self._counting():
             first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
             await self._offer(level, index, first, shape)
             cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
@@ -127,6 +146,36 @@ class Bench:
         rows = self._recorder.table(first).shifted(zero_s, scale)
         seen = measured.measure(rows, level, index, cpu=cpu, time_scale=scale)
         return replace(seen, stage=summary.with_server(seen.stage, self._scraper.points, zero_s * scale))
+
+    async def keep_up(self, times_s: Iterable[float]) -> None:
+        """Offers a load that need not end: a request at each of `times_s`, in the target's time from now on."""
+        scale = self.subject.time_scale
+        async with self._counting():
+            await self._generator.offer((time_s / scale for time_s in times_s), stage=0, patience_s=self._patience_s())
+
+    @contextlib.asynccontextmanager
+    async def _counting(self) -> AsyncIterator[None]:
+        """Hands what has ended to the tally, once a second."""
+        first = len(self._recorder)
+
+        def count() -> None:
+            nonlocal first
+            rows = self._recorder.table(first).shifted(0.0, self.subject.time_scale)
+            first += len(rows)
+            self.tally.take(lambda name: np.asarray(getattr(rows, name)), self.now_s())
+
+        async def keep_counting() -> None:
+            while True:
+                await asyncio.sleep(1.0)
+                count()
+
+        counting = asyncio.create_task(keep_counting(), name="count")
+        try:
+            yield
+        finally:
+            counting.cancel()
+            await asyncio.wait([counting])
+            count()
 
     async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale

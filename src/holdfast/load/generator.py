@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import operator
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -68,21 +69,29 @@ class Generator:
         self._recorder = recorder
         self._watch = watch
         self._intended: dict[Exchange, float] = {}
+        self.sent = 0
+        """Requests sent so far."""
 
     def without_extensions(self) -> None:
         """From now on leaves out the fields that are vLLM's and not OpenAI's."""
         self._asks = self._make(extensions=False)
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer."""
+        return len(self._intended)
+
     def ages_s(self, now_s: float) -> Floats:
         """How long each request in flight has been waited for, from its intended start, at `now_s`."""
         return now_s - np.array(list(self._intended.values()))
 
-    async def offer(self, times_s: Floats, *, stage: int, stop: Stop = _never, patience_s: float) -> None:
+    async def offer(self, times_s: Iterable[float], *, stage: int, stop: Stop = _never, patience_s: float) -> None:
         """Sends a request at each of `times_s` (seconds from now on), then waits for the answers.
 
+        times_s: may be without end; then it is read as it is needed.
         patience_s: how long to wait for answers after the last send before they are cancelled.
         """
-        ready = await self._prepare(len(times_s))
+        ready = await self._prepare(operator.length_hint(times_s, _PREPARED))
         start_s = time.perf_counter()
         looked_s = start_s
         for offset_s in times_s:
@@ -168,6 +177,7 @@ class Generator:
 
         exchange = Exchange(payload, Answer(streams=self._streams), ended)
         self._intended[exchange] = due_s
+        self.sent += 1
         self._client.send(exchange)
 
     def _look(self, stop: Stop) -> bool:
