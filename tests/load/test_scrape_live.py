@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from holdfast.load import continuous
 from holdfast.load.bench import Bench, Subject
 from holdfast.load.http import Target
+from holdfast.load.pacers import Constant
 from holdfast.load.scrape import Scraper, Source
 from holdfast.load.serverlog import ServerLog, read_server
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Api, Workload, parse_slo
+from holdfast.model.records import Outcome
 from holdfast.model.server import Point
 from holdfast.model.stages import Arrivals, Level
 from load.pages import DCGM, Vllm
@@ -141,7 +145,9 @@ def test_a_level_has_the_figures_of_its_exporter_and_the_run_keeps_the_series(
             subject = Subject("u", Target.parse(target), Workload(api=Api.IMAGES), "m", timeout_s=5.0)
             exporter = Source.exporter(f'gpu={url}/metrics{{gpu="0"}}')
             log = ServerLog(tmp_path)
-            bench = Bench(subject, parse_slo("p95<1s, utilization<95%"), exporters=[exporter], keep=log.append)
+            bench = Bench(
+                subject, parse_slo("p95<1s, utilization<95%"), sources=[subject.metrics, exporter], keep=log.append
+            )
             await bench.preflight()
             level = Level(Arrivals.CONSTANT, rate_per_s=50, duration_s=1.5)
             stage = (await bench.hold(level, 0)).stage
@@ -164,6 +170,21 @@ def test_a_bound_on_utilisation_needs_somebody_who_tells_it(stand_in: Callable[.
         bench = Bench(subject, parse_slo("p95<1s, utilization<95%"))
         with pytest.raises(InputError, match="name its exporter with --scrape"):
             await bench.preflight()
+        await bench.close()
+
+    bounded(run())
+
+
+def test_a_load_without_end_counts_its_requests_and_keeps_none(stand_in: Callable[..., str]) -> None:
+    target = stand_in("ok")
+
+    async def run() -> None:
+        bench = Bench(Subject("u", Target.parse(target), Workload(api=Api.IMAGES), "m", timeout_s=5.0), None)
+        await bench.preflight()
+        await bench.keep_up(itertools.islice(continuous.arrivals(Constant(200.0), Arrivals.POISSON, 1), 300))
+        totals, seen = bench.tally.totals, bench.glance()
+        assert (totals.of(Outcome.OK), sum(totals.latency.counts), len(bench.requests)) == (300, 300, 0)
+        assert (seen.in_flight, seen.errors) == (0, {})
         await bench.close()
 
     bounded(run())

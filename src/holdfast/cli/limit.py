@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import click
 
 from holdfast.cli import flags, live, running
@@ -77,10 +75,10 @@ def limit(
 async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> LoadCurve:
     run = endpoint.run_dir("limit", slo, options.arrivals.value)
     log = ServerLog(run.path)
-    bench = Bench(endpoint.subject, slo, endpoint.seed, exporters=endpoint.exporters, keep=log.append)
+    bench = Bench(endpoint.subject, slo, endpoint.seed, sources=endpoint.sources, keep=log.append)
     watched = [Watched("", bench.glance)]
     try:
-        async with live.shown(watched, math.inf, quiet=endpoint.quiet or endpoint.as_json, lines=False):
+        async with live.shown(watched, budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False):
             return await finding.find_limit(
                 bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
             )

@@ -61,6 +61,11 @@ class Endpoint:
     exporters: tuple[Source, ...] = ()
     quiet: bool = False
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The metrics to read: the target's own, and those of the exporters."""
+        return (self.subject.metrics, *self.exporters)
+
     def run_dir(self, verb: str, slo: Slo | None, arrivals: str) -> RunDir:
         subject = self.subject
         spec = RunSpec(

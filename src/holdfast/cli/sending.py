@@ -106,7 +106,7 @@ async def _recorded(order: Order) -> AsyncIterator[tuple[Bench, RunDir]]:
     endpoint = order.endpoint
     run = endpoint.run_dir("load", None, order.level.arrivals.value)
     log = ServerLog(run.path)
-    bench = Bench(endpoint.subject, None, endpoint.seed, exporters=endpoint.exporters, keep=log.append)
+    bench = Bench(endpoint.subject, None, endpoint.seed, sources=endpoint.sources, keep=log.append)
     try:
         yield bench, run
     finally:
@@ -117,7 +117,7 @@ async def _recorded(order: Order) -> AsyncIterator[tuple[Bench, RunDir]]:
 
 @contextlib.asynccontextmanager
 async def _closing(order: Order) -> AsyncIterator[Bench]:
-    bench = Bench(order.endpoint.subject, None, order.endpoint.seed)
+    bench = Bench(order.endpoint.subject, None, order.endpoint.seed, sources=())  # nothing of them would be kept
     try:
         yield bench
     finally:

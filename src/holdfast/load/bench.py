@@ -44,6 +44,11 @@ class Subject:
     timeout_s: float = 120.0
     time_scale: float = 1.0
 
+    @property
+    def metrics(self) -> Source:
+        """The target's own page of metrics."""
+        return Source(scrape.TARGET, self.target, headers=self.headers)
+
 
 class Bench:
     """One subject under measurement: a client, a generator and the records of all levels so far."""
@@ -54,12 +59,12 @@ class Bench:
         slo: Slo | None,
         seed: int = 0,
         *,
-        exporters: Sequence[Source] = (),
+        sources: Sequence[Source] | None = None,
         keep: Callable[[Sequence[Point]], None] | None = None,
     ) -> None:
         """Without an SLO no level ends early, and answers are waited for until they time out.
 
-        exporters: metrics to read beside the target's own; keep: given the points that were read (see Scraper).
+        sources: the metrics to read meanwhile, by default the target's own; keep: given what was read (see Scraper).
         """
         self.subject = subject
         self._slo = slo
@@ -77,8 +82,12 @@ class Bench:
         )
         self._last: Exchange | None = None
         self.tally = Tally(subject.unit, subject.time_scale)
-        own = Source(scrape.TARGET, subject.target, headers=subject.headers)
-        self._scraper = Scraper((own, *exporters), self._recorder.zero_s, time_scale=subject.time_scale, keep=keep)
+        self._scraper = Scraper(
+            (subject.metrics,) if sources is None else sources,
+            self._recorder.zero_s,
+            time_scale=subject.time_scale,
+            keep=keep,
+        )
 
     @property
     def in_flight(self) -> int:
@@ -148,20 +157,26 @@ class Bench:
         return replace(seen, stage=summary.with_server(seen.stage, self._scraper.points, zero_s * scale))
 
     async def keep_up(self, times_s: Iterable[float]) -> None:
-        """Offers a load that need not end: a request at each of `times_s`, in the target's time from now on."""
+        """Offers a load that need not end: a request at each of `times_s`, in the target's time from now on.
+
+        The tally counts what has ended, and then its rows are forgotten.
+        """
         scale = self.subject.time_scale
-        async with self._counting():
+        async with self._counting(forget=True):
             await self._generator.offer((time_s / scale for time_s in times_s), stage=0, patience_s=self._patience_s())
 
     @contextlib.asynccontextmanager
-    async def _counting(self) -> AsyncIterator[None]:
-        """Hands what has ended to the tally, once a second."""
+    async def _counting(self, *, forget: bool = False) -> AsyncIterator[None]:
+        """Hands what has ended to the tally, once a second; `forget`: and nothing else needs its rows."""
         first = len(self._recorder)
 
         def count() -> None:
             nonlocal first
             rows = self._recorder.table(first).shifted(0.0, self.subject.time_scale)
             first += len(rows)
+            if forget:
+                self._recorder.clear()
+                first = 0
             self.tally.take(lambda name: np.asarray(getattr(rows, name)), self.now_s())
 
         async def keep_counting() -> None:

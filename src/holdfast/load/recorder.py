@@ -38,6 +38,11 @@ class Recorder:
         for append, value in zip(self._appends, row, strict=True):
             append(value)
 
+    def clear(self) -> None:
+        """Forgets all rows."""
+        for column in self._columns.values():
+            del column[:]
+
     def table(self, first: int = 0) -> RequestTable:
         """The rows from `first` on, in the order in which they ended."""
         return RequestTable(
