@@ -52,6 +52,12 @@ def test_exporters_of_two_nodes_average_their_shares_and_sum_their_watts() -> No
     }  # fmt: skip
 
 
+def test_what_an_exporter_tells_the_target_does_not_tell_again() -> None:
+    replicas = points("running", [0, 3, 3], "r1") + points("running", [0, 5, 5], "r2")
+    one_of_them = points("running", [0, 3, 5])
+    assert summary.summarize(replicas + one_of_them, 0.0, 2.0) == {"running_mean": 8.0, "running_max": 8.0}
+
+
 def test_nothing_read_within_the_level_gives_no_figures() -> None:
     assert summary.summarize(points("waiting", [5]), 1.0, 4.0) == {}
 

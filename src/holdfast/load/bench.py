@@ -13,7 +13,7 @@ import numpy as np
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
-from holdfast.load import pacers, scrape, summary
+from holdfast.load import pacers, summary
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
@@ -22,7 +22,7 @@ from holdfast.load.tally import Glance, Tally
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.server import Point
+from holdfast.model.server import TARGET, Point
 from holdfast.model.stages import Arrivals, Level
 
 
@@ -47,7 +47,7 @@ class Subject:
     @property
     def metrics(self) -> Source:
         """The target's own page of metrics."""
-        return Source(scrape.TARGET, self.target, headers=self.headers)
+        return Source(TARGET, self.target, headers=self.headers)
 
 
 class Bench:

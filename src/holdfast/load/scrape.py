@@ -17,7 +17,7 @@ from holdfast.load import metrics
 from holdfast.load.http import Client, Target
 from holdfast.load.metrics import Selection
 from holdfast.model.errors import InputError
-from holdfast.model.server import Point
+from holdfast.model.server import TARGET, Point
 
 PERIOD_S = 1.0
 """Between readings; engines count in steps of milliseconds, and nobody reads finer than this."""
@@ -27,9 +27,6 @@ _TIMEOUT_S = 1.0
 
 _RETRY_S = 30.0
 """Before a source that has never told anything is asked again."""
-
-TARGET = "target"
-"""The name of the target itself among the sources."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from holdfast.model.server import SHARES, Point
+from holdfast.model.server import SHARES, TARGET, Point
 from holdfast.model.stages import Stage
 
 _HELD = ("running", "waiting", "kv_usage", "utilization")
@@ -31,11 +31,10 @@ def with_server(stage: Stage, points: Sequence[Point], begin_s: float) -> Stage:
 def summarize(points: Iterable[Point], start_s: float, end_s: float) -> dict[str, float]:
     """The figures of `Stage.server` over [start_s, end_s] of the run's clock, joined over the sources.
 
-    A value stands for the time since the reading before it; what lies outside of the interval does not count.
+    A value stands for the time since the reading before it; what lies outside of the interval does not count. Where an
+    exporter tells a series, the target's own page does not count for it: it may be a replica that the exporter shows too.
     """
-    by_series: dict[str, dict[str, list[Point]]] = {}
-    for point in points:
-        by_series.setdefault(point.series, {}).setdefault(point.source, []).append(point)
+    by_series = _by_series(points)
     figures: dict[str, float] = {}
     for name, sources in by_series.items():
         held = name in _HELD
@@ -64,11 +63,22 @@ def stale(points: Iterable[Point]) -> str:
     return ""
 
 
+def _by_series(points: Iterable[Point]) -> dict[str, dict[str, list[Point]]]:
+    """The points that count, by series and source."""
+    found: dict[str, dict[str, list[Point]]] = {}
+    for point in points:
+        found.setdefault(point.series, {}).setdefault(point.source, []).append(point)
+    for sources in found.values():
+        if len(sources) > 1:
+            sources.pop(TARGET, None)
+    return found
+
+
 def _weighed(name: str, by_series: dict[str, dict[str, list[Point]]]) -> list[list[tuple[Point, float]]]:
     """The points of a series by source, each with the weight of a second of it."""
     if name != "prefix_hit_rate":
         return [[(point, 1.0) for point in points] for points in by_series[name].values()]
-    asked = {(p.source, p.time_s): p.value for ps in by_series["prefix_queries_per_s"].values() for p in ps}
+    asked = {(p.source, p.time_s): p.value for one in by_series["prefix_queries_per_s"].values() for p in one}
     return [[(point, asked[point.source, point.time_s]) for point in points] for points in by_series[name].values()]
 
 

@@ -17,6 +17,9 @@ from holdfast.model.records import Floats
 
 Names = npt.NDArray[np.str_]
 
+TARGET = "target"
+"""The name of the target itself among the sources."""
+
 SERIES: Mapping[str, str] = {
     "running": "requests in execution",
     "waiting": "requests in the queue",
