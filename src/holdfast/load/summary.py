@@ -32,7 +32,7 @@ def summarize(points: Iterable[Point], start_s: float, end_s: float) -> dict[str
     """The figures of `Stage.server` over [start_s, end_s] of the run's clock, joined over the sources.
 
     A value stands for the time since the reading before it; what lies outside of the interval does not count. Where an
-    exporter tells a series, the target's own page does not count for it: it may be a replica that the exporter shows too.
+    exporter tells a series, the target's own page does not count for it: the exporter may show the same engine.
     """
     by_series = _by_series(points)
     figures: dict[str, float] = {}
