@@ -33,12 +33,13 @@ import numpy as np
 import uvloop
 
 from holdfast.load import pacers
-from holdfast.load.bench import Bench, Subject
+from holdfast.load.bench import Bench
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Target
 from holdfast.load.prompts import Ask
 from holdfast.load.recorder import Recorder
 from holdfast.load.stalls import Stalls
+from holdfast.load.subject import Subject
 from holdfast.model.fleet import Api, TokenLengths, Workload
 from holdfast.model.records import RequestTable
 from holdfast.model.stages import Arrivals, Level

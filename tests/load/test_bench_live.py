@@ -14,10 +14,11 @@ import pytest
 from holdfast.limits.measured import Measured
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding, rundir, runs
-from holdfast.load.bench import Bench, Subject
+from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.http import Target
 from holdfast.load.rundir import RunDir, RunSpec, Status
+from holdfast.load.subject import Subject
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.fleet import Api, TokenLengths, Workload, parse_slo
 from holdfast.model.records import Outcome, RequestTable
@@ -74,6 +75,22 @@ def test_latency_counts_from_the_intended_start_when_the_server_falls_behind(sta
     last = int(np.argmax(table.intended_s))
     assert table.latency_s[last] > 0.4
     assert measured.stage.client.lag_p50_s < 0.05  # the client itself was on time
+
+
+def test_a_level_is_given_up_for_its_own_latencies_and_not_for_those_of_the_level_before(
+    stand_in: Callable[..., str],
+) -> None:
+    async def run() -> tuple[int, int]:
+        # Every answer is late, and nothing queues: a level of 60 is given up with the tenth late one.
+        bench = Bench(subject(stand_in("ok", 0.02)), parse_slo("p95<0.01s"))
+        level = Level(Arrivals.CONSTANT, rate_per_s=20, duration_s=3)
+        first, second = await bench.hold(level, 0), await bench.hold(level, 1)
+        await bench.close()
+        return first.stage.requests, second.stage.requests
+
+    first, second = asyncio.run(asyncio.wait_for(run(), 30))
+    assert 10 <= first < 60
+    assert 10 <= second < 60
 
 
 def test_a_closed_loop_keeps_its_number_in_flight_and_obeys_littles_law(stand_in: Callable[..., str]) -> None:

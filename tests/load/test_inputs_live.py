@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from holdfast.load import dialogues, traces
-from holdfast.load.bench import Bench, Subject
+from holdfast.load.bench import Bench
 from holdfast.load.http import Target
 from holdfast.load.pacers import Pacer
 from holdfast.load.recipes import Recipe
+from holdfast.load.subject import Subject
 from holdfast.load.tokenizers import Bytes
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Api, TokenLengths, Workload

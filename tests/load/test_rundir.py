@@ -215,15 +215,4 @@ def test_times_are_recorded_from_the_runs_zero_in_the_targets_time() -> None:
     table = recorder.table()
     assert (table.intended_s[0], table.sent_s[0], table.first_token_s[0], table.end_s[0]) == (10.0, 15.0, 20.0, 30.0)
     assert table.itl_s[0] == pytest.approx(5.0)
-    assert recorder.latencies_s(0).tolist() == [20.0]
     assert next(iter(recorder.rows().gaps(np.array([True])))).tolist() == [2.5, 7.5]
-
-
-def test_latencies_are_of_the_answers_of_the_latest_level_and_none_before_its_first() -> None:
-    recorder = Recorder(0.0)
-    recorder.add(0, 0.0, Ask(b"", 1, 1), ended(0.0, [9.0]))
-    assert recorder.latencies_s(0).tolist() == [9.0]
-    assert recorder.latencies_s(1).tolist() == []
-    recorder.add(1, 10.0, Ask(b"", 1, 1), ended(10.0, [11.0]))
-    recorder.add(1, 10.0, Ask(b"", 1, 1), ended(10.0, [15.0], Outcome.TRUNCATED))
-    assert recorder.latencies_s(1).tolist() == [1.0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -12,7 +12,8 @@ import click
 from holdfast.cli import flags
 from holdfast.cli.sections import option
 from holdfast.load import pacers, traces
-from holdfast.load.pacers import Pacer, Points, Shape, Steps
+from holdfast.load.continuous import Behind
+from holdfast.load.pacers import Paced, Pacer, Points, Shape, Steps
 from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level
@@ -39,20 +40,41 @@ OPTIONS = (
     option(_LOAD, "--max-in-flight", type=flags.COUNT, help="Send later rather than have more unanswered."),
     option(_LOAD, "--concurrency", type=flags.COUNT, help="Closed loop with this many in flight."),
     option(_LOAD, "--think-time", type=flags.DURATION, help="Of one user, from an answer to the next request."),
-    option(_LOAD, "--duration", type=flags.DURATION, help="[default: 30s; that of the steps or the trace]"),
+    option(
+        _LOAD,
+        "--duration",
+        type=flags.DURATION_OR_FOREVER,
+        help="`forever` until Ctrl-C.  [default: 30s; that of the steps or the trace]",
+    ),
+    option(_LOAD, "--phase", type=flags.DURATION, help="The wave of each further target comes this much later."),
 )
 
 
 @dataclass(frozen=True)
 class Offered:
-    """The load that the flags describe. `pacer` is None in a closed loop."""
+    """The load that the flags describe.
+
+    pacer:   None in a closed loop.
+    phase_s: how much later the wave of each further target comes.
+    endless: until it is stopped; the level is then one period of it, or a minute.
+    """
 
     level: Level
     pacer: Pacer | None
+    phase_s: float = 0.0
+    endless: bool = False
 
     @property
     def trace(self) -> Trace | None:
         return self.pacer if isinstance(self.pacer, Trace) else None
+
+    def to(self, target: int) -> Offered:
+        """What the target of that number, from 0, is offered."""
+        if not isinstance(self.pacer, Paced) or not self.phase_s:
+            return self
+        shape, seconds = Behind(self.pacer.shape, target * self.phase_s), self.level.duration_s
+        level = replace(self.level, rate_per_s=pacers.mean_rate_per_s(shape, seconds))
+        return replace(self, level=level, pacer=replace(self.pacer, shape=shape))
 
 
 def offered(
@@ -71,6 +93,7 @@ def offered(
     concurrency: int | None,
     think_time: float | None,
     duration: float | None,
+    phase: float | None,
 ) -> Offered:
     """Raises InputError where the flags do not go together."""
     ways = {"--rate": rate, "--steps": steps, "--trace": trace, "--concurrency": concurrency}
@@ -89,9 +112,14 @@ def offered(
         ("--max-in-flight", max_in_flight, concurrency is None, "an open loop"),
         ("--think-time", think_time, trace is None, "--concurrency and --turns"),
         ("--duration", duration, steps is None, "a load that is not in steps"),
+        ("--phase", phase, wave_to is not None, "--wave-to"),
     ):
         if value is not None and not fits:
             raise InputError(f"this is of {owner}", where=flag, mend="leave it out")
+    endless = duration == math.inf
+    if endless:
+        _check_endless(rate, ramp_to, wave_to, period, max_in_flight)
+        duration = period or 60.0
     try:
         if concurrency is not None:
             seconds, think_s = duration or 30.0, think_time or 0.0
@@ -102,9 +130,26 @@ def offered(
         shape = steps or _shape(rate or 0.0, ramp_to, wave_to, period or seconds, seconds)
         kind = Arrivals(arrivals or ("poisson" if burstiness is None else "gamma"))
         level = _level(kind, pacers.mean_rate_per_s(shape, seconds), seconds, max_in_flight or 0, think_time or 0.0)
-        return Offered(level, pacers.Paced(shape, _points(kind, burstiness)))
+        return Offered(level, Paced(shape, _points(kind, burstiness)), phase or 0.0, endless)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _check_endless(
+    rate: float | None,
+    ramp_to: float | None,
+    wave_to: float | None,
+    period: float | None,
+    max_in_flight: int | None,
+) -> None:
+    where = "--duration forever"
+    if rate is None or ramp_to is not None:
+        raise InputError("a load without end has a rate or a wave", where=where, mend="give --rate, and no --ramp-to")
+    if wave_to is not None and period is None:
+        raise InputError("a wave without end needs its period", where=where, mend="give --period")
+    if max_in_flight is not None:
+        # What it holds back could grow without end, too.
+        raise InputError("a load without end has no bound in flight", where=where, mend="leave out --max-in-flight")
 
 
 def _replayed(file: Path, speed: float, limit: int | None, duration: float | None, max_in_flight: int) -> Offered:

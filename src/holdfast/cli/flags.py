@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,7 @@ def _factor(text: str) -> float:
 COUNT = Quantity("n", _count)
 FACTOR = Quantity("factor", _factor)
 DURATION = Quantity("duration", _positive_duration)
+DURATION_OR_FOREVER = Quantity("duration", lambda text: math.inf if text == "forever" else _positive_duration(text))
 RATE = Quantity("rate", quantities.rate_per_s)
 SHARE = Quantity("percentage", quantities.share)
 SLO = Quantity("slo", fleet.parse_slo)

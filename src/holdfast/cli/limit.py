@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import flags, running
+from holdfast.cli import flags, live, running
 from holdfast.cli import progress as lines
+from holdfast.cli.live import Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command
 from holdfast.limits.search import Options, Search
@@ -75,11 +76,18 @@ def limit(
 
 async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> tuple[LoadCurve, RunDir]:
     with endpoint.run_dir("limit", slo, options.arrivals.value) as run:
-        bench = Bench(endpoint.subject, slo, endpoint.seed, run)
+        bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources)
+        watched = [Watched("", bench.glance)]
         try:
-            curve = await finding.find_limit(
-                bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
-            )
+            async with live.shown(watched, budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False):
+                curve = await finding.find_limit(
+                    bench,
+                    slo,
+                    Search(options),
+                    tell=lambda progress: _show(progress, endpoint),
+                    run=run,
+                    budget_s=budget_s,
+                )
         finally:
             await bench.close()
     return curve, run

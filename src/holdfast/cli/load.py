@@ -4,48 +4,84 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import arrivals, flags, running
+from holdfast.cli import arrivals, flags, running, sending, watching
 from holdfast.cli import progress as lines
-from holdfast.cli.arrivals import Offered
+from holdfast.cli.arrivals import MOST_REQUESTS, Offered
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command, bundle
-from holdfast.load import finding
-from holdfast.load.bench import Bench
-from holdfast.load.rundir import RunDir
+from holdfast.cli.sending import Order
+from holdfast.cli.watching import MetricsPage
 from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
 from holdfast.model.stages import LoadCurve, Stage
+from holdfast.model.tables import Table
 from holdfast.reports import tabulate, terminal
 
 
 @click.command(cls=Command)
 @bundle("offered", arrivals.OPTIONS, arrivals.offered)
-@endpoint_options("load")
-def load(endpoint: Endpoint, offered: Offered) -> None:
-    """Send load to the endpoint at URL for a while and measure it.
+@endpoint_options("load", many=True)
+@watching.metrics_options
+def load(endpoint: tuple[Endpoint, ...], offered: Offered, metrics_port: int | None, metrics_host: str) -> None:
+    """Send load to the endpoint at URL for a while and measure it; or to several, the same to each.
 
     \b
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
     holdfast load http://127.0.0.1:8000 --model gpt2 --steps 2/s:60s,4/s:60s
     holdfast load http://127.0.0.1:8000 --model gpt2 --trace azure.csv
     holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
+    holdfast load A=http://a:8000 B=http://b:8000 --model gpt2 --rate 2/s \\
+        --wave-to 20/s --period 20min --duration forever --metrics-port 9109
+
+    Without an end it keeps no rows: what it did is at the metrics port, and summed up when it is stopped.
     """
+    _check(endpoint[0], offered)
+    page = MetricsPage(metrics_host, metrics_port)
+    loads = [offered.to(number) for number in range(len(endpoint))]
+    orders = [Order(one, load.level, load.pacer) for one, load in zip(endpoint, loads, strict=True)]
+    if offered.endless:
+        _tell_sent(endpoint, running.run(sending.keep_up(orders, page)))
+        return
+    if sum(order.level.duration_s * (order.level.rate_per_s or 0) for order in orders) > MOST_REQUESTS:
+        raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
+    if offered.trace is not None and not endpoint[0].as_json:
+        lines.say(describe(offered.trace))
+    stages, runs = running.run(sending.hold(orders, page))
+    _tell(endpoint, stages)
+    for run in runs:
+        run.check()
+    if any(stage.error_rate == 1 for stage in stages):
+        raise click.exceptions.Exit(1)
+
+
+def _check(endpoint: Endpoint, offered: Offered) -> None:
     subject, level = endpoint.subject, offered.level
     if level.think_s and level.concurrency is None and subject.recipe.turns == 1:
         raise InputError("this is of --concurrency and --turns", where="--think-time", mend="leave it out")
     if offered.trace is not None:
         subject.recipe.check_trace(subject.workload.api, int(offered.trace.tokens_in.min()))
-        if not endpoint.as_json:
-            lines.say(describe(offered.trace))
-    stage, run = running.run(_hold(endpoint, offered))
-    if endpoint.as_json:
-        flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
+    if offered.endless and endpoint.exporters:
+        raise InputError(
+            "nothing is recorded of a load without end", where="--duration forever", mend="leave out --scrape"
+        )
+
+
+def _tell(endpoints: tuple[Endpoint, ...], stages: list[Stage]) -> None:
+    told = [{"stage": stage, "run_dir": str(one.out)} for one, stage in zip(endpoints, stages, strict=True)]
+    if endpoints[0].as_json:
+        named = {one.subject.unit: each for one, each in zip(endpoints, told, strict=True)}
+        flags.echo_json(told[0] if len(told) == 1 else {"targets": named})
+        return
+    for one, stage in zip(endpoints, stages, strict=True):
+        click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(one.subject.unit, (stage,))))))
+        click.echo(f"run directory: {one.out}")
+
+
+def _tell_sent(endpoints: tuple[Endpoint, ...], table: Table) -> None:
+    if endpoints[0].as_json:
+        flags.echo_json(table)
     else:
-        click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
-        click.echo(f"run directory: {endpoint.out}")
-    run.check()
-    if stage.error_rate == 1:
-        raise click.exceptions.Exit(1)
+        click.echo(terminal.text(terminal.table(table)))
 
 
 def describe(trace: Trace) -> str:
@@ -55,15 +91,3 @@ def describe(trace: Trace) -> str:
         f"Replaying {len(trace):,} requests in {trace.duration_s:.4g} s ({len(trace) / trace.duration_s:.3g}/s), of "
         f"{trace.tokens_in.mean():.0f} tokens each for answers of {trace.tokens_out.mean():.0f}.{failed}"
     )
-
-
-async def _hold(endpoint: Endpoint, offered: Offered) -> tuple[Stage, RunDir]:
-    with endpoint.run_dir("load", None, offered.level.arrivals.value, pacer=offered.pacer) as run:
-        bench = Bench(endpoint.subject, None, endpoint.seed, run)
-        try:
-            await bench.preflight()
-            stage = (await bench.hold(offered.level, 0, offered.pacer)).stage
-        finally:
-            await bench.close()
-        run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))
-    return stage, run

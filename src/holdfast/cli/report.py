@@ -8,6 +8,7 @@ import click
 
 from holdfast.cli import flags
 from holdfast.load import runs
+from holdfast.load.serverlog import read_server
 from holdfast.model import fleet
 from holdfast.reports import page
 from holdfast.reports.contents import plan_page, run_page
@@ -32,7 +33,7 @@ def _run(path: Path) -> page.Page:
     spec = run.record.spec
     bounds = fleet.parse_slo(spec.slo) if spec.slo else None
     measured = f"Measured at {spec.url}: {spec.api}, {spec.model}, {spec.arrivals} arrivals."
-    return run_page(run.curve, bounds, (measured,), run.cut_off)
+    return run_page(run.curve, bounds, (measured,), read_server(path), run.cut_off)
 
 
 def _plan(path: Path) -> page.Page:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from holdfast.limits import verdict
 from holdfast.limits.search import Search
-from holdfast.load.bench import Bench, Subject
+from holdfast.load.bench import Bench
 from holdfast.load.rundir import RunDir
+from holdfast.load.subject import Subject
 from holdfast.model.errors import UnreachableError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import BreakingPoint, Level, LoadCurve, Stage

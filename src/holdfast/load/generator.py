@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,11 +26,11 @@ from holdfast.load.agenda import Agenda
 from holdfast.load.answers import Answer
 from holdfast.load.http import Client, Exchange
 from holdfast.load.loops import ClosedLoop, OpenLoop, Request
-from holdfast.load.prompts import Ask
+from holdfast.load.prompts import Ask, Lengths
 from holdfast.load.recipes import Recipe
 from holdfast.load.recorder import Recorder
 from holdfast.load.stalls import Heartbeat, Stalls
-from holdfast.load.supply import Ready, Supply
+from holdfast.load.supply import MOST_READY, Ready, Supply
 from holdfast.model.fleet import Api, Workload
 from holdfast.model.records import Floats, Outcome
 
@@ -82,6 +84,8 @@ class Generator:
         self._open: OpenLoop | None = None
         self._latency_s = _LATENCY_S
         self._on_end = self._ended
+        self.sent = 0
+        """Requests sent so far."""
         self.held = 0
         """Requests that `max_in_flight` held back since `reset`."""
         self.held_s = 0.0
@@ -99,7 +103,17 @@ class Generator:
 
     def without_extensions(self) -> None:
         """From now on leaves out the fields that are vLLM's and not OpenAI's."""
-        self._supply = Supply(self._made(extensions=False), self._payload)
+        self._made = functools.partial(self._made, extensions=False)
+        self._supply = Supply(self._made(), self._payload)
+
+    def asks(self, lengths: Lengths) -> Iterator[Ask]:
+        """Requests as all others of these lengths, which `offer` takes."""
+        return self._made(traced=lengths)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer, also those that `max_in_flight` holds back."""
+        return len(self._in_flight) + (len(self._open.waiting) if self._open is not None else 0)
 
     def ages_s(self, now_s: float) -> Floats:
         """How long each request in flight or held back has been waited for, from its intended start, at `now_s`."""
@@ -108,7 +122,7 @@ class Generator:
 
     async def offer(
         self,
-        times_s: Floats,
+        times_s: Floats | Iterator[float],
         *,
         stage: int,
         stop: Stop = _never,
@@ -120,6 +134,7 @@ class Generator:
     ) -> None:
         """Sends a request at each of `times_s` (ascending seconds from now on), then waits for the answers.
 
+        times_s:       an array; or an iterator, which is read as it is needed and may be without end.
         patience_s:    how long to wait for answers after the last send before they are cancelled.
         asks:          what to send at these times, for this once.
         think_s:       from an answer of a conversation to its next turn, which is sent beside the scheduled requests.
@@ -127,15 +142,21 @@ class Generator:
         max_in_flight: more are not sent but wait their turn, and count from their intended start; 0 for no bound.
         """
         supply = self._supply if asks is None else Supply(asks, self._payload)
-        await supply.fill(len(times_s))
+        planned = len(times_s) if isinstance(times_s, np.ndarray) else MOST_READY
+        await supply.fill(planned)
         with self._sending() as agenda:
             start_s = time.perf_counter()
-            end_s = start_s + max([talk_s, *times_s[-1:].tolist()])
+            if isinstance(times_s, np.ndarray):
+                # An array, of which one number at a time becomes an object.
+                dues_s, last_s = iter(array("d", (times_s + start_s).tobytes())), max([talk_s, *times_s[-1:].tolist()])
+            else:
+                dues_s, last_s = (time_s + start_s for time_s in times_s), math.inf
+            end_s = start_s + last_s
             loop = self._open = OpenLoop(
                 agenda,
                 supply,
                 functools.partial(self._send, stage),
-                iter((times_s + start_s).tolist()),
+                dues_s,
                 think_s=think_s,
                 talk_end_s=end_s,
                 max_in_flight=max_in_flight,
@@ -146,7 +167,7 @@ class Generator:
                         break
                     if not loop.is_scheduling and time.perf_counter() > max(end_s, loop.sent_s) + patience_s:
                         break
-                    await supply.fill(len(times_s))
+                    await supply.fill(planned)
                     await asyncio.sleep(_TICK_S if loop.is_scheduling else _SETTLE_S)
             finally:
                 loop.stop()
@@ -217,6 +238,7 @@ class Generator:
         answer = Answer(streams=self._streams, keep=ready[0].follow is not None, anything=self._anything)
         request = Request(ready, answer, self._on_end, due_s, stage, then)
         self._in_flight[request] = due_s
+        self.sent += 1
         self._client.send(request)
 
     def _ended(self, request: Exchange) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from holdfast.load.http import Exchange
 from holdfast.load.journal import ROW, Journal, RecordedRows, pack
 from holdfast.load.prompts import Ask
-from holdfast.model.records import MOMENTS, Floats, Outcome, RequestTable
+from holdfast.load.tally import Batch
+from holdfast.model.records import MOMENTS, Column, Floats32, RequestTable
 
 FLUSH_S = 1.0
 """How long a row waits at most before it is handed on: what a `kill -9` loses."""
@@ -28,18 +30,23 @@ class Recorder:
     zero_s:     the run's zero on the `time.perf_counter` clock.
     journal:    where the rows go; by default they stay in memory.
     time_scale: times are recorded multiplied by this.
+    listen:     told of the rows when they are written, in the thread that writes them.
     """
 
-    def __init__(self, zero_s: float, journal: Journal | None = None, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        zero_s: float,
+        journal: Journal | None = None,
+        time_scale: float = 1.0,
+        listen: Callable[[Batch], None] | None = None,
+    ) -> None:
         self.zero_s = zero_s
+        self._listen = listen
         self._journal = Journal.in_memory() if journal is None else journal
         self._time_scale = time_scale
         self._count = len(self._journal)
         self._rows = bytearray()
         self._times: list[array[float]] = []
-        self._stage: int | None = None
-        self._stage_first = 0
-        self._latencies_s = array("d")
         self._timer: asyncio.TimerHandle | None = None
         self._writing: Future[None] | None = None
         self._thread = None if journal is None else ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -49,21 +56,17 @@ class Recorder:
 
     def add(self, stage: int, intended_s: float, ask: Ask, exchange: Exchange) -> None:
         """Takes one exchange that has ended; `intended_s` is relative to the run's zero. Runs on the event loop."""
-        answer, outcome = exchange.answer, exchange.outcome
+        answer = exchange.answer
         times = answer.times_s
         # The last token's time stands in for the mean gap until `_settled` has both its ends.
         self._rows += pack(
             intended_s, exchange.sent_s, exchange.first_byte_s, answer.first_token_s, exchange.end_s,
             answer.last_token_s, answer.chunks, answer.tokens_in, answer.tokens_out, ask.tokens_in, ask.tokens_out,
-            len(times), stage, exchange.status, outcome,
+            len(times), stage, exchange.status, exchange.outcome,
         )  # fmt: skip
         if times:
             self._times.append(times)
-        if stage != self._stage:
-            self._stage, self._stage_first, self._latencies_s = stage, self._count, array("d")
         self._count += 1
-        if outcome is Outcome.OK:
-            self._latencies_s.append(exchange.end_s - self.zero_s - intended_s)
         if self._timer is None and self._thread is not None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
@@ -91,11 +94,6 @@ class Recorder:
         """The rows from `first` on as one table."""
         return self.rows(first).table()
 
-    def latencies_s(self, first: int) -> Floats:
-        """End-to-end latencies of the successful requests of the stage whose rows begin at `first`, the latest."""
-        begun = self._stage_first >= first
-        return np.array(self._latencies_s if begun else (), dtype=float) * self._time_scale
-
     def close(self) -> None:
         """Writes what is left. Call it once the last request has ended."""
         self.rows()
@@ -103,9 +101,12 @@ class Recorder:
             self._thread.shutdown()
 
     def _write(self, rows: bytearray, times: list[array[float]]) -> None:
-        self._journal.append(*self._settled(rows, times))
+        table, times_s = self._settled(rows, times)
+        self._journal.append(table.tobytes(), times_s.tobytes())
+        if self._listen is not None:
+            self._listen(table.__getitem__)
 
-    def _settled(self, rows: bytearray, times: list[array[float]]) -> tuple[bytes, bytes]:
+    def _settled(self, rows: bytearray, times: list[array[float]]) -> tuple[Column, Floats32]:
         """Rows with times from the run's zero, and chunk times from the first of each, all scaled."""
         table = np.frombuffer(rows, dtype=ROW)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -119,4 +120,4 @@ class Recorder:
         counts = table["events"][table["events"] > 0]
         firsts_s = at_s[np.cumsum(counts) - counts]
         since_s = (at_s - np.repeat(firsts_s, counts)) * self._time_scale
-        return table.tobytes(), since_s.astype("<f4").tobytes()
+        return table, since_s.astype("<f4")

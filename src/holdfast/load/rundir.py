@@ -6,6 +6,8 @@
     requests.parquet  after it: the same rows (holdfast.model.records.RequestRecord) and a list column
                       `chunk_times_s`, float32 seconds since the first output event of the request
     stages.json       the stages so far and, at the end, the breaking point
+    server.csv        while it runs, and server.parquet after it: what the server and its devices said of themselves
+                      (holdfast.load.serverlog); of a server that says nothing there is neither
 
 JSON files are replaced by rename, so that a reader never sees half of one. Once a run has begun, a disk that is full
 or broken does not end it: `trouble` says what could not be written, and what was written before stays readable.
@@ -18,16 +20,18 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 import holdfast
 from holdfast.load.journal import ROWS_FILE, TIMES_FILE, FileJournal, RecordedRows
+from holdfast.load.serverlog import ServerLog
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
 from holdfast.model.records import Floats32, Ints, RequestTable
+from holdfast.model.server import Point
 from holdfast.model.stages import Level, LoadCurve
 
 VERSION = 2
@@ -48,7 +52,7 @@ class Status(enum.Enum):
 class RunSpec:
     """What a run was asked to do: two runs of one spec sent the same requests.
 
-    time_scale: see bench.Subject.
+    time_scale: see subject.Subject.
     workload:   the shape of the requests as the fleet document writes it (model.fleet.Workload).
     stream:     whether answers were asked for as server-sent events.
     shard:      `i/n`: this run sent part i of n, counted from 1.
@@ -108,6 +112,7 @@ class RunDir:
         """The curve as it was written last; None before that."""
         self.zero_s = time.perf_counter() - (time.time() - record.started_unix_s)
         """The run's zero on this process' `time.perf_counter` clock."""
+        self.server = ServerLog(path)
         self._failed: dict[str, OutputError] = {}
         try:
             self.journal = FileJournal(path, writes=True)
@@ -164,7 +169,9 @@ class RunDir:
     def trouble(self) -> OutputError | None:
         """What could not be written, nor later; the run went on without."""
         refused = self.journal.trouble
-        return next(iter(self._failed.values()), None) if refused is None else OutputError.of(self.path, refused)
+        if refused is not None:
+            return OutputError.of(self.path, refused)
+        return next(iter(self._failed.values()), self.server.trouble)
 
     def check(self) -> None:
         """Raises OutputError when something could not be written."""
@@ -175,6 +182,10 @@ class RunDir:
         """Notes a level that begins now, `began_s` after the start of the run."""
         self.levels = [*(begun for begun in self.levels if begun.index != index), Begun(index, level, began_s)]
         self._replace("levels.json", self.levels)
+
+    def observe(self, points: Sequence[Point]) -> None:
+        """Keeps what the server or a device said of itself."""
+        self.server.append(points)
 
     def write_curve(self, curve: LoadCurve) -> None:
         """Replaces stages.json."""
@@ -193,6 +204,7 @@ class RunDir:
             self._failed[PARQUET_FILE] = OutputError.of(self.path, error)
             part.unlink(missing_ok=True)
         self.journal.close()
+        self.server.finish()
         if self.trouble is None:
             _remove_journal(self.path)
         elif status is Status.DONE:

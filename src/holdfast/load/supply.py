@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from holdfast.load.prompts import Ask
 
-_STOCK = 512
+MOST_READY = 512
 """Requests kept ready; a level that outruns them makes the rest as they are sent (about 30 us per 200 words)."""
 
 _SLICE_S = 0.0002
@@ -37,7 +37,7 @@ class Supply:
 
     async def fill(self, count: int) -> None:
         """Fills the stock to `count`, or to what is worth keeping if that is less."""
-        while len(self._stock) < min(count, _STOCK):
+        while len(self._stock) < min(count, MOST_READY):
             until_s = time.perf_counter() + _SLICE_S
             while time.perf_counter() < until_s:
                 if (made := self._make()) is None:

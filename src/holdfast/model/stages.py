@@ -114,7 +114,9 @@ class Stage:
     tokens_*_per_s: by the server's usage where reported, else by the client's count; 0 for images.
     in_flight:      mean number in flight, by integration of the records.
     little:         relative residual of Little's law, (in_flight - rate * latency) / in_flight; 0 when idle.
-    utilization:    the accelerator's own figure, 0..1; None when the target publishes none.
+    utilization:    the accelerator's own figure, 0..1; None when neither the target nor an exporter publishes one.
+    server:         what the target and the exporters said of themselves (series of model.server): means over the steady
+                    part by the series' names, with `_mean` and `_max` for running, waiting, kv_usage and utilization.
     invalid:        why the stage says nothing about the server; empty when it does.
     """
 
@@ -141,6 +143,7 @@ class Stage:
     goodput_per_s: float | None = None
     tokens_in: int = 0
     tokens_out: int = 0
+    server: dict[str, float] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:

@@ -46,6 +46,10 @@ def _stage_columns() -> list[_StageColumn]:
         _StageColumn(Column("in flight", digits=1), lambda stage: stage.in_flight),
         _StageColumn(Column("warm-up", "s", 1), lambda stage: stage.warm_up_s),
         _StageColumn(Column("utilisation", "%", 0), _utilization_percent, optional=True),
+        _StageColumn(Column("queue mean", digits=1), _server("waiting_mean"), optional=True),
+        _StageColumn(Column("queue max", digits=0), _server("waiting_max"), optional=True),
+        _StageColumn(Column("KV cache max", "%", 0), _server("kv_usage_max", 100), optional=True),
+        _StageColumn(Column("prefix hits", "%", 0), _server("prefix_hit_rate", 100), optional=True),
         _StageColumn(Column("remarks"), _remarks, optional=True),
     ]
 
@@ -56,6 +60,16 @@ def _p95_ms(summary: Summary | None) -> float | None:
 
 def _utilization_percent(stage: Stage) -> float | None:
     return None if stage.utilization is None else stage.utilization * 100
+
+
+def _server(figure: str, factor: float = 1.0) -> Callable[[Stage], Cell]:
+    """One of the server's own figures."""
+
+    def value(stage: Stage) -> Cell:
+        found = stage.server.get(figure)
+        return None if found is None else found * factor
+
+    return value
 
 
 def _remarks(stage: Stage) -> str | None:

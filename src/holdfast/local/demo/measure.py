@@ -9,10 +9,11 @@ from pathlib import Path
 
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding
-from holdfast.load.bench import Bench, Subject
+from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.http import Target
 from holdfast.load.rundir import RunDir, RunSpec
+from holdfast.load.subject import Subject
 from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet, argv
 from holdfast.local.replica import Phase, Replica
 from holdfast.model.errors import HoldfastError
