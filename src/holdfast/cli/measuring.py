@@ -52,9 +52,13 @@ class Endpoint:
     out: Path
     as_json: bool
 
-    def run_dir(self, verb: str, slo: Slo | None, arrivals: str) -> RunDir:
+    def run_dir(self, verb: str, slo: Slo | None, arrivals: str, *, again: bool = False) -> RunDir:
+        return RunDir(self.out, self.spec(verb, slo, arrivals), again=again)
+
+    def spec(self, verb: str, slo: Slo | None, arrivals: str) -> RunSpec:
+        """What run.json says that was asked for."""
         subject = self.subject
-        spec = RunSpec(
+        return RunSpec(
             verb,
             subject.target.base,
             subject.workload.api.value,
@@ -64,7 +68,6 @@ class Endpoint:
             self.seed,
             subject.time_scale,
         )
-        return RunDir(self.out, spec)
 
 
 def endpoint_options(verb: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from holdfast.load import pacers, scrape
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
+from holdfast.load.shards import WHOLE, Shard
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
 from holdfast.model.stages import Arrivals, Level
+
+READY_S = 0.3
+"""Before a level that starts at a given moment: to look at the target's metrics and to make the first requests."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,15 @@ class Subject:
 class Bench:
     """One subject under measurement: a client, a generator and the records of all levels so far."""
 
-    def __init__(self, subject: Subject, slo: Slo | None, seed: int = 0) -> None:
-        """Without an SLO no level ends early, and answers are waited for until they time out."""
+    def __init__(
+        self, subject: Subject, slo: Slo | None, seed: int = 0, *, shard: Shard = WHOLE, part: int = 0
+    ) -> None:
+        """Without an SLO no level ends early, and answers are waited for until they time out.
+
+        shard: the part of each level that is sent from here. part: of a resumed run, how often it was (see shards).
+        """
         self.subject = subject
+        self._shard = shard
         self._slo = slo
         self._seed = seed
         self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
@@ -52,7 +63,7 @@ class Bench:
             subject.workload,
             subject.model,
             self._recorder,
-            seed=seed,
+            seed=shard.seed(seed, part),
             stream=subject.stream,
             watch=self._remember,
         )
@@ -62,6 +73,15 @@ class Bench:
     def requests(self) -> RequestTable:
         """All requests so far, in the target's time from the start of the run."""
         return self._recorder.table().shifted(0.0, self.subject.time_scale)
+
+    @property
+    def zero_s(self) -> float:
+        """When the run's time began, on `time.perf_counter`."""
+        return self._recorder.zero_s
+
+    def requests_from(self, first: int) -> RequestTable:
+        """The requests from the `first` that ended on, like `requests`."""
+        return self._recorder.table(first).shifted(0.0, self.subject.time_scale)
 
     async def close(self) -> None:
         await self._client.close()
@@ -99,34 +119,48 @@ class Bench:
     def _remember(self, _: float, exchange: Exchange) -> None:
         self._last = exchange
 
-    async def hold(self, level: Level, index: int, shape: pacers.Shape | None = None) -> Measured:
-        """Offers one level and measures it; `shape` replaces the level's constant rate."""
+    async def hold(
+        self, level: Level, index: int, shape: pacers.Shape | None = None, start_s: float | None = None
+    ) -> Measured:
+        """Offers one level, or this shard's part of it, and measures it.
+
+        shape: replaces the level's constant rate. start_s: when the level starts, on `time.perf_counter`; None: now.
+        """
+        if start_s is not None:
+            await asyncio.sleep(start_s - READY_S - time.perf_counter())
         before = await scrape.read(self._client)
-        first, start_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
-        await self._offer(level, index, first, shape)
-        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
+        first, begun_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
+        await self._offer(level, index, first, shape, start_s)
+        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - begun_s)
+        start_s = begun_s if start_s is None else start_s
         after = await scrape.read(self._client)
         scale = self.subject.time_scale
         rows = self._recorder.table(first).shifted(start_s - self._recorder.zero_s, scale)
         used = scrape.utilization(before, after)
         return measured.measure(rows, level, index, cpu=cpu, utilization=used, time_scale=scale)
 
-    async def _offer(self, level: Level, index: int, first: int, shape: pacers.Shape | None) -> None:
+    async def _offer(
+        self, level: Level, index: int, first: int, shape: pacers.Shape | None, start_s: float | None
+    ) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
         if level.arrivals is Arrivals.CLOSED:
             assert level.concurrency is not None
+            requests = self._shard.requests(level.requests, level.concurrency)
+            if level.requests and not requests:
+                return  # fewer requests than shards; and 0 would mean no bound
             await self._generator.hold(
-                level.concurrency,
+                self._shard.users(level.concurrency),
                 duration_s=level.duration_s / scale,
-                requests=level.requests,
+                requests=requests,
                 stage=index,
                 patience_s=patience_s,
+                start_s=start_s,
             )
             return
         assert level.rate_per_s is not None
         points = pacers.poisson_points if level.arrivals is Arrivals.POISSON else pacers.even_points
         shape = shape or pacers.Constant(level.rate_per_s)
-        times_s = pacers.schedule(shape, level.duration_s, self._seed + index, points) / scale
+        times_s = self._shard.times(pacers.schedule(shape, level.duration_s, self._seed + index, points)) / scale
 
         def lost() -> bool:
             if self._slo is None:
@@ -134,7 +168,7 @@ class Bench:
             ages_s = self._generator.ages_s(time.perf_counter()) * scale
             return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first) * scale, ages_s)
 
-        await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s)
+        await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s, start_s=start_s)
 
     def _patience_s(self) -> float:
         """How long answers are waited for after the last send: later ones tell nothing more about the SLO.

@@ -46,6 +46,15 @@ def _never() -> bool:
     return False
 
 
+async def _moment(start_s: float | None) -> float:
+    """Waits until `start_s`, and gives it back; the present when it is None. On `time.perf_counter`."""
+    now_s = time.perf_counter()
+    if start_s is None:
+        return now_s
+    await asyncio.sleep(start_s - now_s)
+    return start_s
+
+
 class Generator:
     """Sends one workload to one client and records every request."""
 
@@ -77,13 +86,22 @@ class Generator:
         """How long each request in flight has been waited for, from its intended start, at `now_s`."""
         return now_s - np.array(list(self._intended.values()))
 
-    async def offer(self, times_s: Floats, *, stage: int, stop: Stop = _never, patience_s: float) -> None:
-        """Sends a request at each of `times_s` (seconds from now on), then waits for the answers.
+    async def offer(
+        self,
+        times_s: Floats,
+        *,
+        stage: int,
+        stop: Stop = _never,
+        patience_s: float,
+        start_s: float | None = None,
+    ) -> None:
+        """Sends a request at each of `times_s` (seconds from `start_s` or now on), then waits for the answers.
 
         patience_s: how long to wait for answers after the last send before they are cancelled.
+        start_s: on `time.perf_counter`; nothing is sent before.
         """
         ready = await self._prepare(len(times_s))
-        start_s = time.perf_counter()
+        start_s = await _moment(start_s)
         looked_s = start_s
         for offset_s in times_s:
             due_s = start_s + float(offset_s)
@@ -110,10 +128,11 @@ class Generator:
         requests: int = 0,
         stage: int,
         patience_s: float,
+        start_s: float | None = None,
     ) -> None:
         """Keeps `concurrency` requests in flight for `duration_s` or until `requests` were sent (0: no bound)."""
         ready = await self._prepare(requests or concurrency)
-        start_s = time.perf_counter()
+        start_s = await _moment(start_s)
         end_s = start_s + duration_s
         left = requests or -1
 

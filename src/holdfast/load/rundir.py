@@ -47,9 +47,12 @@ class RunSpec:
 class RunDir:
     """Writes a run directory. Raises OutputError when the folder cannot be made or written."""
 
-    def __init__(self, path: Path, spec: RunSpec) -> None:
+    def __init__(self, path: Path, spec: RunSpec, *, again: bool = False) -> None:
+        """again: goes on with the run that is in the folder, whose run.json stays."""
         self.path = path
         self._spec = spec
+        if again:
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,0 +1,188 @@
+"""Several processes that hold a level together, as one bench would.
+
+    Crew --(job, levels)--> worker 0: shard 0/n, its own connections, loop, records
+         <--(rows)--------- worker 1: shard 1/n
+                            ...
+
+No word is said about a single request. The workers start a level together at a moment on the monotonic clock, which
+the processes of one machine share, and each sends its part of the one schedule (see shards). Their rows are put
+together and measured as one table, so every percentile is exact; the client's health is the worst worker's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, Process
+from dataclasses import fields, replace
+
+from holdfast.limits import measured
+from holdfast.limits.measured import Measured
+from holdfast.load import merging, pacers, wire
+from holdfast.load.bench import READY_S, Subject
+from holdfast.load.shards import WHOLE, Shard
+from holdfast.model.errors import HoldfastError
+from holdfast.model.records import RequestTable
+from holdfast.model.stages import ClientHealth, Level
+
+_ORDER_S = 0.1
+"""For an order to reach every worker, beside the time that they need to get ready."""
+
+_SPARE_S = 60.0
+"""A worker that is this much later than a level can last does not answer any more."""
+
+_FAREWELL_S = 10.0
+"""For a worker that was told to stop to hand over its last rows and end; then it is killed."""
+
+
+class Crew:
+    """Does what a Bench does, with several processes. To be closed, also when the preflight failed."""
+
+    def __init__(self, subject: Subject, seed: int, workers: int, *, shard: Shard = WHOLE, part: int = 0) -> None:
+        """shard, part: what the crew as a whole is to send (see Bench); its workers split that among them."""
+        self.subject = subject
+        self.zero_s = time.perf_counter()
+        self._jobs = [wire.Job(subject, seed, own, part) for own in shard.split(workers)]
+        self._workers: list[_Worker] = []
+
+    @property
+    def requests(self) -> RequestTable:
+        """All requests so far, in the order in which they ended, in the target's time from the start of the run."""
+        tables = [table for worker in self._workers for table in worker.rows(self.zero_s)]
+        return merging.joined(tables)
+
+    async def preflight(self) -> None:
+        """Starts the workers, each of which tries the target. Raises what Bench.preflight raises."""
+        for number, job in enumerate(self._jobs, 1):
+            self._workers.append(await _Worker.start(f"worker {number} of {len(self._jobs)}", job))
+        for answer in await self._answers(4 * self.subject.timeout_s):
+            if isinstance(answer, wire.Refused):
+                raise answer.error
+
+    async def hold(
+        self, level: Level, index: int, shape: pacers.Shape | None = None, start_s: float | None = None
+    ) -> Measured:
+        """Offers one level and measures it; see Bench.hold. Raises HoldfastError when a worker is lost."""
+        if start_s is None:
+            start_s = time.perf_counter() + READY_S + _ORDER_S
+        seen = [len(worker.tables) for worker in self._workers]
+        for worker in self._workers:
+            worker.tell(wire.Hold(level, index, shape, start_s))
+        scale = self.subject.time_scale
+        most_s = start_s - time.perf_counter() + level.duration_s / scale + self.subject.timeout_s
+        stages = [answer.stage for answer in await self._answers(most_s) if isinstance(answer, wire.Held)]
+        rows = merging.joined(
+            [table for worker, first in zip(self._workers, seen, strict=True) for table in worker.rows(start_s, first)]
+        )
+        rows = rows.where(rows.stage == index)  # and not what the preflight left to deliver
+        health = worst(*(stage.client for stage in stages))
+        joint = measured.measure(
+            rows, level, index, cpu=health.cpu, utilization=stages[0].utilization, time_scale=scale
+        )
+        return replace(joint, stage=replace(joint.stage, client=health))
+
+    async def close(self) -> None:
+        """Stops the workers, keeping their last rows; returns when no process is left."""
+        try:
+            await asyncio.gather(*(worker.stop() for worker in self._workers))
+        finally:
+            for worker in self._workers:
+                worker.kill()
+
+    async def _answers(self, most_s: float) -> list[wire.Answer]:
+        """The next answer of each worker. Raises HoldfastError as soon as one is lost, or when it takes too long."""
+        asked = [asyncio.create_task(worker.answer(), name=worker.name) for worker in self._workers]
+        try:
+            async with asyncio.timeout(most_s + _SPARE_S):
+                return await asyncio.gather(*asked)
+        except TimeoutError as error:
+            silent = ", ".join(task.get_name() for task in asked if not task.done() or task.cancelled())
+            raise HoldfastError(f"{silent} did not answer within {most_s + _SPARE_S:.0f} s") from error
+        finally:
+            for task in asked:
+                task.cancel()
+
+
+def worst(*healths: ClientHealth) -> ClientHealth:
+    """The health of several clients that sent one load: in each respect that of the one that was worst off."""
+    return ClientHealth(
+        **{field.name: max(getattr(health, field.name) for health in healths) for field in fields(ClientHealth)}
+    )
+
+
+class _Worker:
+    """One process of a crew, as the crew sees it."""
+
+    def __init__(
+        self, name: str, scale: float, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.name = name
+        self.tables: list[RequestTable] = []
+        self._scale = scale
+        self._process = process
+        self._writer = writer
+        self._answers = asyncio.Queue[wire.Answer | None]()
+        self._listening = asyncio.create_task(self._listen(reader), name=f"listen to {name}")
+
+    @classmethod
+    async def start(cls, name: str, job: wire.Job) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A session of its own: Ctrl-C reaches the crew, which then stops its workers in order.
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "holdfast.load.worker", str(theirs.fileno()),
+                stdin=DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = cls(name, job.subject.time_scale, process, reader, writer)
+        worker.tell(job)
+        return worker
+
+    def tell(self, message: object) -> None:
+        self._writer.write(wire.frame(message))
+
+    def rows(self, zero_s: float, first: int = 0) -> list[RequestTable]:
+        """The tables that it delivered from the `first` on, their times counted from `zero_s`."""
+        return [table.shifted(zero_s * self._scale) for table in self.tables[first:]]
+
+    async def answer(self) -> wire.Answer:
+        """Its next answer. Raises HoldfastError when it is gone."""
+        answer = await self._answers.get()
+        if answer is None:
+            how = await asyncio.wait_for(self._process.wait(), _FAREWELL_S)
+            way = f"was killed by {signal.Signals(-how).name}" if how < 0 else f"ended with exit code {how}"
+            raise HoldfastError(f"{self.name} {way}, so the load was not the one that was asked for")
+        return answer
+
+    async def stop(self) -> None:
+        """Tells it to stop and waits, for a while, until it has handed over its rows and is gone."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._listening
+                await self._process.wait()
+        self.kill()
+        await self._process.wait()
+        self._writer.close()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._listening.cancel()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                message = await wire.receive(reader)
+                if isinstance(message, wire.Rows):
+                    self.tables.append(message.table)
+                else:
+                    self._answers.put_nowait(message)
+        except EOFError:
+            self._answers.put_nowait(None)
