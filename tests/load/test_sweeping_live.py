@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def swept(
     return asyncio.run(asyncio.wait_for(sweep(), 60))
 
 
-class Interrupted(Exception):
+class InterruptedHereError(Exception):
     pass
 
 
@@ -57,10 +56,10 @@ def test_a_sweep_that_was_cut_off_goes_on_with_the_level_that_was_not_whole(
     def interrupt(news: Stage | CoolDown) -> None:
         told.append(news)
         if isinstance(news, CoolDown) and len(told) == 4:
-            raise Interrupted  # between the second level and the third
+            raise InterruptedHereError  # between the second level and the third
 
-    with pytest.raises(Interrupted):
-        swept(url, run, PLAN, sweeping.begin(run, PLAN, time.time()), interrupt)
+    with pytest.raises(InterruptedHereError):
+        swept(url, run, PLAN, sweeping.begin(run, PLAN), interrupt)
     assert [type(news) for news in told] == [Stage, CoolDown, Stage, CoolDown]
     assert all(news.back for news in told if isinstance(news, CoolDown))
     # A writer that is ahead of its stages, as one that was killed in mid-level is.
@@ -88,7 +87,7 @@ def test_what_is_continued_has_to_be_the_same_sweep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sweep to continue"):
         sweeping.resume(tmp_path, PLAN)
     run = RunDir(tmp_path / "run", SPEC)
-    sweeping.begin(run, PLAN, time.time())
+    sweeping.begin(run, PLAN)
     assert sweeping.resume(run.path, PLAN).stages == ()
     with pytest.raises(InputError, match="another one"):
         sweeping.resume(run.path, Plan(IMAGES, users(1, 2, 8), (0, 3, 0), 5.0))
@@ -97,7 +96,7 @@ def test_what_is_continued_has_to_be_the_same_sweep(tmp_path: Path) -> None:
 def test_a_server_that_stays_slow_is_said_to_be_so(stand_in: Callable[..., str], tmp_path: Path) -> None:
     plan = Plan(IMAGES, users(1, 2), (0, 0), 0.3)
     run, told = RunDir(tmp_path / "run", SPEC), list[Stage | CoolDown]()
-    swept(stand_in("tired"), run, plan, sweeping.begin(run, plan, time.time()), told.append)
+    swept(stand_in("tired"), run, plan, sweeping.begin(run, plan), told.append)
     (cooled,) = (news for news in told if isinstance(news, CoolDown))
     assert not cooled.back and 0.3 <= cooled.waited_s < 5
     (note,) = (stage.notes for stage in rundir.read_curve(run.path).stages if stage.index == 1)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
 import click
 
-from holdfast.cli import flags, running
+from holdfast.cli import flags, progress, running, workers
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.load import finding, pacers
-from holdfast.load.bench import Bench
+from holdfast.load.shards import Shard
 from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
 from holdfast.reports import tabulate, terminal
@@ -25,6 +30,8 @@ MOST_REQUESTS = 5_000_000
 @click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
 @click.option("--concurrency", type=click.IntRange(min=1), help="Closed loop with this many in flight.")
 @click.option("--duration", type=flags.DURATION, default="30s", show_default=True)
+@workers.workers_option
+@workers.shard_options
 def load(
     endpoint: Endpoint,
     rate: float | None,
@@ -34,14 +41,20 @@ def load(
     arrivals: str,
     concurrency: int | None,
     duration: float,
+    processes: int,
+    shard: Shard,
+    start_at: workers.Moment | None,
 ) -> None:
     """Send load to the endpoint at URL for a while and measure it.
 
     \b
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 2/s --wave-to 20/s --duration 5min
-    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
+    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16 --workers 2
+    holdfast load http://llm:8000 --model m --rate 900/s --shard 0/4 --seed 7 --start-at 2026-11-21T10:00:00Z --out s0
     """
+    run_unix_s = time.time()
+    workers.check_shard(shard)
     if (rate is None) == (concurrency is None):
         raise InputError("give either --rate or --concurrency")
     if rate is None and (ramp_to is not None or wave_to is not None):
@@ -57,7 +70,8 @@ def load(
         raise InputError(str(error)) from error
     if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    stage = running.run(_hold(endpoint, level, shape))
+    begin = functools.partial(workers.start_of, start_at, run_unix_s)
+    stage = running.run(_hold(endpoint, level, shape, shard, processes, begin))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
@@ -77,14 +91,25 @@ def _shape(
     return pacers.Cosine(rate, wave_to, period_s) if wave_to is not None else pacers.Constant(rate)
 
 
-async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> Stage:
-    run = endpoint.run_dir("load", None, level.arrivals.value)
-    bench = Bench(endpoint.subject, None, endpoint.seed)
+async def _hold(
+    endpoint: Endpoint,
+    level: Level,
+    shape: pacers.Shape | None,
+    shard: Shard,
+    processes: int,
+    begin: Callable[[], workers.Start],
+) -> Stage:
+    run = endpoint.run_dir("load", None, level.arrivals.value, shard=shard)
+    bench = workers.bench_of(endpoint, processes, shard=shard)
     try:
         await bench.preflight()
-        measured = await bench.hold(level, 0, shape)
+        start = begin()
+        stage = (await bench.hold(level, 0, shape, start.start_s)).stage
     finally:
         await bench.close()
         run.write_requests(bench.requests)  # also of a run that was interrupted
-    run.write_curve(finding.curve_of(endpoint.subject.unit, [measured.stage], None))
-    return measured.stage
+    if start.late_s > 0:
+        progress.say(f"holdfast: {start.note}.", err=True)
+        stage = replace(stage, notes=(*stage.notes, start.note))
+    run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))
+    return stage

@@ -17,6 +17,7 @@ from holdfast.cli import flags
 from holdfast.load.bench import Subject
 from holdfast.load.http import Target
 from holdfast.load.rundir import RunDir, RunSpec
+from holdfast.load.shards import WHOLE, Shard
 from holdfast.model import fleet
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo, TokenLengths
@@ -52,10 +53,12 @@ class Endpoint:
     out: Path
     as_json: bool
 
-    def run_dir(self, verb: str, slo: Slo | None, arrivals: str, *, again: bool = False) -> RunDir:
-        return RunDir(self.out, self.spec(verb, slo, arrivals), again=again)
+    def run_dir(
+        self, verb: str, slo: Slo | None, arrivals: str, *, shard: Shard = WHOLE, again: bool = False
+    ) -> RunDir:
+        return RunDir(self.out, self.spec(verb, slo, arrivals, shard), again=again)
 
-    def spec(self, verb: str, slo: Slo | None, arrivals: str) -> RunSpec:
+    def spec(self, verb: str, slo: Slo | None, arrivals: str, shard: Shard = WHOLE) -> RunSpec:
         """What run.json says that was asked for."""
         subject = self.subject
         return RunSpec(
@@ -67,6 +70,7 @@ class Endpoint:
             arrivals,
             self.seed,
             subject.time_scale,
+            str(shard),
         )
 
 

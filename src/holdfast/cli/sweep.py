@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -81,7 +80,7 @@ def sweep(
     arrivals: str,
     warmup: Count,
     cooldown: float,
-    workers: int,
+    processes: int,
     resume: bool,
 ) -> None:
     """Hold one load level after another at the endpoint at URL, and print the table.
@@ -115,7 +114,7 @@ def sweep(
         for stage in _in_order(kept.stages):
             click.echo(line(stage))
     try:
-        curve = running.run(_sweep(endpoint, plan, run, kept, workers))
+        curve = running.run(_sweep(endpoint, plan, run, kept, processes))
     except (KeyboardInterrupt, HoldfastError):
         _say_how_to_resume(endpoint, plan)
         raise
@@ -167,11 +166,11 @@ def _as_before(endpoint: Endpoint, arrivals: Arrivals) -> Endpoint:
 def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]:
     kept = sweeping.resume(endpoint.out, plan) if resume else None
     run = endpoint.run_dir("sweep", None, plan.levels[0].arrivals.value, again=resume)
-    return run, kept or sweeping.begin(run, plan, time.time())
+    return run, kept or sweeping.begin(run, plan)
 
 
-async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, workers: int) -> LoadCurve:
-    bench = bench_of(endpoint, workers, part=kept.part)
+async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, processes: int) -> LoadCurve:
+    bench = bench_of(endpoint, processes, part=kept.part)
 
     def show(news: Stage | CoolDown) -> None:
         if endpoint.as_json:

@@ -2,27 +2,120 @@
 
 from __future__ import annotations
 
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import click
+from click.core import ParameterSource
 
 from holdfast.cli import flags
 from holdfast.cli.measuring import Endpoint
-from holdfast.load.bench import Bench
+from holdfast.load.bench import READY_S, Bench
 from holdfast.load.crew import Crew
 from holdfast.load.shards import WHOLE, Shard
+from holdfast.model import quantities
+from holdfast.model.errors import InputError
 
-SHARD = flags.Quantity("shard", Shard.parse)
+_LONGEST_WAIT_S = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment on the wall clock; `in_s` instead, counted from when the command was run."""
+
+    unix_s: float = 0.0
+    in_s: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Reads `2026-11-21T10:00:00Z` (with any offset) or `+30s`. Raises ValueError with a sentence."""
+        if text.startswith("+"):
+            return cls(in_s=quantities.duration_s(text[1:]))
+        try:
+            when = datetime.datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r} is no time to start at; write it like 2026-11-21T10:00:00Z, or +30s for in half a minute"
+            ) from error
+        if when.tzinfo is None:
+            raise ValueError(f"{text!r} has no time zone; end it with Z for UTC")
+        return cls(when.timestamp())
+
+
+_SHARD = flags.Quantity("shard", Shard.parse)
+_MOMENT = flags.Quantity("time", Moment.parse)
 
 workers_option = click.option(
     "--workers",
+    "processes",
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Processes that send it together; more than one where a core is not enough.",
+    help="Processes that send it together; for more than a core can send.",
 )
 
 
-def bench_of(endpoint: Endpoint, workers: int, *, shard: Shard = WHOLE, part: int = 0) -> Bench | Crew:
+def shard_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --shard and --start-at."""
+    command = click.option(
+        "--start-at",
+        type=_MOMENT,
+        help="When to begin, e.g. 2026-11-21T10:00:00Z or +30s: the same for all shards.",
+    )(command)
+    return click.option(
+        "--shard",
+        type=_SHARD,
+        default="0/1",
+        help="Send only part i of n, e.g. 0/4 to 3/4 on four machines; see `holdfast merge`.",
+    )(command)
+
+
+def bench_of(endpoint: Endpoint, processes: int, *, shard: Shard = WHOLE, part: int = 0) -> Bench | Crew:
     """What holds the levels: one process, or a crew of several."""
-    if workers == 1:
+    if processes == 1:
         return Bench(endpoint.subject, None, endpoint.seed, shard=shard, part=part)
-    return Crew(endpoint.subject, endpoint.seed, workers, shard=shard, part=part)
+    return Crew(endpoint.subject, endpoint.seed, processes, shard=shard, part=part)
+
+
+def check_shard(shard: Shard) -> None:
+    """A shard needs what makes it one of several. Raises InputError."""
+    source = click.get_current_context().get_parameter_source
+    if shard.whole:
+        return
+    if source("seed") is ParameterSource.DEFAULT:
+        raise InputError("the shards of a load need one seed", where="--shard", mend="give each the same --seed")
+    if source("out") is ParameterSource.DEFAULT:
+        raise InputError("each shard needs a folder of its own", where="--shard", mend="give each another --out")
+
+
+@dataclass(frozen=True)
+class Start:
+    """When a level begins.
+
+    start_s: on `time.perf_counter`; None for at once. late_s: how long after the moment that was asked for.
+    """
+
+    start_s: float | None = None
+    late_s: float = 0.0
+
+    @property
+    def note(self) -> str:
+        return f"begun {self.late_s:.3g} s after the time to start at: its whole part was sent, that much later"
+
+
+def start_of(moment: Moment | None, run_unix_s: float) -> Start:
+    """When to begin, now that all is ready; what was missed is never sent in a burst, the whole begins later.
+
+    run_unix_s: when the command was run. Raises InputError for a moment that is too far away to be meant.
+    """
+    if moment is None:
+        return Start()
+    unix_s = moment.unix_s if moment.in_s is None else run_unix_s + moment.in_s
+    left_s = unix_s - time.time()
+    if abs(left_s) > _LONGEST_WAIT_S:
+        raise InputError("the time to start at is more than a week away", where="--start-at", mend="check the date")
+    soon_s = time.perf_counter() + max(left_s, 2 * READY_S)
+    return Start(soon_s, max(0.0, 2 * READY_S - left_s))

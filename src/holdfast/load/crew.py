@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from holdfast.limits import measured
 from holdfast.limits.measured import Measured
@@ -27,7 +27,7 @@ from holdfast.load.bench import READY_S, Subject
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model.errors import HoldfastError
 from holdfast.model.records import RequestTable
-from holdfast.model.stages import ClientHealth, Level
+from holdfast.model.stages import Level
 
 _ORDER_S = 0.1
 """For an order to reach every worker, beside the time that they need to get ready."""
@@ -79,7 +79,7 @@ class Crew:
             [table for worker, first in zip(self._workers, seen, strict=True) for table in worker.rows(start_s, first)]
         )
         rows = rows.where(rows.stage == index)  # and not what the preflight left to deliver
-        health = worst(*(stage.client for stage in stages))
+        health = merging.worst(*(stage.client for stage in stages))
         joint = measured.measure(
             rows, level, index, cpu=health.cpu, utilization=stages[0].utilization, time_scale=scale
         )
@@ -105,13 +105,6 @@ class Crew:
         finally:
             for task in asked:
                 task.cancel()
-
-
-def worst(*healths: ClientHealth) -> ClientHealth:
-    """The health of several clients that sent one load: in each respect that of the one that was worst off."""
-    return ClientHealth(
-        **{field.name: max(getattr(health, field.name) for health in healths) for field in fields(ClientHealth)}
-    )
 
 
 class _Worker:

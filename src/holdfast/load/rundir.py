@@ -32,7 +32,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run was asked to do; the part of run.json that is the user's. `time_scale`: see bench.Subject."""
+    """What a run was asked to do; the part of run.json that is the user's.
+
+    time_scale: see bench.Subject. shard: which part of the load it sent, see shards.Shard.
+    """
 
     verb: str
     url: str
@@ -42,14 +45,16 @@ class RunSpec:
     arrivals: str
     seed: int
     time_scale: float = 1.0
+    shard: str = "0/1"
 
 
 class RunDir:
     """Writes a run directory. Raises OutputError when the folder cannot be made or written."""
 
-    def __init__(self, path: Path, spec: RunSpec, *, again: bool = False) -> None:
-        """again: goes on with the run that is in the folder, whose run.json stays."""
+    def __init__(self, path: Path, spec: RunSpec, *, again: bool = False, started_unix_s: float | None = None) -> None:
+        """again: goes on with the run that is in the folder, whose run.json stays. started_unix_s: now by default."""
         self.path = path
+        self._started_unix_s = time.time() if started_unix_s is None else started_unix_s
         self._spec = spec
         if again:
             return
@@ -77,7 +82,8 @@ class RunDir:
             "version": VERSION,
             "holdfast": holdfast.__version__,
             "spec": asdict(self._spec),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "started_unix_s": self._started_unix_s,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_unix_s)),
             "host": {"platform": platform.platform(), "python": platform.python_version(), "cpus": os.cpu_count()},
             "clock": "time.perf_counter times spec.time_scale, seconds from the start of the run",
         }
@@ -106,6 +112,15 @@ def read_spec(path: Path) -> RunSpec:
             mend="measure again",
         )
     return codec.loads(RunSpec, json.dumps(spec), where=str(file))
+
+
+def read_started_unix_s(path: Path) -> float:
+    """The zero of a run's rows on the wall clock. Raises InputError."""
+    file = path / "run.json"
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["started_unix_s"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("it does not say when the run began", where=str(file), mend="measure again") from error
 
 
 def read_curve(path: Path) -> LoadCurve:

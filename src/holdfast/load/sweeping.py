@@ -85,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Kept:
-    """What earlier parts of a run have left. Times of the rows count from the run's zero, at `zero_unix_s`."""
+    """What earlier parts of a run have left, `part` of them. zero_unix_s: the zero of the rows on the wall clock."""
 
     stages: tuple[Stage, ...]
     rows: RequestTable
@@ -117,9 +117,9 @@ class CoolDown:
 Tell = Callable[[Stage | CoolDown], None]
 
 
-def begin(run: RunDir, plan: Plan, zero_unix_s: float) -> Kept:
+def begin(run: RunDir, plan: Plan) -> Kept:
     """Notes in the run directory what is to be held; nothing is kept yet."""
-    kept = Kept((), RequestTable.of([]), zero_unix_s, 0)
+    kept = Kept((), RequestTable.of([]), rundir.read_started_unix_s(run.path), 0)
     _note(run.path, plan, kept)
     return kept
 
@@ -129,7 +129,7 @@ def resume(path: Path, plan: Plan) -> Kept:
     file = path / "sweep.json"
     try:
         noted = json.loads(file.read_text(encoding="utf-8"))
-        same, zero_unix_s, part = noted["plan"] == codec.to_jsonable(plan), noted["zero_unix_s"], noted["part"]
+        same, part = noted["plan"] == codec.to_jsonable(plan), noted["part"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("there is no sweep to continue", where=str(path), mend="leave out --resume") from error
     if not same:
@@ -144,7 +144,7 @@ def resume(path: Path, plan: Plan) -> Kept:
         stages = rundir.read_curve(path).stages
         rows = rundir.read_requests(path)
         rows = rows.where(np.isin(rows.stage, [BETWEEN, *(stage.index for stage in stages)]))
-    kept = Kept(stages, rows, zero_unix_s, part + 1)
+    kept = Kept(stages, rows, rundir.read_started_unix_s(path), part + 1)
     _note(path, plan, kept)
     return kept
 
@@ -223,7 +223,7 @@ async def _alone(bench: Bench | Crew, requests: int) -> float:
 
 
 def _note(path: Path, plan: Plan, kept: Kept) -> None:
-    noted = {"version": 1, "plan": plan, "zero_unix_s": kept.zero_unix_s, "part": kept.part}
+    noted = {"version": 1, "plan": plan, "part": kept.part}
     try:
         partial = path / "sweep.json.part"
         partial.write_text(codec.dumps(noted), encoding="utf-8")
