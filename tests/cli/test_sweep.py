@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from holdfast.cli.main import cli
+from holdfast.cli.workers import Moment, start_of
 from holdfast.load import pacers, rundir
 from holdfast.model.errors import InputError
 
@@ -117,3 +118,18 @@ def test_a_shard_that_could_not_be_merged_is_refused_before_anything_is_sent(wor
 def test_a_wrong_sweep_is_refused_before_anything_is_sent(words: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=re.escape(reason)):
         cli.main(["sweep", "http://127.0.0.1:9", "--model", "m", *words], standalone_mode=False)
+
+
+def test_a_shard_that_is_late_begins_later_and_says_so_and_one_that_missed_it_all_is_refused() -> None:
+    now_s, unix_s = time.perf_counter(), time.time()
+    on_time = start_of(Moment(unix_s + 30), unix_s, 60.0)
+    assert on_time.start_s == pytest.approx(now_s + 30, abs=1) and on_time.late_s == 0
+    assert start_of(Moment(in_s=30.0), unix_s, 60.0).start_s == pytest.approx(now_s + 30, abs=1)
+    late = start_of(Moment(unix_s - 10), unix_s, 60.0)
+    assert late.start_s == pytest.approx(now_s + 0.6, abs=1) and late.late_s == pytest.approx(10.6, abs=1)
+    assert re.match(r"begun 1\d(\.\d)? s after the time to start at: its whole part was sent", late.note)
+    with pytest.raises(InputError, match="was to start 70 s ago and would be over"):
+        start_of(Moment(unix_s - 70), unix_s, 60.0)
+    with pytest.raises(InputError, match="more than a week away"):
+        start_of(Moment(unix_s + 8 * 86400), unix_s, 60.0)
+    assert start_of(None, unix_s, 60.0).start_s is None

@@ -70,7 +70,8 @@ def load(
         raise InputError(str(error)) from error
     if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    begin = functools.partial(workers.start_of, start_at, run_unix_s)
+    lasts_s = duration / endpoint.subject.time_scale
+    begin = functools.partial(workers.start_of, start_at, run_unix_s, lasts_s)
     stage = running.run(_hold(endpoint, level, shape, shard, processes, begin))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})

@@ -106,16 +106,23 @@ class Start:
         return f"begun {self.late_s:.3g} s after the time to start at: its whole part was sent, that much later"
 
 
-def start_of(moment: Moment | None, run_unix_s: float) -> Start:
+def start_of(moment: Moment | None, run_unix_s: float, duration_s: float) -> Start:
     """When to begin, now that all is ready; what was missed is never sent in a burst, the whole begins later.
 
-    run_unix_s: when the command was run. Raises InputError for a moment that is too far away to be meant.
+    run_unix_s: when the command was run. duration_s: of the load, on the wall clock.
+    Raises InputError when the load would be over by now, or is too far away to be meant.
     """
     if moment is None:
         return Start()
     unix_s = moment.unix_s if moment.in_s is None else run_unix_s + moment.in_s
     left_s = unix_s - time.time()
-    if abs(left_s) > _LONGEST_WAIT_S:
+    if left_s < -duration_s:
+        raise InputError(
+            f"the load was to start {-left_s:.0f} s ago and would be over, so this would be sent alone",
+            where="--start-at",
+            mend="give a time to come",
+        )
+    if left_s > _LONGEST_WAIT_S:
         raise InputError("the time to start at is more than a week away", where="--start-at", mend="check the date")
     soon_s = time.perf_counter() + max(left_s, 2 * READY_S)
     return Start(soon_s, max(0.0, 2 * READY_S - left_s))
