@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from holdfast.limits import measured
 from holdfast.limits.measured import Measured
-from holdfast.load import merging, pacers, wire
+from holdfast.load import merging, messages, pacers
 from holdfast.load.bench import READY_S, Subject
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model.errors import HoldfastError
@@ -46,7 +46,7 @@ class Crew:
         """shard, part: what the crew as a whole is to send (see Bench); its workers split that among them."""
         self.subject = subject
         self.zero_s = time.perf_counter()
-        self._jobs = [wire.Job(subject, seed, own, part) for own in shard.split(workers)]
+        self._jobs = [messages.Job(subject, seed, own, part) for own in shard.split(workers)]
         self._workers: list[_Worker] = []
 
     @property
@@ -60,7 +60,7 @@ class Crew:
         for number, job in enumerate(self._jobs, 1):
             self._workers.append(await _Worker.start(f"worker {number} of {len(self._jobs)}", job))
         for answer in await self._answers(4 * self.subject.timeout_s):
-            if isinstance(answer, wire.Refused):
+            if isinstance(answer, messages.Refused):
                 raise answer.error
 
     async def hold(
@@ -71,10 +71,10 @@ class Crew:
             start_s = time.perf_counter() + READY_S + _ORDER_S
         seen = [len(worker.tables) for worker in self._workers]
         for worker in self._workers:
-            worker.tell(wire.Hold(level, index, shape, start_s))
+            worker.tell(messages.Hold(level, index, shape, start_s))
         scale = self.subject.time_scale
         most_s = start_s - time.perf_counter() + level.duration_s / scale + self.subject.timeout_s
-        stages = [answer.stage for answer in await self._answers(most_s) if isinstance(answer, wire.Held)]
+        stages = [answer.stage for answer in await self._answers(most_s) if isinstance(answer, messages.Held)]
         rows = merging.joined(
             [table for worker, first in zip(self._workers, seen, strict=True) for table in worker.rows(start_s, first)]
         )
@@ -93,7 +93,7 @@ class Crew:
             for worker in self._workers:
                 worker.kill()
 
-    async def _answers(self, most_s: float) -> list[wire.Answer]:
+    async def _answers(self, most_s: float) -> list[messages.Answer]:
         """The next answer of each worker. Raises HoldfastError as soon as one is lost, or when it takes too long."""
         asked = [asyncio.create_task(worker.answer(), name=worker.name) for worker in self._workers]
         try:
@@ -118,11 +118,11 @@ class _Worker:
         self._scale = scale
         self._process = process
         self._writer = writer
-        self._answers = asyncio.Queue[wire.Answer | None]()
+        self._answers = asyncio.Queue[messages.Answer | None]()
         self._listening = asyncio.create_task(self._listen(reader), name=f"listen to {name}")
 
     @classmethod
-    async def start(cls, name: str, job: wire.Job) -> _Worker:
+    async def start(cls, name: str, job: messages.Job) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             # A session of its own: Ctrl-C reaches the crew, which then stops its workers in order.
@@ -136,13 +136,13 @@ class _Worker:
         return worker
 
     def tell(self, message: object) -> None:
-        self._writer.write(wire.frame(message))
+        self._writer.write(messages.frame(message))
 
     def rows(self, zero_s: float, first: int = 0) -> list[RequestTable]:
         """The tables that it delivered from the `first` on, their times counted from `zero_s`."""
         return [table.shifted(zero_s * self._scale) for table in self.tables[first:]]
 
-    async def answer(self) -> wire.Answer:
+    async def answer(self) -> messages.Answer:
         """Its next answer. Raises HoldfastError when it is gone."""
         answer = await self._answers.get()
         if answer is None:
@@ -172,8 +172,8 @@ class _Worker:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                message = await wire.receive(reader)
-                if isinstance(message, wire.Rows):
+                message = await messages.receive(reader)
+                if isinstance(message, messages.Rows):
                     self.tables.append(message.table)
                 else:
                     self._answers.put_nowait(message)

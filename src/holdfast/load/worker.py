@@ -13,7 +13,7 @@ import sys
 
 import uvloop
 
-from holdfast.load import wire
+from holdfast.load import messages
 from holdfast.load.bench import Bench
 from holdfast.model.errors import InputError
 
@@ -27,10 +27,10 @@ _FAREWELL_S = 5.0
 async def work(connection: socket.socket) -> None:
     """Does what it is told until the other end of the connection is closed."""
     reader, writer = await asyncio.open_connection(sock=connection)
-    job: wire.Job = await wire.receive(reader)
+    job: messages.Job = await messages.receive(reader)
     bench = Bench(job.subject, None, job.seed, shard=job.shard, part=job.part)
     delivery = _Delivery(bench, writer)
-    orders = asyncio.Queue[wire.Hold]()
+    orders = asyncio.Queue[messages.Hold]()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(reader, orders), name="listen")
@@ -61,29 +61,29 @@ class _Delivery:
         if len(table):
             self._delivered += len(table)
             # On the clock itself, which the processes of one machine share, and not from this worker's own zero.
-            self.tell(wire.Rows(table.shifted(-self._bench.zero_s * self._bench.subject.time_scale)))
+            self.tell(messages.Rows(table.shifted(-self._bench.zero_s * self._bench.subject.time_scale)))
 
     def tell(self, message: object) -> None:
-        self._writer.write(wire.frame(message))
+        self._writer.write(messages.frame(message))
 
 
-async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[wire.Hold]) -> None:
+async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[messages.Hold]) -> None:
     while True:
-        orders.put_nowait(await wire.receive(reader))
+        orders.put_nowait(await messages.receive(reader))
 
 
-async def _obey(bench: Bench, orders: asyncio.Queue[wire.Hold], delivery: _Delivery) -> None:
+async def _obey(bench: Bench, orders: asyncio.Queue[messages.Hold], delivery: _Delivery) -> None:
     try:
         await bench.preflight()
     except InputError as error:
-        delivery.tell(wire.Refused.of(error))
+        delivery.tell(messages.Refused.of(error))
         return
-    delivery.tell(wire.Ready())
+    delivery.tell(messages.Ready())
     while True:
         hold = await orders.get()
         measured = await bench.hold(hold.level, hold.index, hold.shape, hold.start_s)
         delivery.rows()
-        delivery.tell(wire.Held(measured.stage))
+        delivery.tell(messages.Held(measured.stage))
 
 
 async def _deliver(delivery: _Delivery) -> None:
