@@ -47,7 +47,7 @@ def test_the_pods_send_the_shards_of_one_load_and_the_last_job_merges_their_runs
     assert len({found["seed"] for found in parsed}) == 1
     verb, *words = arguments(last)
     with merge.merge.make_context(verb, words) as context:
-        assert context.params["runs"] == tuple(found["out"] for found in parsed)
+        assert context.params["shards"] == tuple(found["out"] for found in parsed)
 
 
 def test_a_time_that_was_not_filled_in_is_refused() -> None:

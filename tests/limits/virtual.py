@@ -59,6 +59,6 @@ def find(slo: Slo, options: Options, slots: int, service: Service, seed: int) ->
     rng = np.random.default_rng(seed)
     search = Search(options)
     while (level := search.ask()) is not None:
-        seen = measured.measure(serve(level, slots, service, rng), level, 0, cpu=0.0)
+        seen = measured.measure(serve(level, slots, service, rng), level, 0)
         search.tell(level, seen.stage, verdict.judge(seen, slo))
     return search.result(), search

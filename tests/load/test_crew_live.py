@@ -71,7 +71,6 @@ def test_a_crew_sends_the_schedule_that_one_process_would_send(stand_in: Callabl
     assert third.stage.requests == 3
     assert second.stage.requests == np.count_nonzero(rows.stage == 1) == 52
     assert rows.ok.all()
-    assert np.all(np.diff(rows.end_s) >= 0)
     # The workers' clocks are one: no answer of any of them begins before its level, and none is sent before its time.
     assert rows.intended_s[rows.stage == 1].min() > rows.end_s[rows.stage == 0].max()
     assert np.all(rows.lag_s >= 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from holdfast.limits import measured
 from holdfast.load import merging
+from holdfast.load.journal import ROW, Journal, RecordedRows, pack
 from holdfast.load.merging import Part
-from holdfast.load.rundir import RunSpec
+from holdfast.load.rundir import RunRecord, RunSpec, Status
 from holdfast.model.errors import InputError
 from holdfast.model.records import COLUMNS, Outcome, RequestRecord, RequestTable
-from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
+from holdfast.model.stages import Arrivals, ClientHealth, Level, LoadCurve, Stage
 
 LEVEL = Level(Arrivals.POISSON, rate_per_s=10.0, duration_s=60.0)
 NAN = float("nan")
@@ -30,11 +32,36 @@ def request(intended_s: float, latency_s: float, outcome: Outcome = Outcome.OK, 
     )
 
 
+def journal(rows: RequestTable) -> Journal:
+    """The rows with chunk times, evenly spaced; `events` is the column of a row that counts them."""
+    made = Journal.in_memory()
+    for n in range(len(rows)):
+        chunks = int(rows.chunks[n])
+        row = np.frombuffer(bytearray(pack(*(0,) * 15)), dtype=ROW)
+        for name in COLUMNS:
+            row[name] = getattr(rows, name)[n]
+        row["events"] = chunks
+        times_s = np.linspace(0.0, float(rows.end_s[n] - rows.first_token_s[n]), chunks)
+        made.append(row.tobytes(), times_s.astype("<f4").tobytes())
+    return made
+
+
 def part(rows: RequestTable, shard: str, start_s: float = 0.0, unix_s: float = 1000.0, cpu: float = 0.1) -> Part:
     """The run of a shard whose level began `start_s` into it; the times of `rows` count from the level's start."""
-    stage = measured.measure(rows, LEVEL, 0, cpu=cpu).stage
     spec = RunSpec("load", "http://x", "completions", "m", None, "poisson", 7, shard=shard)
-    return Part(f"runs/{shard}", spec, unix_s, LoadCurve("unit", (stage,)), rows.shifted(-start_s))
+    record = RunRecord(2, "0", spec, Status.DONE, "", unix_s, {}, "")
+    own = journal(rows.shifted(-start_s))
+    seen = RecordedRows(own, 0, len(own), start_s)
+    stage = measured.measure(seen, LEVEL, 0, client=ClientHealth(cpu=cpu)).stage
+    return Part(f"runs/{shard}", record, {0: start_s}, LoadCurve("unit", (stage,)), lambda whole: whole.extend(own))
+
+
+def merged(parts: Sequence[Part], *, partial: bool = False) -> tuple[Stage, RequestTable]:
+    """The one stage of the whole and all its requests."""
+    merging.check(parts, partial=partial)
+    whole = Journal.in_memory()
+    (stage,) = merging.merge(parts, whole).stages
+    return stage, RecordedRows(whole, 0, len(whole)).table()
 
 
 # Times of which sums and differences are exact, so that "the same figures" can be meant to the last bit of a window.
@@ -55,7 +82,7 @@ def figures(stage: Stage) -> dict[str, object]:
     """All that is measured of the server, flat."""
     found: dict[str, object] = {}
     for name, value in vars(stage).items():
-        if name in ("latency", "ttft", "itl") and value is not None:
+        if name in ("latency", "ttft", "itl", "tpot") and value is not None:
             found |= {f"{name}.{key}": figure for key, figure in vars(value).items()}
         elif name == "window_s":
             found |= {"from_s": value[0], "until_s": value[1]}
@@ -82,22 +109,25 @@ def test_a_run_in_shards_merges_to_the_run(rows: RequestTable, data: st.DataObje
         part(rows.where(owner == index), f"{index}/{count}", start_s, 2000.0 - start_s)
         for index, start_s in enumerate(starts_s)
     ]
-    whole = part(rows, "0/1")
-    merged = merging.merge(data.draw(st.permutations(parts)))
-    (stage,) = merged.curve.stages
-    assert content(merged.rows.shifted(2000.0 - merged.started_unix_s)) == content(rows)
-    found, expected = figures(stage), figures(whole.curve.stages[0])
+    stage, together = merged(data.draw(st.permutations(parts)))
+    assert content(together.shifted(max(starts_s))) == content(rows)
+    found, expected = figures(stage), figures(part(rows, "0/1").curve.stages[0])
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         near = pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True) if isinstance(value, float) else value
         assert found[name] == near, name
-    assert merged.spec == whole.spec
 
 
 @given(TABLES, STARTS_S)
 def test_merging_one_whole_run_is_the_run(rows: RequestTable, start_s: float) -> None:
     whole = part(rows, "0/1", start_s)
-    assert merging.merge([whole]) is whole
+    own, again = Journal.in_memory(), Journal.in_memory()
+    whole.append(own)
+    assert merging.merge([whole], again) == whole.curve
+    for name in COLUMNS:
+        assert np.array_equal(again.column(name), own.column(name), equal_nan=name.endswith("_s"))
+    for one, other in zip(again.chunk_times(), own.chunk_times(), strict=True):
+        assert np.array_equal(one[1], other[1]) and np.array_equal(one[2], other[2])
 
 
 def steady(shift_s: float = 0.0, count: int = 300) -> RequestTable:
@@ -105,30 +135,32 @@ def steady(shift_s: float = 0.0, count: int = 300) -> RequestTable:
 
 
 def test_the_clients_health_is_the_worst_shards() -> None:
-    merged = merging.merge([part(steady(), "0/2", cpu=0.2), part(steady(0.1), "1/2", cpu=0.99)])
-    (stage,) = merged.curve.stages
+    stage, _ = merged([part(steady(), "0/2", cpu=0.2), part(steady(0.1), "1/2", cpu=0.99)])
     assert stage.client.cpu == 0.99
     assert "the client used 99% of a core" in stage.invalid
+    health = merging.together(ClientHealth(0.1, 0.2, 0.3, 0.4, stalls=2), ClientHealth(0.2, 0.1, 0.1, 0.5, stalls=3))
+    assert health == ClientHealth(0.2, 0.2, 0.3, 0.5, stalls=5)
 
 
 def test_a_shard_that_began_late_is_said_and_only_the_common_time_is_measured() -> None:
     # Five requests a second of each; the second shard's level began 10 s later.
-    merged = merging.merge([part(steady(), "0/2"), part(steady(0.1), "1/2", unix_s=1010.0)])
-    (stage,) = merged.curve.stages
-    assert "shard 1/2" not in stage.notes[-1]
+    stage, rows = merged([part(steady(), "0/2"), part(steady(0.1), "1/2", unix_s=1010.0)])
     assert stage.notes[-1] == "shard 1 of 2 began 10 s after the first: measured are the 49.8 s in which all sent"
     assert stage.offered_per_s == pytest.approx(10.0, rel=0.02)
-    assert len(merged.rows) == 600  # all are kept
+    assert len(rows) == 600  # all are kept
     with pytest.raises(InputError, match="shard 1 of 2 began when another had ended"):
-        merging.merge([part(steady(), "0/2"), part(steady(0.1), "1/2", unix_s=1070.0)])
+        merged([part(steady(), "0/2"), part(steady(0.1), "1/2", unix_s=1070.0)])
 
 
-def test_a_missing_shard_is_refused_or_said() -> None:
-    parts = [part(steady(), "0/4"), part(steady(0.1), "2/4")]
+def test_a_missing_shard_is_refused_or_said_and_so_is_one_that_was_cut_off() -> None:
+    parts = [part(steady(), "0/4"), replace(part(steady(0.1), "2/4"), cut_off="the run was interrupted")]
     with pytest.raises(InputError, match=re.escape("shards 1, 3 of 4 are missing: a share of 50% of the load; give")):
-        merging.merge(parts)
-    (stage,) = merging.merge(parts, partial=True).curve.stages
-    assert stage.notes == ("shards 1, 3 of 4 are missing: a share of 50% of the load",)
+        merged(parts)
+    stage, _ = merged(parts, partial=True)
+    assert stage.notes == (
+        "shard 2 of 4: the run was interrupted",
+        "shards 1, 3 of 4 are missing: a share of 50% of the load",
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,9 +175,9 @@ def test_a_missing_shard_is_refused_or_said() -> None:
 )
 def test_what_does_not_belong_together_is_refused(change: dict[str, object], words: str) -> None:
     one, other = part(steady(), "0/2"), part(steady(0.1), "1/2")
-    changed = replace(other, spec=replace(other.spec, **change))  # type: ignore[arg-type]
+    record = replace(other.record, spec=replace(other.spec, **change))  # type: ignore[arg-type]
     with pytest.raises(InputError, match=re.escape(words)):
-        merging.merge([one, changed])
+        merging.check([one, replace(other, record=record)])
 
 
 def test_another_level_is_refused() -> None:
@@ -153,4 +185,4 @@ def test_another_level_is_refused() -> None:
     (stage,) = other.curve.stages
     louder = replace(stage, level=replace(LEVEL, rate_per_s=20.0))
     with pytest.raises(InputError, match="its levels are not those of runs/0/2"):
-        merging.merge([one, replace(other, curve=LoadCurve("unit", (louder,)))])
+        merging.check([one, replace(other, curve=LoadCurve("unit", (louder,)))])

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from holdfast.load.sweeping import CoolDown, Count, Plan
 from holdfast.model import codec
-from holdfast.model.fleet import Api, TokenLengths, Workload
 from holdfast.model.stages import Arrivals, Level
 
 
@@ -26,13 +25,10 @@ def test_a_wrong_count_is_refused_in_a_sentence(text: str) -> None:
 
 
 def test_a_plan_is_compared_as_it_is_written() -> None:
-    workload = Workload(
-        api=Api.CHAT, input_tokens=TokenLengths(mean=200, stddev=20), output_tokens=TokenLengths(mean=9)
-    )
-    plan = Plan(workload, (Level(Arrivals.POISSON, rate_per_s=2.5, duration_s=60.0),), (0,), 30.0)
+    plan = Plan((Level(Arrivals.POISSON, rate_per_s=2.5, duration_s=60.0),), (0,), 30.0)
     assert codec.loads(Plan, codec.dumps(plan), where="here") == plan
     with pytest.raises(ValueError, match="at least one level"):
-        Plan(workload, (), (), 30.0)
+        Plan((), (), 30.0)
 
 
 def test_a_cool_down_says_what_it_found() -> None:

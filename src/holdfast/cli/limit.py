@@ -11,6 +11,7 @@ from holdfast.limits.search import Options, Search
 from holdfast.load import finding
 from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
+from holdfast.load.rundir import RunDir
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
@@ -53,7 +54,7 @@ def limit(
         raise InputError(str(error)) from error
     if not endpoint.as_json:
         click.echo(lines.HEADER)
-    curve = running.run(_find(endpoint, slo, options, budget))
+    curve, run = running.run(_find(endpoint, slo, options, budget))
     point = curve.breaking_point
     assert point is not None
     if endpoint.as_json:
@@ -66,19 +67,21 @@ def limit(
         if options.arrivals is Arrivals.POISSON:
             lines.say(_CORRELATED)
         click.echo(f"run directory: {endpoint.out}")
+    run.check()
     if point.rate_per_s == 0:
         raise click.exceptions.Exit(1)
 
 
-async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> LoadCurve:
-    run = endpoint.run_dir("limit", slo, options.arrivals.value)
-    bench = Bench(endpoint.subject, slo, endpoint.seed)
-    try:
-        return await finding.find_limit(
-            bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
-        )
-    finally:
-        await bench.close()
+async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> tuple[LoadCurve, RunDir]:
+    with endpoint.run_dir("limit", slo, options.arrivals.value) as run:
+        bench = Bench(endpoint.subject, slo, endpoint.seed, run)
+        try:
+            curve = await finding.find_limit(
+                bench, slo, Search(options), tell=lambda progress: _show(progress, endpoint), run=run, budget_s=budget_s
+            )
+        finally:
+            await bench.close()
+    return curve, run
 
 
 def _show(progress: Progress, endpoint: Endpoint) -> None:

@@ -12,6 +12,7 @@ import click
 from holdfast.cli import flags, progress, running, workers
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.load import finding, pacers
+from holdfast.load.rundir import RunDir
 from holdfast.load.shards import Shard
 from holdfast.model.errors import InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
@@ -72,12 +73,13 @@ def load(
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
     lasts_s = duration / endpoint.subject.time_scale
     begin = functools.partial(workers.start_of, start_at, run_unix_s, lasts_s)
-    stage = running.run(_hold(endpoint, level, shape, shard, processes, begin))
+    stage, run = running.run(_hold(endpoint, level, shape, shard, processes, begin))
     if endpoint.as_json:
         flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
     else:
         click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
         click.echo(f"run directory: {endpoint.out}")
+    run.check()
     if stage.error_rate == 1:
         raise click.exceptions.Exit(1)
 
@@ -99,18 +101,17 @@ async def _hold(
     shard: Shard,
     processes: int,
     begin: Callable[[], workers.Start],
-) -> Stage:
-    run = endpoint.run_dir("load", None, level.arrivals.value, shard=shard)
-    bench = workers.bench_of(endpoint, processes, shard=shard)
-    try:
-        await bench.preflight()
-        start = begin()
-        stage = (await bench.hold(level, 0, shape, start.start_s)).stage
-    finally:
-        await bench.close()
-        run.write_requests(bench.requests)  # also of a run that was interrupted
-    if start.late_s > 0:
-        progress.say(f"holdfast: {start.note}.", err=True)
-        stage = replace(stage, notes=(*stage.notes, start.note))
-    run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))
-    return stage
+) -> tuple[Stage, RunDir]:
+    with endpoint.run_dir("load", None, level.arrivals.value, shard=shard) as run:
+        bench = workers.bench_of(endpoint, processes, run, shard=shard)
+        try:
+            await bench.preflight()
+            start = begin()
+            stage = (await bench.hold(level, 0, shape, start.start_s)).stage
+        finally:
+            await bench.close()
+        if start.late_s > 0:
+            progress.say(f"holdfast: {start.note}.", err=True)
+            stage = replace(stage, notes=(*stage.notes, start.note))
+        run.write_curve(finding.curve_of(endpoint.subject.unit, [stage], None))
+    return stage, run

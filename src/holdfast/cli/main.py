@@ -19,6 +19,7 @@ _VERBS = {
     "plan": "Which units, how many, at what cost?",
     "render": "What do I apply to my cluster?",
     "report": "A page of a run or a plan.",
+    "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",
     "emulate": "Serve as an emulated accelerator.",
     "catalog": "Accelerators, instance types and prices, with their sources.",

@@ -56,7 +56,9 @@ class Endpoint:
     def run_dir(
         self, verb: str, slo: Slo | None, arrivals: str, *, shard: Shard = WHOLE, again: bool = False
     ) -> RunDir:
-        return RunDir(self.out, self.spec(verb, slo, arrivals, shard), again=again)
+        """A new run directory, or with `again` the one of a run to go on with."""
+        spec = self.spec(verb, slo, arrivals, shard)
+        return RunDir.reopen(self.out, spec) if again else RunDir.create(self.out, spec)
 
     def spec(self, verb: str, slo: Slo | None, arrivals: str, shard: Shard = WHOLE) -> RunSpec:
         """What run.json says that was asked for."""
@@ -70,6 +72,8 @@ class Endpoint:
             arrivals,
             self.seed,
             subject.time_scale,
+            subject.workload.model_dump(mode="json", by_alias=True, exclude_none=True),
+            subject.stream,
             str(shard),
         )
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
 
 from holdfast.cli import flags, progress
-from holdfast.load import merging, rundir
+from holdfast.load import merging, rundir, runs
 from holdfast.load.merging import Part
 from holdfast.load.rundir import RunDir
 from holdfast.reports import tabulate, terminal
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", type=flags.FILE, nargs=-1, required=True)
+@click.argument("shards", metavar="RUN...", type=flags.FILE, nargs=-1, required=True)
 @click.option("--out", type=flags.OUT, required=True, help="Run directory of the whole.")
 @click.option("--partial", is_flag=True, help="Also when runs of some shards are missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-def merge(runs: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> None:
+def merge(shards: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> None:
     """Join the RUN directories of shards to the one run that they were parts of.
 
     \b
@@ -26,24 +27,24 @@ def merge(runs: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> No
 
     Every figure is measured anew from the requests of all; the client's health is the worst shard's.
     """
-    whole = merging.merge([_read(run) for run in runs], partial=partial)
-    folder = RunDir(out, whole.spec, started_unix_s=whole.started_unix_s)
-    folder.write_requests(whole.rows)
-    folder.write_curve(whole.curve)
+    parts = [_read(run) for run in shards]
+    merging.check(parts, partial=partial)
+    with RunDir.joined(out, merging.first_of(parts).record) as run:
+        curve = merging.merge(parts, run.journal)
+        run.write_curve(curve)
+    run.check()
     if as_json:
-        flags.echo_json({"stages": whole.curve.stages, "run_dir": str(out)})
+        flags.echo_json({"stages": curve.stages, "run_dir": str(out)})
         return
-    click.echo(terminal.text(terminal.table(tabulate.stages(whole.curve))))
-    for note in dict.fromkeys(note for stage in whole.curve.stages for note in stage.notes):
+    click.echo(terminal.text(terminal.table(tabulate.stages(curve))))
+    for note in dict.fromkeys(note for stage in curve.stages for note in stage.notes):
         progress.say(f"Note: {note}.")
     click.echo(f"run directory: {out}")
 
 
 def _read(run: Path) -> Part:
+    read = runs.read(run)
+    began_s = {begun.index: begun.began_s for begun in rundir.read_levels(run)}
     return Part(
-        where=str(run),
-        spec=rundir.read_spec(run),
-        started_unix_s=rundir.read_started_unix_s(run),
-        curve=rundir.read_curve(run),
-        rows=rundir.read_requests(run),
+        str(run), read.record, began_s, read.curve, functools.partial(rundir.append_requests, run), read.cut_off
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 
 import click
@@ -105,13 +104,13 @@ def sweep(
         levels = tuple(Level(Arrivals(arrivals), rate_per_s=rate, duration_s=level_duration or 60.0) for rate in rates)
         warm_ups = (warmup.each,) * len(rates)
     _check(levels, requests)
-    plan = Plan(endpoint.subject.workload, levels, warm_ups, cooldown)
+    plan = Plan(levels, warm_ups, cooldown)
     if resume:
-        endpoint = _as_before(endpoint, levels[0].arrivals)
+        endpoint = _as_before(endpoint)
     run, kept = _opened(endpoint, plan, resume)
     if not endpoint.as_json:
         click.echo(_HEADER)
-        for stage in _in_order(kept.stages):
+        for stage in sorted(kept.stages, key=plan.place):
             click.echo(line(stage))
     try:
         curve = running.run(_sweep(endpoint, plan, run, kept, processes))
@@ -119,17 +118,15 @@ def sweep(
         _say_how_to_resume(endpoint, plan)
         raise
     if endpoint.as_json:
-        flags.echo_json({"stages": _in_order(curve.stages), "run_dir": str(endpoint.out)})
+        stages = sorted(curve.stages, key=plan.place)
+        flags.echo_json({"stages": stages, "run_dir": str(endpoint.out)})
     else:
         click.echo()
         progress.say(describe(curve))
         click.echo(f"run directory: {endpoint.out}")
+    run.check()
     if all(stage.error_rate == 1 for stage in curve.stages):
         raise click.exceptions.Exit(1)
-
-
-def _in_order(stages: Iterable[Stage]) -> list[Stage]:
-    return sorted(stages, key=lambda stage: stage.index)
 
 
 def _check_open(warmup: Count) -> None:
@@ -144,23 +141,14 @@ def _check(levels: tuple[Level, ...], requests: Count) -> None:
         raise InputError("a level needs at least one request", where="--requests-per-level", mend="write e.g. 10x")
 
 
-def _as_before(endpoint: Endpoint, arrivals: Arrivals) -> Endpoint:
-    """The endpoint with the seed of the run that is continued. Raises InputError when something else was measured."""
+def _as_before(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with the seed of the run that is continued. Raises InputError when there is none."""
     source = click.get_current_context().get_parameter_source
     if source("out") is ParameterSource.DEFAULT:
         raise InputError("--resume needs the folder of the run to continue", mend="give it with --out")
-    before = rundir.read_spec(endpoint.out)
-    if source("seed") is ParameterSource.DEFAULT:
-        endpoint = replace(endpoint, seed=before.seed)
-    now = endpoint.spec("sweep", None, arrivals.value)
-    for key in ("verb", "url", "api", "model", "arrivals", "seed", "time_scale"):
-        if getattr(now, key) != getattr(before, key):
-            raise InputError(
-                f"the run in this folder has {key} {getattr(before, key)}, and now it is {getattr(now, key)}",
-                where=str(endpoint.out),
-                mend="repeat its flags, or give another --out",
-            )
-    return endpoint
+    if source("seed") is not ParameterSource.DEFAULT:
+        return endpoint
+    return replace(endpoint, seed=rundir.read_spec(endpoint.out).seed)
 
 
 def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]:
@@ -170,8 +158,6 @@ def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]
 
 
 async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, processes: int) -> LoadCurve:
-    bench = bench_of(endpoint, processes, part=kept.part)
-
     def show(news: Stage | CoolDown) -> None:
         if endpoint.as_json:
             return
@@ -180,10 +166,12 @@ async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, proces
         else:
             click.echo(f"{'':>6} {news.sentence}", err=True)  # standard output is the table
 
-    try:
-        return await sweeping.sweep(bench, plan, run, kept, tell=show)
-    finally:
-        await bench.close()
+    with run:
+        bench = bench_of(endpoint, processes, run, part=kept.part)
+        try:
+            return await sweeping.sweep(bench, plan, run, kept, tell=show)
+        finally:
+            await bench.close()
 
 
 def line(stage: Stage) -> str:
@@ -221,9 +209,10 @@ def describe(curve: LoadCurve) -> str:
 
 
 def _say_how_to_resume(endpoint: Endpoint, plan: Plan) -> None:
-    if not (endpoint.out / "stages.json").exists():
+    curve = rundir.read_written_curve(endpoint.out)
+    if curve is None:
         return
-    done = len(rundir.read_curve(endpoint.out).stages)
+    done = len(curve.stages)
     words = sys.argv[1:] if "--resume" in sys.argv else [*sys.argv[1:], "--resume"]
     source = click.get_current_context().get_parameter_source("out")
     out = ["--out", str(endpoint.out)] if source is ParameterSource.DEFAULT else []

@@ -15,6 +15,7 @@ from holdfast.cli import flags
 from holdfast.cli.measuring import Endpoint
 from holdfast.load.bench import READY_S, Bench
 from holdfast.load.crew import Crew
+from holdfast.load.rundir import RunDir
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
@@ -73,11 +74,11 @@ def shard_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def bench_of(endpoint: Endpoint, processes: int, *, shard: Shard = WHOLE, part: int = 0) -> Bench | Crew:
+def bench_of(endpoint: Endpoint, processes: int, run: RunDir, *, shard: Shard = WHOLE, part: int = 0) -> Bench | Crew:
     """What holds the levels: one process, or a crew of several."""
     if processes == 1:
-        return Bench(endpoint.subject, None, endpoint.seed, shard=shard, part=part)
-    return Crew(endpoint.subject, endpoint.seed, processes, shard=shard, part=part)
+        return Bench(endpoint.subject, None, endpoint.seed, run, shard=shard, part=part)
+    return Crew(endpoint.subject, endpoint.seed, processes, run, shard=shard, part=part)
 
 
 def check_shard(shard: Shard) -> None:

@@ -6,18 +6,20 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from holdfast.limits import measured, verdict
 from holdfast.limits.measured import Measured
 from holdfast.load import pacers, scrape
 from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
+from holdfast.load.journal import Journal
 from holdfast.load.recorder import Recorder
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.model.fleet import Slo, Workload
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Arrivals, Level
+from holdfast.model.stages import Arrivals, ClientHealth, Level
 
 READY_S = 0.3
 """Before a level that starts at a given moment: to look at the target's metrics and to make the first requests."""
@@ -42,14 +44,37 @@ class Subject:
     time_scale: float = 1.0
 
 
+class Log(Protocol):
+    """Where a bench records what happens: a run directory, or a worker's line to its crew."""
+
+    @property
+    def zero_s(self) -> float:
+        """The zero of the rows on `time.perf_counter`."""
+
+    @property
+    def journal(self) -> Journal:
+        """Where the rows go."""
+
+    def begin(self, index: int, level: Level, began_s: float) -> None:
+        """A level begins, `began_s` after the zero, in the target's time."""
+
+
 class Bench:
     """One subject under measurement: a client, a generator and the records of all levels so far."""
 
     def __init__(
-        self, subject: Subject, slo: Slo | None, seed: int = 0, *, shard: Shard = WHOLE, part: int = 0
+        self,
+        subject: Subject,
+        slo: Slo | None,
+        seed: int = 0,
+        run: Log | None = None,
+        *,
+        shard: Shard = WHOLE,
+        part: int = 0,
     ) -> None:
         """Without an SLO no level ends early, and answers are waited for until they time out.
 
+        run:   where requests are recorded as they end; without one they stay in memory.
         shard: the part of each level that is sent from here. part: of a resumed run, how often it was (see shards).
         """
         self.subject = subject
@@ -57,7 +82,10 @@ class Bench:
         self._slo = slo
         self._seed = seed
         self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
-        self._recorder = Recorder(time.perf_counter())
+        self._run = run
+        self._recorder = Recorder(
+            time.perf_counter() if run is None else run.zero_s, None if run is None else run.journal, subject.time_scale
+        )
         self._generator = Generator(
             self._client,
             subject.workload,
@@ -72,19 +100,15 @@ class Bench:
     @property
     def requests(self) -> RequestTable:
         """All requests so far, in the target's time from the start of the run."""
-        return self._recorder.table().shifted(0.0, self.subject.time_scale)
+        return self._recorder.table()
 
-    @property
-    def zero_s(self) -> float:
-        """When the run's time began, on `time.perf_counter`."""
-        return self._recorder.zero_s
-
-    def requests_from(self, first: int) -> RequestTable:
-        """The requests from the `first` that ended on, like `requests`."""
-        return self._recorder.table(first).shifted(0.0, self.subject.time_scale)
+    def flush(self) -> None:
+        """Returns when all rows so far are in the journal."""
+        self._recorder.rows()
 
     async def close(self) -> None:
         await self._client.close()
+        self._recorder.close()
 
     async def preflight(self) -> None:
         """One request at a time until one succeeds, a few at most. Raises UnreachableError or InputError.
@@ -124,24 +148,31 @@ class Bench:
     ) -> Measured:
         """Offers one level, or this shard's part of it, and measures it.
 
-        shape: replaces the level's constant rate. start_s: when the level starts, on `time.perf_counter`; None: now.
+        index: below 0 for rows that are of no level. shape: replaces the level's constant rate.
+        start_s: when the level starts, on `time.perf_counter`; None: now.
         """
         if start_s is not None:
             await asyncio.sleep(start_s - READY_S - time.perf_counter())
         before = await scrape.read(self._client)
-        first, begun_s, cpu_s = len(self._recorder), time.perf_counter(), time.process_time()
-        await self._offer(level, index, first, shape, start_s)
-        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - begun_s)
-        start_s = begun_s if start_s is None else start_s
+        first, now_s, scale = len(self._recorder), time.perf_counter(), self.subject.time_scale
+        began_s = ((now_s if start_s is None else start_s) - self._recorder.zero_s) * scale
+        if self._run is not None and index >= 0:
+            self._run.begin(index, level, began_s)
+        cpu_s = time.process_time()
+        await self._offer(level, index, shape, start_s)
+        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - now_s)
         after = await scrape.read(self._client)
-        scale = self.subject.time_scale
-        rows = self._recorder.table(first).shifted(start_s - self._recorder.zero_s, scale)
-        used = scrape.utilization(before, after)
-        return measured.measure(rows, level, index, cpu=cpu, utilization=used, time_scale=scale)
+        return measured.measure(
+            self._recorder.rows(first, began_s),
+            level,
+            index,
+            client=ClientHealth(cpu=cpu),
+            slo=self._slo,
+            utilization=scrape.utilization(before, after),
+            time_scale=scale,
+        )
 
-    async def _offer(
-        self, level: Level, index: int, first: int, shape: pacers.Shape | None, start_s: float | None
-    ) -> None:
+    async def _offer(self, level: Level, index: int, shape: pacers.Shape | None, start_s: float | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
         if level.arrivals is Arrivals.CLOSED:
             assert level.concurrency is not None
@@ -166,7 +197,7 @@ class Bench:
             if self._slo is None:
                 return False
             ages_s = self._generator.ages_s(time.perf_counter()) * scale
-            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(first) * scale, ages_s)
+            return verdict.hopeless(self._slo, len(times_s), self._recorder.latencies_s(), ages_s)
 
         await self._generator.offer(times_s, stage=index, stop=lost, patience_s=patience_s, start_s=start_s)
 

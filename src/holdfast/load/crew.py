@@ -23,7 +23,8 @@ from dataclasses import replace
 from holdfast.limits import measured
 from holdfast.limits.measured import Measured
 from holdfast.load import merging, messages, pacers
-from holdfast.load.bench import READY_S, Subject
+from holdfast.load.bench import READY_S, Log, Subject
+from holdfast.load.journal import Journal, RecordedRows
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model.errors import HoldfastError
 from holdfast.model.records import RequestTable
@@ -42,23 +43,33 @@ _FAREWELL_S = 10.0
 class Crew:
     """Does what a Bench does, with several processes. To be closed, also when the preflight failed."""
 
-    def __init__(self, subject: Subject, seed: int, workers: int, *, shard: Shard = WHOLE, part: int = 0) -> None:
-        """shard, part: what the crew as a whole is to send (see Bench); its workers split that among them."""
+    def __init__(
+        self,
+        subject: Subject,
+        seed: int,
+        workers: int,
+        run: Log | None = None,
+        *,
+        shard: Shard = WHOLE,
+        part: int = 0,
+    ) -> None:
+        """run, shard, part: of the crew as a whole (see Bench); its workers split the shard among them."""
         self.subject = subject
-        self.zero_s = time.perf_counter()
-        self._jobs = [messages.Job(subject, seed, own, part) for own in shard.split(workers)]
+        self._run = run
+        self._zero_s = time.perf_counter() if run is None else run.zero_s
+        self._journal = Journal.in_memory() if run is None else run.journal
+        self._jobs = [messages.Job(subject, seed, own, part, self._zero_s) for own in shard.split(workers)]
         self._workers: list[_Worker] = []
 
     @property
     def requests(self) -> RequestTable:
-        """All requests so far, in the order in which they ended, in the target's time from the start of the run."""
-        tables = [table for worker in self._workers for table in worker.rows(self.zero_s)]
-        return merging.joined(tables)
+        """All requests so far, in the target's time from the start of the run."""
+        return RecordedRows(self._journal, 0, len(self._journal)).table()
 
     async def preflight(self) -> None:
         """Starts the workers, each of which tries the target. Raises what Bench.preflight raises."""
         for number, job in enumerate(self._jobs, 1):
-            self._workers.append(await _Worker.start(f"worker {number} of {len(self._jobs)}", job))
+            self._workers.append(await _Worker.start(f"worker {number} of {len(self._jobs)}", job, self._journal))
         for answer in await self._answers(4 * self.subject.timeout_s):
             if isinstance(answer, messages.Refused):
                 raise answer.error
@@ -69,19 +80,22 @@ class Crew:
         """Offers one level and measures it; see Bench.hold. Raises HoldfastError when a worker is lost."""
         if start_s is None:
             start_s = time.perf_counter() + READY_S + _ORDER_S
-        seen = [len(worker.tables) for worker in self._workers]
+        scale, first = self.subject.time_scale, len(self._journal)
+        began_s = (start_s - self._zero_s) * scale
+        if self._run is not None and index >= 0:
+            self._run.begin(index, level, began_s)
         for worker in self._workers:
             worker.tell(messages.Hold(level, index, shape, start_s))
-        scale = self.subject.time_scale
         most_s = start_s - time.perf_counter() + level.duration_s / scale + self.subject.timeout_s
         stages = [answer.stage for answer in await self._answers(most_s) if isinstance(answer, messages.Held)]
-        rows = merging.joined(
-            [table for worker, first in zip(self._workers, seen, strict=True) for table in worker.rows(start_s, first)]
-        )
-        rows = rows.where(rows.stage == index)  # and not what the preflight left to deliver
-        health = merging.worst(*(stage.client for stage in stages))
+        health = merging.together(*(stage.client for stage in stages))
         joint = measured.measure(
-            rows, level, index, cpu=health.cpu, utilization=stages[0].utilization, time_scale=scale
+            RecordedRows(self._journal, first, len(self._journal), began_s),
+            level,
+            index,
+            client=health,
+            utilization=stages[0].utilization,
+            time_scale=scale,
         )
         return replace(joint, stage=replace(joint.stage, client=health))
 
@@ -111,18 +125,22 @@ class _Worker:
     """One process of a crew, as the crew sees it."""
 
     def __init__(
-        self, name: str, scale: float, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        name: str,
+        process: Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        journal: Journal,
     ) -> None:
         self.name = name
-        self.tables: list[RequestTable] = []
-        self._scale = scale
+        self._journal = journal
         self._process = process
         self._writer = writer
         self._answers = asyncio.Queue[messages.Answer | None]()
         self._listening = asyncio.create_task(self._listen(reader), name=f"listen to {name}")
 
     @classmethod
-    async def start(cls, name: str, job: messages.Job) -> _Worker:
+    async def start(cls, name: str, job: messages.Job, journal: Journal) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             # A session of its own: Ctrl-C reaches the crew, which then stops its workers in order.
@@ -131,16 +149,12 @@ class _Worker:
                 stdin=DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
-        worker = cls(name, job.subject.time_scale, process, reader, writer)
+        worker = cls(name, process, reader, writer, journal)
         worker.tell(job)
         return worker
 
     def tell(self, message: object) -> None:
         self._writer.write(messages.frame(message))
-
-    def rows(self, zero_s: float, first: int = 0) -> list[RequestTable]:
-        """The tables that it delivered from the `first` on, their times counted from `zero_s`."""
-        return [table.shifted(zero_s * self._scale) for table in self.tables[first:]]
 
     async def answer(self) -> messages.Answer:
         """Its next answer. Raises HoldfastError when it is gone."""
@@ -174,7 +188,7 @@ class _Worker:
             while True:
                 message = await messages.receive(reader)
                 if isinstance(message, messages.Rows):
-                    self.tables.append(message.table)
+                    self._journal.append(message.rows, message.times)
                 else:
                     self._answers.put_nowait(message)
         except EOFError:

@@ -53,7 +53,6 @@ async def find_limit(
         stages.append(seen.stage)
         if run is not None:
             # In a thread, as other units may be under measurement on this loop.
-            await asyncio.to_thread(run.write_requests, bench.requests)
             await asyncio.to_thread(run.write_curve, curve_of(subject.unit, stages, None))
         if lost(seen.stage):
             kept = f"; what was measured is kept in {run.path}" if run is not None else ""

@@ -19,7 +19,6 @@ from holdfast.load.bench import Subject
 from holdfast.load.pacers import Shape
 from holdfast.load.shards import Shard
 from holdfast.model.errors import InputError, UnreachableError
-from holdfast.model.records import RequestTable
 from holdfast.model.stages import Level, Stage
 
 _LENGTH = struct.Struct("!I")
@@ -27,12 +26,13 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker measures, and which part of it; see bench.Bench."""
+    """What a worker measures, and which part of it; see bench.Bench. zero_s: of its rows, on `time.perf_counter`."""
 
     subject: Subject
     seed: int
     shard: Shard
     part: int
+    zero_s: float
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ class Hold:
 
 @dataclass(frozen=True)
 class Rows:
-    """Requests that have ended since the last of these; their times are of `time.perf_counter`, in target's time."""
+    """Requests that have ended since the last of these, as a journal keeps them."""
 
-    table: RequestTable
+    rows: bytes
+    times: bytes
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from holdfast.load import finding, merging, rundir
+from holdfast.load import finding, rundir
 from holdfast.load.bench import Bench
 from holdfast.load.crew import Crew
 from holdfast.load.rundir import RunDir
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError, UnreachableError
-from holdfast.model.fleet import Workload
-from holdfast.model.records import RequestTable
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
 
 BETWEEN = -1
@@ -69,11 +65,13 @@ class Count:
 class Plan:
     """What a sweep holds, in this order; whoever continues it must ask for the same.
 
+    The stage of level k in part p of a run (see Kept) is p * len(levels) + k, so that the rows of a level that was cut
+    off stay apart from those of the level that is held in its place.
+
     warm_ups:    requests that are sent at each level's own load before it, and count for nothing.
     cool_down_s: how long to wait at most after a level until the server is as idle as it was, in the target's time.
     """
 
-    workload: Workload
     levels: tuple[Level, ...]
     warm_ups: tuple[int, ...]
     cool_down_s: float
@@ -82,14 +80,16 @@ class Plan:
         if not self.levels or len(self.warm_ups) != len(self.levels):
             raise ValueError("a sweep has at least one level, and a warm-up (or 0) for each")
 
+    def place(self, stage: Stage) -> int:
+        """Which of the levels a stage is of."""
+        return stage.index % len(self.levels)
+
 
 @dataclass(frozen=True)
 class Kept:
-    """What earlier parts of a run have left, `part` of them. zero_unix_s: the zero of the rows on the wall clock."""
+    """The stages that earlier parts of a run have left, `part` of them."""
 
     stages: tuple[Stage, ...]
-    rows: RequestTable
-    zero_unix_s: float
     part: int
 
 
@@ -119,7 +119,7 @@ Tell = Callable[[Stage | CoolDown], None]
 
 def begin(run: RunDir, plan: Plan) -> Kept:
     """Notes in the run directory what is to be held; nothing is kept yet."""
-    kept = Kept((), RequestTable.of([]), rundir.read_started_unix_s(run.path), 0)
+    kept = Kept((), 0)
     _note(run.path, plan, kept)
     return kept
 
@@ -134,17 +134,12 @@ def resume(path: Path, plan: Plan) -> Kept:
         raise InputError("there is no sweep to continue", where=str(path), mend="leave out --resume") from error
     if not same:
         raise InputError(
-            "the sweep in this folder is another one (levels, lengths, warm-up or cool-down differ)",
+            "the sweep in this folder is another one (levels, warm-up or cool-down differ)",
             where=str(path),
             mend="repeat its flags, or give another --out",
         )
-    stages: tuple[Stage, ...] = ()
-    rows = RequestTable.of([])
-    if (path / "stages.json").exists():
-        stages = rundir.read_curve(path).stages
-        rows = rundir.read_requests(path)
-        rows = rows.where(np.isin(rows.stage, [BETWEEN, *(stage.index for stage in stages)]))
-    kept = Kept(stages, rows, rundir.read_started_unix_s(path), part + 1)
+    curve = rundir.read_written_curve(path)
+    kept = Kept(() if curve is None else curve.stages, part + 1)
     _note(path, plan, kept)
     return kept
 
@@ -154,10 +149,9 @@ async def sweep(bench: Bench | Crew, plan: Plan, run: RunDir, kept: Kept, *, tel
 
     Raises UnreachableError when the endpoint is lost; the levels before are kept.
     """
-    stages, done = list(kept.stages), {stage.index for stage in kept.stages}
+    stages, done = list(kept.stages), {plan.place(stage) for stage in kept.stages}
     if len(done) == len(plan.levels):
         return finding.curve_of(bench.subject.unit, stages, None)
-    offset_s = (kept.zero_unix_s - (time.time() - (time.perf_counter() - bench.zero_s))) * bench.subject.time_scale
     await bench.preflight()
     first_s = await _alone(bench, _ALONE)
     cooled: CoolDown | None = None
@@ -169,13 +163,13 @@ async def sweep(bench: Bench | Crew, plan: Plan, run: RunDir, kept: Kept, *, tel
             tell(cooled)
         if warm_up:
             await bench.hold(_warm(level, warm_up), BETWEEN)
-        stage = _noted((await bench.hold(level, index)).stage, cooled)
+        held = await bench.hold(level, kept.part * len(plan.levels) + index)
+        stage = _noted(held.stage, cooled)
         if finding.lost(stage):
             raise UnreachableError(
                 f"the endpoint stopped answering at {level.name}", where=bench.subject.target.base, mend="bring it back"
             )
         stages.append(stage)
-        run.write_requests(merging.joined([kept.rows, bench.requests.shifted(offset_s)]))
         run.write_curve(finding.curve_of(bench.subject.unit, stages, None))
         tell(stage)
     return finding.curve_of(bench.subject.unit, stages, None)

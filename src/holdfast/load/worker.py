@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import Callable
 
 import uvloop
 
 from holdfast.load import messages
 from holdfast.load.bench import Bench
+from holdfast.load.journal import Journal, MemoryTape
 from holdfast.model.errors import InputError
-
-_EVERY_S = 1.0
-"""Between two deliveries of rows: what a killed worker loses."""
+from holdfast.model.stages import Level
 
 _FAREWELL_S = 5.0
 """To deliver the last rows."""
@@ -28,43 +28,55 @@ async def work(connection: socket.socket) -> None:
     """Does what it is told until the other end of the connection is closed."""
     reader, writer = await asyncio.open_connection(sock=connection)
     job: messages.Job = await messages.receive(reader)
-    bench = Bench(job.subject, None, job.seed, shard=job.shard, part=job.part)
-    delivery = _Delivery(bench, writer)
+    line = Line(job.zero_s, writer)
+    bench = Bench(job.subject, None, job.seed, line, shard=job.shard, part=job.part)
     orders = asyncio.Queue[messages.Hold]()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_listen(reader, orders), name="listen")
-            group.create_task(_obey(bench, orders, delivery), name="obey")
-            group.create_task(_deliver(delivery), name="deliver")
+            group.create_task(_obey(bench, orders, line), name="obey")
     except* EOFError:
         pass  # that is how it is told to stop
     await bench.close()  # what is in flight ends as cancelled, and is recorded
     with contextlib.suppress(ConnectionError, TimeoutError):
-        delivery.rows()
         async with asyncio.timeout(_FAREWELL_S):
-            await writer.drain()
+            await line.said_all()
             writer.close()
             await writer.wait_closed()
 
 
-class _Delivery:
-    """What goes back to the crew."""
+class Line:
+    """A worker's line to its crew, which is what it records on: rows go out as its recorder hands them on."""
 
-    def __init__(self, bench: Bench, writer: asyncio.StreamWriter) -> None:
-        self._bench = bench
+    def __init__(self, zero_s: float, writer: asyncio.StreamWriter) -> None:
+        self.zero_s = zero_s
+        self.journal: Journal = _Sent(self.tell)
+        self._loop = asyncio.get_running_loop()
         self._writer = writer
-        self._delivered = 0
 
-    def rows(self) -> None:
-        """The rows that have come since the last time, if any."""
-        table = self._bench.requests_from(self._delivered)
-        if len(table):
-            self._delivered += len(table)
-            # On the clock itself, which the processes of one machine share, and not from this worker's own zero.
-            self.tell(messages.Rows(table.shifted(-self._bench.zero_s * self._bench.subject.time_scale)))
+    def begin(self, index: int, level: Level, began_s: float) -> None:
+        """The crew knows."""
 
     def tell(self, message: object) -> None:
-        self._writer.write(messages.frame(message))
+        """Sends a message, in the order of the calls, from whichever thread."""
+        self._loop.call_soon_threadsafe(self._writer.write, messages.frame(message))
+
+    async def said_all(self) -> None:
+        """Returns when everything is on its way."""
+        await asyncio.sleep(0)
+        await self._writer.drain()
+
+
+class _Sent(Journal):
+    """A journal in memory whose rows are told to the crew, too."""
+
+    def __init__(self, tell: Callable[[object], None]) -> None:
+        super().__init__(MemoryTape(), MemoryTape())
+        self._tell = tell
+
+    def append(self, rows: bytes, times: bytes) -> None:
+        super().append(rows, times)
+        self._tell(messages.Rows(rows, times))
 
 
 async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[messages.Hold]) -> None:
@@ -72,24 +84,19 @@ async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[messages.H
         orders.put_nowait(await messages.receive(reader))
 
 
-async def _obey(bench: Bench, orders: asyncio.Queue[messages.Hold], delivery: _Delivery) -> None:
+async def _obey(bench: Bench, orders: asyncio.Queue[messages.Hold], line: Line) -> None:
     try:
         await bench.preflight()
     except InputError as error:
-        delivery.tell(messages.Refused.of(error))
+        line.tell(messages.Refused.of(error))
         return
-    delivery.tell(messages.Ready())
+    bench.flush()
+    line.tell(messages.Ready())
     while True:
         hold = await orders.get()
+        # It reads the rows of the level to measure them, so all of them have been told before its end is.
         measured = await bench.hold(hold.level, hold.index, hold.shape, hold.start_s)
-        delivery.rows()
-        delivery.tell(messages.Held(measured.stage))
-
-
-async def _deliver(delivery: _Delivery) -> None:
-    while True:
-        await asyncio.sleep(_EVERY_S)
-        delivery.rows()
+        line.tell(messages.Held(measured.stage))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and percentiles of one latency in seconds, over `n` requests. NaN where n is 0."""
+    """Mean and exact percentiles (linear interpolation) of one time in seconds, over `n` values. NaN where n is 0."""
 
     n: int
     avg_s: OrNaN
@@ -70,24 +70,37 @@ class Summary:
 class ClientHealth:
     """Was the client itself up to this stage?
 
-    lag_*_s:  intended to actual send.
-    cpu:      share of one core that the client process used, 0..1 (above 1 with several threads).
+    lag_*_s:     intended to actual send.
+    cpu:         share of one core that the client process used, 0..1 (above 1 with several threads).
+    stall_max_s: longest time that the client's event loop did not come round; stalls: how often that was material.
+    held:        sends that a bound on the number in flight put off.
+    connections: opened during the stage.
     """
 
-    lag_p50_s: float
-    lag_p99_s: float
-    lag_max_s: float
-    cpu: float
+    lag_p50_s: float = 0.0
+    lag_p99_s: float = 0.0
+    lag_max_s: float = 0.0
+    cpu: float = 0.0
+    stall_max_s: float = 0.0
+    stalls: int = 0
+    held: int = 0
+    connections: int = 0
 
 
 @dataclass(frozen=True)
 class Stage:
     """One load level as it went, over the steady part of it unless the name says otherwise.
 
-    window_s:       (start, end) of the steady part, in seconds from the stage's own start.
+    window_s:       (start, end) of the steady part, in seconds from the stage's own start; before it is the warm-up.
+    requests, ok:   sent, and of these answered in full, over the whole stage.
     offered_per_s:  intended arrivals; achieved_per_s: successful completions.
     errors:         failed requests by outcome name, over the whole stage.
-    latency, ttft, itl: of successful requests; ttft and itl are None where answers do not stream.
+    latency:        of successful requests, from the intended start.
+    ttft, tpot:     of successful requests; None where answers do not stream. tpot is the time per output token after
+                    the first, (end - first token) / (tokens - 1), tokens by usage, else by the client's count.
+    itl:            over every gap between output events of successful requests; None where no chunk times were kept.
+    goodput_per_s:  the part of achieved_per_s that met every percentile bound of the SLO; None without such a bound.
+    tokens_in, tokens_out: of successful requests, over the whole stage.
     tokens_*_per_s: by the server's usage where reported, else by the client's count; 0 for images.
     in_flight:      mean number in flight, by integration of the records.
     little:         relative residual of Little's law, (in_flight - rate * latency) / in_flight; 0 when idle.
@@ -113,10 +126,20 @@ class Stage:
     client: ClientHealth
     invalid: str = ""
     notes: tuple[str, ...] = ()
+    ok: int = 0
+    tpot: Summary | None = None
+    goodput_per_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
     @property
     def valid(self) -> bool:
         return not self.invalid
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long the stage was under way before its steady part."""
+        return self.window_s[0]
 
     @property
     def error_rate(self) -> float:

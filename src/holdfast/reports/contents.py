@@ -103,11 +103,14 @@ def _account(totals: TimelineTotals, slo: Slo | None) -> str:
     return " ".join(sentences)
 
 
-def run_page(curve: LoadCurve, slo: Slo | None = None, provenance: Sequence[str] = ()) -> Page:
-    """The report of one run: where its unit breaks, and every stage on the way there."""
+def run_page(curve: LoadCurve, slo: Slo | None = None, provenance: Sequence[str] = (), cut_off: str = "") -> Page:
+    """The report of one run: where its unit breaks, and every stage on the way there.
+
+    cut_off: what is to be said of a run that did not come to its end.
+    """
     return Page(
         title=f"Where {curve.unit} breaks",
-        lead=_run_lead(curve),
+        lead=" ".join(part for part in (_sentence(cut_off), _run_lead(curve)) if part),
         provenance=tuple(provenance),
         headlines=tuple(_run_headlines(curve)),
         sections=(limits_section([curve], slo, palette.assign([curve.unit])),),

@@ -62,12 +62,16 @@ async def _measure_unit(
             stream=False,
             time_scale=TIME_SCALE,
         )
-        run = RunDir(directory / unit.name, _spec(subject, fleet, options))
-        bench = Bench(subject, spec.slo)
-        try:
-            return await finding.find_limit(bench, spec.slo, Search(options), tell=tell, run=run, budget_s=BUDGET_S)
-        finally:
-            await bench.close()
+        with RunDir.create(directory / unit.name, _spec(subject, fleet, options)) as run:
+            bench = Bench(subject, spec.slo, run=run)
+            try:
+                curve = await finding.find_limit(
+                    bench, spec.slo, Search(options), tell=tell, run=run, budget_s=BUDGET_S
+                )
+            finally:
+                await bench.close()
+        run.check()
+        return curve
 
 
 def _spec(subject: Subject, fleet: InferenceFleet, options: Options) -> RunSpec:
@@ -80,6 +84,8 @@ def _spec(subject: Subject, fleet: InferenceFleet, options: Options) -> RunSpec:
         arrivals=options.arrivals.value,
         seed=0,
         time_scale=TIME_SCALE,
+        workload=subject.workload.model_dump(mode="json", by_alias=True, exclude_none=True),
+        stream=subject.stream,
     )
 
 
