@@ -59,7 +59,11 @@ class Line:
 
     def tell(self, message: object) -> None:
         """Sends a message, in the order of the calls, from whichever thread."""
-        self._loop.call_soon_threadsafe(self._writer.write, messages.frame(message))
+        self._loop.call_soon_threadsafe(self._write, messages.frame(message))
+
+    def _write(self, data: bytes) -> None:
+        if not self._writer.is_closing():  # a crew that was killed hears nothing more
+            self._writer.write(data)
 
     async def said_all(self) -> None:
         """Returns when everything is on its way."""
