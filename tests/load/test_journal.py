@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -96,6 +97,27 @@ def test_a_cut_journal_is_gone_on_with_from_its_last_whole_row(
         read = FileJournal(folder)
         assert holds(read, [*before[:kept], *after])
         read.close()
+
+
+def test_what_a_full_disk_refuses_is_read_from_memory_and_written_once_there_is_room(folder: Path) -> None:
+    rows = [journal.pack(n, *[0.5] * 5, 1, 1, 1, 1, 1, 2, 0, 200, 0) for n in range(6)]
+    times = np.array([0.0, 1.5], dtype="<f4").tobytes()
+    made = FileJournal(folder, writes=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A limit on the size of files stands for a full disk: a write is cut short, the next one fails.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        for row in rows[:5]:
+            made.append(row, times)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert made.trouble is not None
+    assert made.column("intended_s").tolist() == [0, 1, 2, 3, 4]
+    assert len(FileJournal(folder)) == 2
+    made.append(rows[5], times)
+    assert made.trouble is None
+    assert holds(FileJournal(folder), [(row, times) for row in rows])
+    made.close()
 
 
 def test_a_hole_in_the_file_ends_the_rows(folder: Path) -> None:

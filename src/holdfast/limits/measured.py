@@ -63,9 +63,10 @@ def measure(
     outcome = rows.column("outcome")
     ok = np.equal(outcome, Outcome.OK)
     latency_s = _since(rows, "end_s", "intended_s", None)
-    window_s = _window(rows, latency_s, level)
-    span_s = max(window_s[1] - window_s[0], 1e-9)
-    kept, finished = _within(rows, "intended_s", *window_s), ok & _within(rows, "end_s", *window_s)
+    window_s = start_s, stop_s = _window(rows, latency_s, level)
+    span_s = max(stop_s - start_s, 1e-9)
+    kept = (rows.column("intended_s") >= start_s) & (rows.column("intended_s") <= stop_s)
+    finished = ok & (rows.column("end_s") > start_s) & (rows.column("end_s") <= stop_s)
     good = kept & ok
     sent, steady = len(rows), int(np.count_nonzero(kept))
     in_flight = _in_flight(rows, window_s)
@@ -137,14 +138,6 @@ def _window(rows: Rows, latency_s: Floats, level: Level) -> tuple[float, float]:
     cut_s = float(intended_s[order[statistics.warm_up(latency_s[order])]])
     del intended_s, order
     return max(cut_s, first + min(float(np.median(latency_s)), (last - first) / 3)), last
-
-
-def _within(rows: Rows, name: str, start_s: float, end_s: float) -> Bools:
-    moments_s = rows.column(name)
-    # An answer that comes at the very start of the window is of what went before it; a send is of the window.
-    begun: Bools = moments_s >= start_s if name == "intended_s" else moments_s > start_s
-    begun &= moments_s <= end_s
-    return begun
 
 
 def _in_flight(rows: Rows, window_s: tuple[float, float]) -> float:

@@ -97,12 +97,11 @@ class MemoryTape:
 class FileTape:
     """A tape in a file, of which the part that a full or broken disk refused is kept in memory and tried again.
 
-    trouble: why the disk refused something, at whatever time.
     Raises OSError when the file cannot be opened or read.
     """
 
     def __init__(self, path: Path, *, writes: bool = False) -> None:
-        self.trouble: OSError | None = None
+        self._refusal: OSError | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT if writes else os.O_RDONLY, 0o644)
         self._on_disk = os.fstat(self._file).st_size
         self._refused = bytearray()
@@ -115,7 +114,7 @@ class FileTape:
                 while written < len(waiting):
                     written += os.pwrite(self._file, waiting[written:], self._on_disk + written)
         except OSError as error:
-            self.trouble = error
+            self._refusal = error
         self._on_disk += written
         del self._refused[:written]
 
@@ -126,6 +125,11 @@ class FileTape:
 
     def __len__(self) -> int:
         return self._on_disk + len(self._refused)
+
+    @property
+    def trouble(self) -> OSError | None:
+        """Why a part is in memory alone; None when all of it is on disk."""
+        return self._refusal if self._refused else None
 
     def cut(self, size: int) -> None:
         """Drops what lies beyond; of a tape that has just been opened."""
@@ -235,7 +239,7 @@ class FileJournal(Journal):
 
     @property
     def trouble(self) -> OSError | None:
-        """Why a file could not be written at some time."""
+        """Why a part is in memory alone; None when all of it is on disk."""
         return self._files[0].trouble or self._files[1].trouble
 
     def close(self) -> None:

@@ -104,7 +104,7 @@ class RunDir:
         """The curve as it was written last; None before that."""
         self.zero_s = time.perf_counter() - (time.time() - record.started_unix_s)
         """The run's zero on this process' `time.perf_counter` clock."""
-        self._failed: OutputError | None = None
+        self._failed: dict[str, OutputError] = {}
         try:
             self.journal = FileJournal(path, writes=True)
         except BlockingIOError as error:
@@ -165,9 +165,9 @@ class RunDir:
 
     @property
     def trouble(self) -> OutputError | None:
-        """What could not be written so far; the run went on without."""
+        """What could not be written, nor later; the run went on without."""
         refused = self.journal.trouble
-        return self._failed if refused is None else OutputError.of(self.path, refused)
+        return next(iter(self._failed.values()), None) if refused is None else OutputError.of(self.path, refused)
 
     def check(self) -> None:
         """Raises OutputError when something could not be written."""
@@ -193,7 +193,7 @@ class RunDir:
             parquet.write(self.journal, part)
             part.replace(self.path / PARQUET_FILE)
         except OSError as error:
-            self._note(error)
+            self._failed[PARQUET_FILE] = OutputError.of(self.path, error)
             part.unlink(missing_ok=True)
         self.journal.close()
         if self.trouble is None:
@@ -211,10 +211,9 @@ class RunDir:
             part.write_text(codec.dumps(value), encoding="utf-8")
             part.replace(self.path / name)
         except OSError as error:
-            self._note(error)
-
-    def _note(self, error: OSError) -> None:
-        self._failed = self._failed or OutputError.of(self.path, error)
+            self._failed[name] = OutputError.of(self.path, error)
+        else:
+            self._failed.pop(name, None)
 
 
 def read_record(path: Path) -> RunRecord:

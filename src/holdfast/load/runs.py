@@ -22,7 +22,7 @@ CUT_LEVEL = "the run ended within this level; what the client used of its proces
 class Run:
     """A run as it can be read.
 
-    requests: rows there are, with those of the preflight.
+    requests: of the stages of a run that is done; else the rows there are, with those of the preflight.
     cut_off:  what is to be said of a run that did not come to its end; empty when it did.
     """
 
