@@ -21,6 +21,7 @@ from holdfast.cli.main import cli
 from holdfast.cli.workers import Moment, start_of
 from holdfast.load import pacers, rundir
 from holdfast.model.errors import InputError
+from holdfast.model.records import Floats
 
 STAND_IN = Path(__file__).parents[1] / "load" / "stand_in.py"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -69,7 +70,7 @@ def test_a_sweep_of_several_processes_prints_the_table_and_can_go_on_after_ctrl_
 
 def test_shards_on_their_own_are_one_load_when_they_are_merged(holdfast: Run, url: str, tmp_path: Path) -> None:
     words = ["load", url, "--model", "m", "--input-tokens", "10", "--output-tokens", "5", "--rate", "60/s"]
-    start = datetime.now(UTC) + timedelta(seconds=2)
+    start = datetime.now(UTC) + timedelta(seconds=3)
     words += ["--duration", "1s", "--seed", "7", "--start-at", start.isoformat()]
     command = [sys.executable, "-m", "holdfast", *words]
     shards = [
@@ -80,12 +81,23 @@ def test_shards_on_their_own_are_one_load_when_they_are_merged(holdfast: Run, ur
     done = holdfast("merge", "s0", "s1", "--out", "whole", "--json")
     assert done.returncode == 0, done.stderr
     (stage,) = json.loads(done.stdout)["stages"]
-    assert stage["requests"] == 60
-    rows = rundir.read_requests(tmp_path / "whole")
-    sent = np.sort(rows.intended_s[rows.stage == 0])
     times_s = pacers.schedule(pacers.Constant(60), 1.0, 7, pacers.poisson_points)
-    # The two runs' zeros are a wall clock's, which each process has read for itself.
-    assert np.allclose(sent - sent[0], times_s - times_s[0], atol=0.1)
+    for index in range(2):
+        assert np.allclose(starts_s(tmp_path / f"s{index}"), times_s[index::2] - times_s[index], atol=1e-6)
+    together_s = starts_s(tmp_path / "whole")
+    assert len(together_s) == 60
+    # A busy machine may have started a shard late, which it then says; else the shards are one schedule again, as
+    # exactly as each has read the wall clock for itself.
+    if "begun" not in "".join((tmp_path / f"s{index}" / "stages.json").read_text("utf-8") for index in range(2)):
+        assert stage["requests"] == 60
+        assert np.allclose(together_s, times_s - times_s[0], atol=0.1)
+
+
+def starts_s(run: Path) -> Floats:
+    """When the requests of a run's level should have been sent, from the first of them."""
+    rows = rundir.read_requests(run)
+    intended_s = np.sort(rows.intended_s[rows.stage == 0])
+    return np.asarray(intended_s - intended_s[0])
 
 
 @pytest.mark.parametrize(
