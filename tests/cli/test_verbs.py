@@ -37,7 +37,8 @@ def edited(tmp_path: Path, old: str, new: str) -> str:
 def test_help_lists_every_verb(holdfast: Run) -> None:
     done = holdfast("--help")
     assert done.returncode == 0
-    for verb in ("limit", "load", "plan", "render", "report", "export", "demo", "emulate", "catalog", "schema"):
+    verbs = "limit load sweep merge plan render report export demo emulate catalog schema"
+    for verb in verbs.split():
         assert f"  {verb} " in done.stdout
         assert holdfast(verb, "--help").returncode == 0
 

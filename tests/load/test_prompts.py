@@ -134,6 +134,15 @@ def test_prompts_share_prefixes_from_a_pool_within_their_length() -> None:
     assert len({text[30:] for text in sent}) == 90
 
 
+def test_sequences_with_one_prefix_seed_share_their_prefixes_and_nothing_else() -> None:
+    recipe = Recipe(BYTES, prefix_tokens=30, prefix_pool=2)
+    texts = [[body(ask)["prompt"] for ask in asked(TEXT, 20, recipe, seed, prefix_seed=7)] for seed in (1, 2)]
+    pools = [{text[:30] for text in some} for some in texts]
+    assert pools[0] == pools[1]
+    assert len(pools[0]) == 2
+    assert len({text for some in texts for text in some}) == 40
+
+
 def test_a_traces_lengths_replace_the_workloads_and_end_the_sequence() -> None:
     traced: Iterator[tuple[int, int]] = iter([(7, 3), (11, 5)])
     sent = asked(TEXT, 9, traced=traced)

@@ -175,7 +175,7 @@ def test_a_run_is_gone_on_with_where_it_stopped(tmp_path: Path, closed: bool) ->
     [
         ({"seed": 8}, "begun with seed 7, not 8"),
         ({"slo": None}, "begun with slo p95<1s, not none"),
-        ({"shard": "2/4"}, "begun with shard 1/1, not 2/4"),
+        ({"shard": "2/4"}, "begun with shard 0/1, not 2/4"),
         ({"workload": {"api": "chat"}}, 'begun with workload {"api": "completions"}, not {"api": "chat"}'),
     ],
 )
@@ -206,7 +206,7 @@ def test_run_json_says_what_defines_the_run(tmp_path: Path) -> None:
     assert written["status"] == "done"
     assert written["started_unix_s"] > 1.7e9
     assert written["spec"]["workload"] == {"api": "completions"}
-    assert written["spec"]["shard"] == "1/1"
+    assert written["spec"]["shard"] == "0/1"
 
 
 def test_times_are_recorded_from_the_runs_zero_in_the_targets_time() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import arrivals, flags, running, sending, watching
+from holdfast.cli import arrivals, flags, running, sending, watching, workers
 from holdfast.cli import progress as lines
 from holdfast.cli.arrivals import MOST_REQUESTS, Offered
 from holdfast.cli.measuring import Endpoint, endpoint_options
-from holdfast.cli.sections import Command, bundle
+from holdfast.cli.sections import Command, bundle, option
 from holdfast.cli.sending import Order
 from holdfast.cli.watching import MetricsPage
+from holdfast.cli.workers import Division
 from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
+from holdfast.model.fleet import Slo
 from holdfast.model.stages import LoadCurve, Stage
 from holdfast.model.tables import Table
 from holdfast.reports import tabulate, terminal
@@ -21,22 +23,27 @@ from holdfast.reports import tabulate, terminal
 @click.command(cls=Command)
 @bundle("offered", arrivals.OPTIONS, arrivals.offered)
 @endpoint_options("load", many=True)
-@watching.metrics_options
-def load(endpoint: tuple[Endpoint, ...], offered: Offered, metrics_port: int | None, metrics_host: str) -> None:
+@bundle("division", workers.OPTIONS, workers.division)
+@bundle("page", watching.OPTIONS, MetricsPage)
+@option("Run", "--slo", type=flags.SLO, help='Say how much of the load met it (goodput), e.g. "ttft p95<1s, p95<5s".')
+def load(
+    endpoint: tuple[Endpoint, ...], offered: Offered, division: Division, page: MetricsPage, slo: Slo | None
+) -> None:
     """Send load to the endpoint at URL for a while and measure it; or to several, the same to each.
 
     \b
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
     holdfast load http://127.0.0.1:8000 --model gpt2 --steps 2/s:60s,4/s:60s
     holdfast load http://127.0.0.1:8000 --model gpt2 --trace azure.csv
-    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
+    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16 --workers 2
+    holdfast load http://llm:8000 --model m --rate 900/s --shard 0/4 --seed 7 \\
+        --start-at 2026-11-21T10:00:00Z --out s0
     holdfast load A=http://a:8000 B=http://b:8000 --model gpt2 --rate 2/s \\
         --wave-to 20/s --period 20min --duration forever --metrics-port 9109
 
     Without an end it keeps no rows: what it did is at the metrics port, and summed up when it is stopped.
     """
-    _check(endpoint[0], offered)
-    page = MetricsPage(metrics_host, metrics_port)
+    _check(endpoint, offered, division)
     loads = [offered.to(number) for number in range(len(endpoint))]
     orders = [Order(one, load.level, load.pacer) for one, load in zip(endpoint, loads, strict=True)]
     if offered.endless:
@@ -46,7 +53,7 @@ def load(endpoint: tuple[Endpoint, ...], offered: Offered, metrics_port: int | N
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
     if offered.trace is not None and not endpoint[0].as_json:
         lines.say(describe(offered.trace))
-    stages, runs = running.run(sending.hold(orders, page))
+    stages, runs = running.run(sending.hold(orders, page, division, slo))
     _tell(endpoint, stages)
     for run in runs:
         run.check()
@@ -54,15 +61,19 @@ def load(endpoint: tuple[Endpoint, ...], offered: Offered, metrics_port: int | N
         raise click.exceptions.Exit(1)
 
 
-def _check(endpoint: Endpoint, offered: Offered) -> None:
-    subject, level = endpoint.subject, offered.level
+def _check(endpoints: tuple[Endpoint, ...], offered: Offered, division: Division) -> None:
+    subject, level = endpoints[0].subject, offered.level
     if level.think_s and level.concurrency is None and subject.recipe.turns == 1:
         raise InputError("this is of --concurrency and --turns", where="--think-time", mend="leave it out")
     if offered.trace is not None:
         subject.recipe.check_trace(subject.workload.api, int(offered.trace.tokens_in.min()))
-    if offered.endless and endpoint.exporters:
+    if offered.endless and endpoints[0].exporters:
         raise InputError(
             "nothing is recorded of a load without end", where="--duration forever", mend="leave out --scrape"
+        )
+    if not division.whole and (offered.endless or len(endpoints) > 1):
+        raise InputError(
+            "--workers and --shard are of one target and a load that ends", mend="run a command for each target"
         )
 
 

@@ -20,6 +20,7 @@ from holdfast.load.pacers import Pacer
 from holdfast.load.recipes import Recipe
 from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.load.scrape import Source
+from holdfast.load.shards import WHOLE, Shard
 from holdfast.load.subject import Subject
 from holdfast.model import fleet
 from holdfast.model.errors import InputError
@@ -66,7 +67,17 @@ class Endpoint:
         """The metrics to read: the target's own, and those of the exporters."""
         return (self.subject.metrics, *self.exporters)
 
-    def run_dir(self, verb: str, slo: Slo | None, arrivals: str, *, pacer: Pacer | None = None) -> RunDir:
+    def run_dir(
+        self,
+        verb: str,
+        slo: Slo | None,
+        arrivals: str,
+        *,
+        pacer: Pacer | None = None,
+        shard: Shard = WHOLE,
+        again: bool = False,
+    ) -> RunDir:
+        """A new run directory, or with `again` the one of a run to go on with."""
         subject = self.subject
         spec = RunSpec(
             verb,
@@ -79,10 +90,11 @@ class Endpoint:
             subject.time_scale,
             subject.workload.model_dump(mode="json", by_alias=True, exclude_none=True),
             subject.stream,
+            str(shard),
             recipe=subject.recipe.described(),
             pacer="" if pacer is None else str(pacer),
         )
-        return RunDir.create(self.out, spec)
+        return RunDir.reopen(self.out, spec) if again else RunDir.create(self.out, spec)
 
 
 def endpoint_options(verb: str, *, many: bool = False) -> Decorator:

@@ -58,6 +58,6 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, *, err: bool = False) -> None:
     """Prints a paragraph, wrapped to 80 columns."""
-    click.echo(click.wrap_text(sentence, width=80))
+    click.echo(click.wrap_text(sentence, width=80), err=err)

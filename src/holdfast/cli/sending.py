@@ -8,19 +8,23 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from holdfast.cli import live
+from holdfast.cli import progress as lines
 from holdfast.cli.live import Watched
 from holdfast.cli.measuring import Endpoint
 from holdfast.cli.watching import MetricsPage
+from holdfast.cli.workers import Division, bench_of
 from holdfast.load import continuous, finding
 from holdfast.load.bench import Bench
 from holdfast.load.continuous import Unrecorded
+from holdfast.load.crew import Crew
 from holdfast.load.exporter import Published
 from holdfast.load.pacers import Paced, Pacer, Shape
 from holdfast.load.rundir import RunDir
+from holdfast.model.fleet import Slo
 from holdfast.model.records import Outcome
 from holdfast.model.stages import Level, Stage
 from holdfast.model.tables import Column, Table
@@ -42,19 +46,31 @@ class Order:
         return self.pacer.shape if isinstance(self.pacer, Paced) else None
 
 
-async def hold(orders: Sequence[Order], page: MetricsPage) -> tuple[list[Stage], list[RunDir]]:
-    """Holds one level at each target, all at the same time, and records each in its own folder."""
+async def hold(
+    orders: Sequence[Order], page: MetricsPage, division: Division, slo: Slo | None
+) -> tuple[list[Stage], list[RunDir]]:
+    """Holds one level at each target, all at the same time, and records each in its own folder.
+
+    slo: what goodput is held against.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        targets = [await stack.enter_async_context(_recorded(order)) for order in orders]
+        targets = [await stack.enter_async_context(_recorded(order, division, slo)) for order in orders]
         benches = [bench for bench, _ in targets]
         await _all(bench.preflight() for bench in benches)
-        async with _watched(orders, benches, page, max(order.level.duration_s for order in orders)):
+        lasts_s = max(order.level.duration_s / order.endpoint.subject.time_scale for order in orders)
+        start = division.start(lasts_s)
+        async with _watched(orders, benches, page, lasts_s):
             measured = await _all(
-                bench.hold(order.level, 0, order.pacer) for order, bench in zip(orders, benches, strict=True)
+                bench.hold(order.level, 0, order.pacer, start.start_s)
+                for order, bench in zip(orders, benches, strict=True)
             )
-        for order, (_, run), seen in zip(orders, targets, measured, strict=True):
-            run.write_curve(finding.curve_of(order.endpoint.subject.unit, [seen.stage], None))
-        return [seen.stage for seen in measured], [run for _, run in targets]
+        stages = [seen.stage for seen in measured]
+        if start.late_s > 0:
+            lines.say(f"holdfast: {start.note}.", err=True)
+            stages = [replace(stage, notes=(*stage.notes, start.note)) for stage in stages]
+        for order, (_, run), stage in zip(orders, targets, stages, strict=True):
+            run.write_curve(finding.curve_of(order.endpoint.subject.unit, [stage], None))
+        return stages, [run for _, run in targets]
 
 
 async def keep_up(orders: Sequence[Order], page: MetricsPage) -> Table:
@@ -107,11 +123,11 @@ def sent(benches: Sequence[Bench], elapsed_s: float) -> Table:
 
 
 @contextlib.asynccontextmanager
-async def _recorded(order: Order) -> AsyncIterator[tuple[Bench, RunDir]]:
+async def _recorded(order: Order, division: Division, slo: Slo | None) -> AsyncIterator[tuple[Bench | Crew, RunDir]]:
     """A bench whose rows and series go to the target's folder, also when the run is interrupted."""
-    endpoint = order.endpoint
-    with endpoint.run_dir("load", None, order.level.arrivals.value, pacer=order.pacer) as run:
-        bench = Bench(endpoint.subject, None, endpoint.seed, run, sources=endpoint.sources)
+    endpoint, shard = order.endpoint, division.shard
+    with endpoint.run_dir("load", slo, order.level.arrivals.value, pacer=order.pacer, shard=shard) as run:
+        bench = bench_of(endpoint, division.processes, run, slo=slo, shard=shard)
         try:
             yield bench, run
         finally:
@@ -130,17 +146,16 @@ async def _closing(order: Order) -> AsyncIterator[Bench]:
 
 @contextlib.asynccontextmanager
 async def _watched(
-    orders: Sequence[Order], benches: Sequence[Bench], page: MetricsPage, duration_s: float
+    orders: Sequence[Order], benches: Sequence[Bench | Crew], page: MetricsPage, duration_s: float
 ) -> AsyncIterator[None]:
-    """Shows the load, and publishes it where that was asked for."""
+    """Shows the load, which lasts `duration_s` of the wall clock, and publishes it where that was asked for."""
     targets = [
         Published(bench.tally, lambda bench=bench: bench.in_flight, _rate(order, bench.now_s))  # type: ignore[misc]
         for order, bench in zip(orders, benches, strict=True)
     ]
     watched = [Watched(bench.subject.unit, bench.glance) for bench in benches]
-    scale = benches[0].subject.time_scale
     with page.serving(targets):
-        async with live.shown(watched, duration_s / scale, quiet=orders[0].endpoint.quiet):
+        async with live.shown(watched, duration_s, quiet=orders[0].endpoint.quiet):
             yield
 
 

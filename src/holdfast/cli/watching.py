@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
@@ -45,14 +44,23 @@ class MetricsPage:
             yield
 
 
-def metrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --metrics-port and --metrics-host."""
-    command = option(
-        "Run", "--metrics-host", default="127.0.0.1", show_default=True, help="Where --metrics-port listens."
-    )(command)
-    return option(
-        "Run", "--metrics-port", type=click.IntRange(0, 65535), help="Publish the load for Prometheus here, e.g. 9109."
-    )(command)
+OPTIONS = (
+    option(
+        "Run",
+        "--metrics-port",
+        "port",
+        type=click.IntRange(0, 65535),
+        help="Publish the load for Prometheus here, e.g. 9109.",
+    ),
+    option(
+        "Run",
+        "--metrics-host",
+        "host",
+        default="127.0.0.1",
+        show_default=True,
+        help="Where --metrics-port listens.",
+    ),
+)
 
 
 def exporters_of(name: str, names: Sequence[str], exporters: Sequence[Source]) -> tuple[Source, ...]:

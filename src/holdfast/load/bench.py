@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from array import array
@@ -21,6 +22,7 @@ from holdfast.load.pacers import Pacer
 from holdfast.load.recorder import Recorder
 from holdfast.load.refusal import refusal
 from holdfast.load.scrape import Scraper, Source
+from holdfast.load.shards import WHOLE, Shard
 from holdfast.load.subject import Subject
 from holdfast.load.tally import Batch, Glance, Tally
 from holdfast.load.traces import Trace
@@ -30,9 +32,12 @@ from holdfast.model.records import Outcome, RequestTable, Rows
 from holdfast.model.server import Point
 from holdfast.model.stages import Arrivals, ClientHealth, Level
 
+READY_S = 0.3
+"""Before a level that starts at a given moment: to look at the target's metrics and to make the first requests."""
+
 
 class Log(Protocol):
-    """Where a bench records what happens, such as a run directory."""
+    """Where a bench records what happens: a run directory, or a worker's line to its crew."""
 
     @property
     def zero_s(self) -> float:
@@ -59,15 +64,23 @@ class Bench:
         seed: int = 0,
         run: Log | None = None,
         *,
+        judges: bool = True,
         sources: Sequence[Source] | None = None,
+        shard: Shard = WHOLE,
+        part: int = 0,
     ) -> None:
-        """Without an SLO no level ends early, and answers are waited for until they time out.
+        """slo: what goodput is held against.
 
         run:     where requests are recorded as they end; without one they stay in memory.
+        judges:  levels are held to be judged by the SLO: one that has lost it ends early, and answers that come too
+                 late to tell anything are not waited for. Else, and without an SLO, until they time out.
         sources: the metrics to read meanwhile, by default the target's own.
+        shard:   the part of each level that is sent from here. part: of a resumed run, how often it was (see shards).
         """
         self.subject = subject
         self._slo = slo
+        self._judged = slo if judges else None
+        self._shard = shard
         self._seed = seed
         self._client = Client(subject.target, timeout_s=subject.timeout_s, headers=dict(subject.headers))
         self._run = run
@@ -83,10 +96,11 @@ class Bench:
             subject.workload,
             subject.model,
             self._recorder,
-            seed=seed,
+            seed=shard.seed(seed, part),
+            prefix_seed=seed,
             stream=subject.stream,
             watch=self._remember,
-            recipe=subject.recipe,
+            recipe=subject.recipe.part(shard),
         )
         self._scraper = Scraper(
             (subject.metrics,) if sources is None else sources,
@@ -95,12 +109,17 @@ class Bench:
             keep=None if run is None else run.observe,
         )
         self._last: Exchange | None = None
-        self._latencies_s = array("d")  # of the level that is held, as far as the SLO asks for them
+        self._latencies_s = array("d")  # of the level that is held, where they may end it
 
     @property
     def requests(self) -> RequestTable:
         """All requests so far, in the target's time from the start of the run."""
         return self._recorder.table()
+
+    @property
+    def sent(self) -> int:
+        """Requests sent so far."""
+        return self._generator.sent
 
     @property
     def in_flight(self) -> int:
@@ -113,7 +132,11 @@ class Bench:
 
     def glance(self) -> Glance:
         """The last ten seconds. Ask about once a second."""
-        return self.tally.glance(self.now_s(), self._generator.sent, self.in_flight)
+        return self.tally.glance(self.now_s(), self.sent, self.in_flight)
+
+    def flush(self) -> None:
+        """Returns when all rows so far are in the journal."""
+        self._recorder.rows()
 
     async def close(self) -> None:
         await self._client.close()
@@ -134,29 +157,38 @@ class Bench:
         else:
             raise refusal(self.subject, last)
         tells_utilization = await self._scraper.check()
-        if self._slo is None:
+        if self._judged is None:
             return
-        if not self.subject.streams and (self._slo.ttft.bounds() or self._slo.itl.bounds()):
+        if not self.subject.streams and (self._judged.ttft.bounds() or self._judged.itl.bounds()):
             raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
-        if self._slo.utilization is not None and not tells_utilization:
+        if self._judged.utilization is not None and not tells_utilization:
             raise InputError(
                 "the SLO bounds the utilisation, and the target publishes none at /metrics",
                 where=self.subject.target.base,
                 mend="name its exporter with --scrape, or leave out that bound",
             )
 
-    async def hold(self, level: Level, index: int, pacer: Pacer | None = None) -> Measured:
-        """Offers one level and measures it; `pacer` replaces the level's constant rate."""
+    async def hold(
+        self, level: Level, index: int, pacer: Pacer | None = None, start_s: float | None = None
+    ) -> Measured:
+        """Offers one level, or this shard's part of it, and measures it.
+
+        index:   below 0 for rows that are of no level.
+        pacer:   replaces the level's constant rate.
+        start_s: when the level starts, on `time.perf_counter`; None: now.
+        """
+        if start_s is not None:
+            await asyncio.sleep(start_s - READY_S - time.perf_counter())
         async with self._scraper.watching():
-            first, start_s, scale = len(self._recorder), time.perf_counter(), self.subject.time_scale
-            began_s = (start_s - self._recorder.zero_s) * scale
-            if self._run is not None:
+            first, now_s, scale = len(self._recorder), time.perf_counter(), self.subject.time_scale
+            began_s = ((now_s if start_s is None else start_s) - self._recorder.zero_s) * scale
+            if self._run is not None and index >= 0:
                 self._run.begin(index, level, began_s)
             self._generator.reset()
             self._latencies_s = array("d")
             cpu_s, opened = time.process_time(), self._client.opened
-            await self._offer(level, index, pacer)
-            cpu = (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
+            await self._offer(level, index, pacer, start_s)
+            cpu = (time.process_time() - cpu_s) / (time.perf_counter() - now_s)
         stalls = self._generator.stalls
         rows = self._recorder.rows(first, began_s)
         seen = measured.measure(
@@ -173,7 +205,7 @@ class Bench:
             slo=self._slo,
             time_scale=scale,
         )
-        stage = replace(seen.stage, notes=(*seen.stage.notes, *self._notes(rows)))
+        stage = replace(seen.stage, notes=(*seen.stage.notes, *prompt_notes(self.subject, rows, len(self._recorder))))
         return replace(seen, stage=summary.with_server(stage, self._scraper.points, began_s))
 
     async def keep_up(self, times_s: Iterator[float], think_s: float = 0.0) -> None:
@@ -194,56 +226,51 @@ class Bench:
 
     def _remember(self, intended_s: float, exchange: Exchange) -> None:
         self._last = exchange
-        if self._slo is not None and exchange.outcome is Outcome.OK:
+        if self._judged is not None and exchange.outcome is Outcome.OK:
             self._latencies_s.append(exchange.end_s - self._recorder.zero_s - intended_s)
 
     def _count(self, batch: Batch) -> None:
         self.tally.take(batch, self.now_s())
 
-    def _notes(self, rows: Rows) -> Iterator[str]:
-        """What the prompts of a level leave to be said."""
-        recipe, api = self.subject.recipe, self.subject.workload.api
-        ok = np.equal(rows.column("outcome"), Outcome.OK)
-        if abs(measured.length_drift(rows, ok, "tokens_in")) > measured.MATERIAL:
-            yield recipe.advice(api)
-        if recipe.dialogues and len(self._recorder) > recipe.requests:
-            times = len(self._recorder) / recipe.requests
-            yield f"the prompts of {recipe.source} were sent {times:.1f} times; a prefix cache answers repeats faster"
-
-    async def _offer(self, level: Level, index: int, pacer: Pacer | None) -> None:
+    async def _offer(self, level: Level, index: int, pacer: Pacer | None, start_s: float | None) -> None:
         patience_s, scale = self._patience_s(), self.subject.time_scale
         if level.arrivals is Arrivals.CLOSED:
             assert level.concurrency is not None
+            requests = self._shard.requests(level.requests, level.concurrency)
+            if level.requests and not requests:
+                return  # fewer requests than shards; and 0 would mean no bound
             await self._generator.hold(
-                level.concurrency,
+                self._shard.users(level.concurrency),
                 duration_s=level.duration_s / scale,
-                requests=level.requests,
+                requests=requests,
                 stage=index,
                 patience_s=patience_s,
                 think_s=level.think_s / scale,
+                start_s=start_s,
             )
             return
         assert level.rate_per_s is not None
         if pacer is None:
             points = pacers.poisson_points if level.arrivals is Arrivals.POISSON else pacers.even_points
             pacer = pacers.Paced(pacers.Constant(level.rate_per_s), points)
-        times_s = pacer.times_s(level.duration_s, self._seed + index) / scale
+        times_s = self._shard.times(pacer.times_s(level.duration_s, self._seed + index)) / scale
 
         def lost() -> bool:
-            if self._slo is None:
+            if self._judged is None:
                 return False
             ages_s = self._generator.ages_s(time.perf_counter())
-            return verdict.hopeless(self._slo, len(times_s), np.array(self._latencies_s) * scale, ages_s * scale)
+            return verdict.hopeless(self._judged, len(times_s), np.array(self._latencies_s) * scale, ages_s * scale)
 
         await self._generator.offer(
             times_s,
             stage=index,
             stop=lost,
             patience_s=patience_s,
-            asks=self._generator.asks(pacer.lengths()) if isinstance(pacer, Trace) else None,
+            asks=self._generator.asks(self._shard.lengths(pacer.lengths())) if isinstance(pacer, Trace) else None,
             think_s=level.think_s / scale,
             talk_s=level.duration_s / scale,
-            max_in_flight=level.max_in_flight,
+            max_in_flight=self._shard.bound(level.max_in_flight),
+            start_s=start_s,
         )
 
     def _patience_s(self) -> float:
@@ -251,6 +278,17 @@ class Bench:
 
         Only a bound on the whole latency says how long that is; without one, until they time out.
         """
-        bounds = self._slo.latency.bounds() if self._slo is not None else ()
+        bounds = self._judged.latency.bounds() if self._judged is not None else ()
         lost_s = max((4 * bound_s / self.subject.time_scale for _, bound_s in bounds), default=math.inf)
         return min(self.subject.timeout_s, lost_s)
+
+
+def prompt_notes(subject: Subject, rows: Rows, sent: int) -> Iterator[str]:
+    """What the prompts of a level leave to be said, when `sent` requests of the run are over with it."""
+    recipe, api = subject.recipe, subject.workload.api
+    ok = np.equal(rows.column("outcome"), Outcome.OK)
+    if abs(measured.length_drift(rows, ok, "tokens_in")) > measured.MATERIAL:
+        yield recipe.advice(api)
+    if recipe.dialogues and sent > recipe.requests:
+        times = sent / recipe.requests
+        yield f"the prompts of {recipe.source} were sent {times:.1f} times; a prefix cache answers repeats faster"

@@ -55,7 +55,7 @@ async def find_limit(
         if run is not None:
             # In a thread, as other units may be under measurement on this loop.
             await asyncio.to_thread(run.write_curve, curve_of(subject.unit, stages, None))
-        if _lost(seen.stage):
+        if lost(seen.stage):
             kept = f"; what was measured is kept in {run.path}" if run is not None else ""
             raise UnreachableError(
                 f"the endpoint stopped answering in level {len(stages)} of the search{kept}",
@@ -79,7 +79,8 @@ def curve_of(unit: str, stages: list[Stage], point: BreakingPoint | None) -> Loa
     return LoadCurve(unit, tuple(sorted(stages, key=lambda stage: stage.achieved_per_s)), point)
 
 
-def _lost(stage: Stage) -> bool:
+def lost(stage: Stage) -> bool:
+    """Whether nothing answered any more: every request of the stage ended without a connection or an answer."""
     gone = stage.errors.get("connect", 0) + stage.errors.get("reset", 0)
     return stage.requests > 0 and gone == stage.requests
 

@@ -54,6 +54,15 @@ def _never() -> bool:
     return False
 
 
+async def _moment(start_s: float | None) -> float:
+    """Waits until `start_s`, and gives it back; the present when it is None. On `time.perf_counter`."""
+    now_s = time.perf_counter()
+    if start_s is None:
+        return now_s
+    await asyncio.sleep(start_s - now_s)
+    return start_s
+
+
 class Generator:
     """Sends one workload to one client and records every request."""
 
@@ -65,17 +74,23 @@ class Generator:
         recorder: Recorder,
         *,
         seed: int = 0,
+        prefix_seed: int | None = None,
         stream: bool = True,
         watch: Watch | None = None,
         asks: Iterator[Ask] | None = None,
         recipe: Recipe | None = None,
     ) -> None:
-        """recipe: what prompts are made of. asks: what to send instead; a level ends early when they end."""
+        """recipe: what prompts are made of. seed, prefix_seed: see prompts.asks.
+
+        asks: what to send instead; a level ends early when they end.
+        """
         self._client = client
         self._payload = client.poster(workload.request_path)
         self._streams = stream and workload.api.makes_tokens
         self._anything = workload.api is Api.POST
-        self._made = functools.partial(prompts.asks, workload, model, seed, recipe=recipe, stream=self._streams)
+        self._made = functools.partial(
+            prompts.asks, workload, model, seed, prefix_seed=prefix_seed, recipe=recipe, stream=self._streams
+        )
         self._supply = Supply(self._made() if asks is None else asks, self._payload)
         self._recorder = recorder
         self._watch = watch
@@ -131,21 +146,23 @@ class Generator:
         think_s: float = 0.0,
         talk_s: float = 0.0,
         max_in_flight: int = 0,
+        start_s: float | None = None,
     ) -> None:
-        """Sends a request at each of `times_s` (ascending seconds from now on), then waits for the answers.
+        """Sends a request at each of `times_s` (ascending seconds from the start), then waits for the answers.
 
         times_s:       an array; or an iterator, which is read as it is needed and may be without end.
         patience_s:    how long to wait for answers after the last send before they are cancelled.
         asks:          what to send at these times, for this once.
         think_s:       from an answer of a conversation to its next turn, which is sent beside the scheduled requests.
-        talk_s:        until when conversations go on, in seconds from now on; at least to the last of `times_s`.
+        talk_s:        until when conversations go on, in seconds from the start; at least to the last of `times_s`.
         max_in_flight: more are not sent but wait their turn, and count from their intended start; 0 for no bound.
+        start_s:       the start on `time.perf_counter`; None for now.
         """
         supply = self._supply if asks is None else Supply(asks, self._payload)
         planned = len(times_s) if isinstance(times_s, np.ndarray) else MOST_READY
         await supply.fill(planned)
+        start_s = await _moment(start_s)
         with self._sending() as agenda:
-            start_s = time.perf_counter()
             if isinstance(times_s, np.ndarray):
                 # An array, of which one number at a time becomes an object.
                 dues_s, last_s = iter(array("d", (times_s + start_s).tobytes())), max([talk_s, *times_s[-1:].tolist()])
@@ -186,18 +203,20 @@ class Generator:
         patience_s: float,
         think_s: float = 0.0,
         stagger_s: float | None = None,
+        start_s: float | None = None,
     ) -> None:
         """Keeps `concurrency` users busy for `duration_s` or until `requests` were sent (0: no bound).
 
         think_s:   from a user's answer to his next request, which is intended for then.
         stagger_s: over how long the users start; by default the time from one of a user's requests to his next, as far
                    as it is known, and at most a tenth of `duration_s`.
+        start_s:   when the first starts, on `time.perf_counter`; None for now.
         """
         await self._supply.fill(requests or concurrency)
         if stagger_s is None:
             stagger_s = min(self._latency_s + think_s, duration_s / 10) if concurrency > 1 else 0.0
+        start_s = await _moment(start_s)
         with self._sending() as agenda:
-            start_s = time.perf_counter()
             end_s = start_s + duration_s
             loop = ClosedLoop(
                 agenda,

@@ -166,6 +166,15 @@ class Journal:
         self._rows.append(rows)
         self._count += len(rows) // ROW.itemsize
 
+    def extend(self, other: Journal, later_s: float = 0.0) -> None:
+        """Appends all rows of another journal, their moments `later_s` later."""
+        for first, counts, times in other.chunk_times():
+            ((_, piece),) = other._pieces(first, first + len(counts))
+            rows = piece.copy()
+            for name in MOMENTS:
+                rows[name] += later_s
+            self.append(rows.tobytes(), times.tobytes())
+
     def column(self, name: str, first: int = 0, last: int | None = None) -> Column:
         """One column of the rows from `first` to before `last`."""
         last = len(self) if last is None else last

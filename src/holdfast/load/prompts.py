@@ -45,6 +45,7 @@ def asks(
     model: str,
     seed: int,
     *,
+    prefix_seed: int | None = None,
     recipe: Recipe | None = None,
     traced: Lengths | None = None,
     stream: bool = True,
@@ -52,6 +53,7 @@ def asks(
 ) -> Iterator[Ask]:
     """A seeded sequence of requests of this workload, endless unless `traced` ends.
 
+    prefix_seed: of the shared prefixes, where several sequences share them; by default the seed.
     recipe: what prompts are made of; words of the workload's lengths by default.
     traced: lengths to use instead of the workload's.
     extensions: also send `min_tokens` and `ignore_eos`, which vLLM knows and OpenAI does not.
@@ -59,16 +61,25 @@ def asks(
     recipe = recipe or Recipe()
     form = Form(workload, model, stream, extensions, recipe.image_size)
     chance = np.random.default_rng(seed)
-    dialogues = _written(form, recipe, chance) if recipe.dialogues else _drawn(form, recipe, chance, traced)
+    # Of its own chance: sequences that share the pool draw everything else each for itself.
+    pool = _prefixes(recipe, np.random.default_rng([seed if prefix_seed is None else prefix_seed, 1]))
+    dialogues = _written(form, recipe, chance) if recipe.dialogues else _drawn(form, recipe, chance, pool, traced)
     for dialogue in dialogues:
         yield _ask(form, recipe, dialogue, int(chance.integers(2**31)))
 
 
-def _drawn(form: Form, recipe: Recipe, chance: np.random.Generator, traced: Lengths | None) -> Iterator[Dialogue]:
+def _prefixes(recipe: Recipe, chance: np.random.Generator) -> list[str]:
+    if not recipe.prefix_tokens:
+        return []
+    return [recipe.vocabulary.text(recipe.prefix_tokens, chance) for _ in range(recipe.prefix_pool)]
+
+
+def _drawn(
+    form: Form, recipe: Recipe, chance: np.random.Generator, pool: list[str], traced: Lengths | None
+) -> Iterator[Dialogue]:
     """Dialogues whose turns are drawn, the first with a prefix from the pool."""
     api, vocabulary = form.workload.api, recipe.vocabulary
     specials, least = recipe.specials(api), recipe.least_tokens(api)
-    pool = [vocabulary.text(recipe.prefix_tokens, chance) for _ in range(recipe.prefix_pool) if recipe.prefix_tokens]
     later = _lengths(form.workload, chance, 1)
     for n_in, n_out in traced if traced is not None else _lengths(form.workload, chance, least):
         prefix = pool[int(chance.integers(len(pool)))] if pool else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.load import tokenizers
 from holdfast.load.dialogues import Dialogue
+from holdfast.load.shards import Shard
 from holdfast.load.tokenizers import Vocabulary
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Api, TokenLengths, Workload
@@ -46,6 +47,10 @@ class Recipe:
         if self.image_size:
             told["imageSize"] = self.image_size
         return told
+
+    def part(self, shard: Shard) -> Recipe:
+        """The recipe of one shard of a load: of a file's dialogues it has its own, if there are enough for all."""
+        return replace(self, dialogues=self.dialogues[shard.index :: shard.count] or self.dialogues)
 
     @property
     def requests(self) -> int:

@@ -21,12 +21,12 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 import holdfast
-from holdfast.load.journal import ROWS_FILE, TIMES_FILE, FileJournal, RecordedRows
+from holdfast.load.journal import ROWS_FILE, TIMES_FILE, FileJournal, Journal, RecordedRows
 from holdfast.load.serverlog import ServerLog
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
@@ -55,7 +55,7 @@ class RunSpec:
     time_scale: see subject.Subject.
     workload:   the shape of the requests as the fleet document writes it (model.fleet.Workload).
     stream:     whether answers were asked for as server-sent events.
-    shard:      `i/n`: this run sent part i of n, counted from 1.
+    shard:      `i/n`: this run sent part i of n, counted from 0 (see shards.Shard).
     recipe:     what prompts were made of (recipes.Recipe.described).
     pacer:      when requests were meant to start, where the levels do not say it all.
     """
@@ -70,7 +70,7 @@ class RunSpec:
     time_scale: float = 1.0
     workload: dict[str, Any] = field(default_factory=dict)
     stream: bool = True
-    shard: str = "1/1"
+    shard: str = "0/1"
     recipe: dict[str, Any] = field(default_factory=dict)
     pacer: str = ""
 
@@ -158,6 +158,13 @@ class RunDir:
         run._write_record(Status.RUNNING)
         run.check()
         return run
+
+    @classmethod
+    def joined(cls, path: Path, first: RunRecord) -> RunDir:
+        """A new run that shards are joined to, at the zero of `first`. Raises as `create`."""
+        made = cls.create(path, replace(first.spec, shard="0/1"))
+        made.record = replace(made.record, started=first.started, started_unix_s=first.started_unix_s)
+        return made
 
     def __enter__(self) -> Self:
         return self
@@ -277,6 +284,20 @@ def read_requests(path: Path) -> RequestTable:
         return RecordedRows(journal, 0, len(journal)).table()
     finally:
         journal.close()
+
+
+def append_requests(path: Path, whole: Journal) -> None:
+    """Appends the requests of a run directory to a journal. Raises InputError."""
+    if (path / PARQUET_FILE).exists():
+        from holdfast.load import parquet  # only here: see there
+
+        parquet.restore(path / PARQUET_FILE, whole)
+        return
+    own = _journal(path)
+    try:
+        whole.extend(own)
+    finally:
+        own.close()
 
 
 def read_chunk_times(path: Path) -> Iterator[tuple[int, Ints, Floats32]]:

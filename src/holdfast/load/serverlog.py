@@ -35,6 +35,8 @@ class ServerLog:
 
     def append(self, points: Sequence[Point]) -> None:
         """Adds points to server.csv, which begins with its first."""
+        if not points:
+            return
         try:
             with self._csv.open("a", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
@@ -46,12 +48,13 @@ class ServerLog:
 
     def finish(self) -> None:
         """Turns server.csv into server.parquet, or leaves it when that cannot be written."""
-        if not self._csv.exists():
+        table = read_server(self._path) if self._csv.exists() else None
+        if table is None:
+            self._csv.unlink(missing_ok=True)
             return
         import pyarrow as pa  # only here: it takes 30 MB and a fifth of a second, and load is sent without it
         import pyarrow.parquet as pq
 
-        table = read_server(self._path)
         partial = self._path / "server.parquet.part"
         try:
             pq.write_table(pa.table({name: pa.array(getattr(table, name)) for name in _COLUMNS}), partial)

@@ -6,7 +6,7 @@ or devices of one source a share is their mean, everything else their sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -77,6 +77,11 @@ class ServerTable:
 
     def __len__(self) -> int:
         return len(self.time_s)
+
+    def points(self) -> Iterator[Point]:
+        """Its rows."""
+        rows = zip(self.time_s.tolist(), self.source.tolist(), self.series.tolist(), self.value.tolist(), strict=True)
+        return (Point(*row) for row in rows)
 
     def of_series(self, name: str) -> Mapping[str, tuple[Floats, Floats]]:
         """Times and values of one series by source; empty when nobody published it."""
