@@ -31,7 +31,8 @@ from benchmarks.peers.tools import Place, Tool
 
 START_S = 120.0
 """The most that a tool may take beyond the load itself: importing, making prompts, writing its report."""
-BRIEF_S = 1.0
+IDLE_LOAD = 0.5
+"""A load average above this before the run: others are at work, and the figures are theirs as well."""
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 CLOSED = Load("200 streams", duration_s=20, first_s=0.050, concurrency=200)
@@ -86,15 +87,14 @@ class Stand:
 
 
 def measure(stand: Stand, tool: Tool, python: Path, load: Load, report: Report) -> Result:
-    """One tool at one closed loop, with its cost: a brief run of the same first. Raises FailedError."""
-    brief, _, _ = stand.hold(tool, python, replace(load, name=f"{load.name}, brief", duration_s=BRIEF_S))
+    """One tool at one closed loop, with its cost. Raises FailedError."""
     run, said, stamps = stand.hold(tool, python, load)
     note(report, tool, load, said)
     if load.stream:
         rate_per_s = stamps.after(said.checks).rate_per_s(figures.RAMP_S)
-        cost = figures.cost(run, brief, lambda counts: counts.tokens)
+        cost = figures.cost(run, lambda counts: counts.tokens)
         return Result(load, cost, rate_per_s, run.peak_mib, figures.ttft(said, stamps))
-    cost = figures.cost(run, brief, lambda counts: counts.requests)
+    cost = figures.cost(run, lambda counts: counts.requests)
     return Result(load, cost, _rate_by_samples(run), run.peak_mib, None)
 
 
@@ -134,7 +134,7 @@ def render(report: Report, cores: list[int], rates: tuple[float, ...], *, markdo
         table.short(report.short, markdown=markdown),
         table.ladder(report.ladder, rates, markdown=markdown),
         table.targets(figures.targets(report.closed, report.short), markdown=markdown),
-        "\n".join(f"- {line}" for line in report.notes) or "Every tool ran, and none reported a failed request.",
+        "\n".join(f"- {line}" for line in report.notes),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -209,6 +209,9 @@ def main() -> None:
     os.sched_setaffinity(0, {cores[0]})  # what measures stays off the core of what is measured
     processes.adopt_orphans()
     report = Report()
+    if os.getloadavg()[0] > IDLE_LOAD:
+        busy = f"the load average was {os.getloadavg()[0]:.1f} before it began"
+        report.notes.append(f"**The machine was not idle** ({busy}): these figures are provisional.")
     with _folder(given.envs) as envs, _folder(given.keep) as folder:
         program = server.build(folder)
         for tool in (tool for tool in tools.ALL if tool.name in given.tools):

@@ -37,17 +37,17 @@ class Ttft:
 class Cost:
     """Processor time in us of one token, or of one request.
 
-    sending: while load was being sent, by samples of the running processes; without what is done before and after.
-    whole:   of the whole command, less the same command told to run for a second; prompts and reports are in it.
+    sending: while load was being sent: between a tenth and 95 % of what the server answered.
+    to_end:  from the first answer until the command ended: its reports are in it, its start-up is not.
     """
 
     sending_us: float
-    whole_us: float
+    to_end_us: float
 
     def ratio_to(self, other: Cost) -> float:
         """How many times the other's; the smaller by the two ways to count."""
-        ratios = [self.sending_us / other.sending_us, self.whole_us / other.whole_us]
-        return min(ratio for ratio in ratios if not math.isnan(ratio))
+        ratios = [self.sending_us / other.sending_us, self.to_end_us / other.to_end_us]
+        return min((ratio for ratio in ratios if not math.isnan(ratio)), default=math.nan)
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,16 @@ class Result:
     ttft: Ttft | None
 
 
-def cost(run: Run, brief: Run, units: Callable[[Counts], int]) -> Cost:
-    """The cost of a unit (a token, a request) in a run, with a brief run of the same load to subtract."""
+def cost(run: Run, units: Callable[[Counts], int]) -> Cost:
+    """The cost of a unit (a token, a request) in a run. NaN where a run was too short to tell."""
     total = units(run.counts)
-    during = [s for s in run.samples if 0.1 * total < units(s.counts) < 0.95 * total]
-    sending_s = math.nan
-    if len(during) > 2:
-        sending_s = (during[-1].cpu_s - during[0].cpu_s) / (units(during[-1].counts) - units(during[0].counts))
-    whole_s = (run.cpu_s - brief.cpu_s) / max(total - units(brief.counts), 1)
-    return Cost(sending_s * 1e6, whole_s * 1e6)
+    seen = [(units(sample.counts), sample.cpu_s) for sample in run.samples if units(sample.counts)]
+    during = [(answered, cpu_s) for answered, cpu_s in seen if 0.1 * total < answered < 0.95 * total]
+    if len(during) < 2 or during[-1][0] == during[0][0]:
+        return Cost(math.nan, math.nan)
+    sending_s = (during[-1][1] - during[0][1]) / (during[-1][0] - during[0][0])
+    to_end_s = (run.cpu_s - seen[0][1]) / (total - seen[0][0])
+    return Cost(sending_s * 1e6, to_end_s * 1e6)
 
 
 def ttft(reported: Reported, stamps: Stamps) -> Ttft | None:
@@ -132,5 +133,5 @@ def _at_most(unit: str, ours: Result | None, most_us: float) -> Target:
     claim = f"holdfast takes at most {most_us:g} us of processor time per {unit}"
     if ours is None:
         return Target(claim, "", None)
-    spent_us = float(np.nanmax([ours.cost.sending_us, ours.cost.whole_us]))
+    spent_us = max(ours.cost.sending_us, ours.cost.to_end_us)
     return Target(claim, f"{spent_us:.1f} us", spent_us <= most_us)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.peers.server import Counts, Server
 
-SAMPLE_S = 0.25
-PSS_EVERY = 8
+SAMPLE_S = 0.1
+PSS_EVERY = 20
 """Samples between two readings of memory: the kernel walks the pages of a process for it, which may hold it up."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PR_SET_CHILD_SUBREAPER = 36
