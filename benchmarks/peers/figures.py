@@ -115,7 +115,7 @@ def _cheaper_than(peer: str, closed: dict[str, Result]) -> Target:
     if peer not in closed or "holdfast" not in closed:
         return Target(claim, "", None)
     ratio = closed[peer].cost.ratio_to(closed["holdfast"].cost)
-    return Target(claim, f"{ratio:.1f} times", ratio >= LEAST_RATIO)
+    return Target(claim, f"{ratio:.1f} times", None if math.isnan(ratio) else ratio >= LEAST_RATIO)
 
 
 def _true(name: str, closed: dict[str, Result]) -> Target:
@@ -134,4 +134,4 @@ def _at_most(unit: str, ours: Result | None, most_us: float) -> Target:
     if ours is None:
         return Target(claim, "", None)
     spent_us = max(ours.cost.sending_us, ours.cost.to_end_us)
-    return Target(claim, f"{spent_us:.1f} us", spent_us <= most_us)
+    return Target(claim, f"{spent_us:.1f} us", None if math.isnan(spent_us) else spent_us <= most_us)
