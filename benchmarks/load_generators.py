@@ -2,7 +2,7 @@
 
     python benchmarks/load_generators.py [--tools holdfast,aiperf,guidellm,vllm] [--quick] [--markdown]
 
-Each tool has its own environment (--envs), made from the package registry when absent: about 14 GB and five minutes in
+Each tool has its own environment (--envs), made from the package registry when absent: about 14 GB and some minutes in
 all, most of it torch. The server has one core to itself and the tool, with all its processes, another.
 docs/benchmarks.md says what is measured and how; `--into docs/benchmarks.md` puts the figures there.
 """
@@ -125,11 +125,12 @@ def note(report: Report, tool: Tool, load: Load, said: Reported) -> None:
         report.notes.append(f"{tool.name}: {load.name}: {said.warning}.")
 
 
-def render(report: Report, cores: list[int], rates: tuple[float, ...], *, markdown: bool) -> str:
+def render(report: Report, cores: list[int], seconds: float, rates: tuple[float, ...], *, markdown: bool) -> str:
     """Everything that was found, and what was not measured."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     parts = [
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}. {table.machine(cores)}. {versions}.",
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}. {table.machine(cores)}. {versions}. "
+        f"{seconds:g} s of 200 streams, {seconds / 2:g} s of each other load.",
         table.closed(report.closed, markdown=markdown),
         table.short(report.short, markdown=markdown),
         table.ladder(report.ladder, rates, markdown=markdown),
@@ -229,7 +230,7 @@ def main() -> None:
             except (environments.CannotInstallError, FailedError) as failure:
                 report.notes.append(f"{tool.name} could not be measured in full: {failure}.")
             report.notes.append(f"{tool.name}: {tool.how}.")
-    text = render(report, cores, rates, markdown=given.markdown or given.into is not None)
+    text = render(report, cores, seconds, rates, markdown=given.markdown or given.into is not None)
     if given.into is None:
         print(text)
         return
