@@ -186,7 +186,7 @@ ALL = (
         (("aiperf==0.13.0",),),
         _aiperf,
         _read_aiperf,
-        "tokens counted by the server's usage, no telemetry, no display, summary files only: its cheapest way",
+        "tokens counted by the server's usage, no telemetry, no display, summary files only",
     ),
     Tool(
         "guidellm",
@@ -194,7 +194,7 @@ ALL = (
         (("guidellm==0.8.1",),),
         _guidellm,
         _read_guidellm,
-        "its default of ten worker processes (one is slower), HTTP/1.1, no display, no request bodies kept",
+        "its default of ten worker processes (one was slower in a trial), HTTP/1.1, no display, no request bodies kept",
     ),
     Tool(
         "vllm",
