@@ -52,7 +52,7 @@ static int64_t heap_len;
 static long tokens_default;
 static int64_t gap_ns, first_ns;
 static FILE *stamps;
-static long served;
+static long served, tokens_written;
 
 static int64_t now_ns(clockid_t clock) {
     struct timespec t;
@@ -171,6 +171,7 @@ static int step(Connection *c, int epoll) {
         return flush(c, epoll);
     }
     int first = !c->sent, last = ++c->sent >= c->tokens;
+    tokens_written++;
     if (first && c->chat) put_chunk(c, CHAT_ROLE, sizeof CHAT_ROLE - 1);
     const char *event = EVENT[c->chat][last];
     put_chunk(c, event, strlen(event));
@@ -255,8 +256,9 @@ static long begin(Connection *c) {
             put_json(c, "200 OK", "{\"object\":\"list\",\"data\":[{\"id\":\"near-free\",\"object\":\"model\",\"created\":"
                                   "1760000000,\"owned_by\":\"holdfast\",\"max_model_len\":131072}]}");
         else if (!strncmp(path, "/metrics", 8)) {
-            char text[128];
-            sprintf(text, "# TYPE near_free_served_total counter\nnear_free_served_total %ld\n", served);
+            char text[192];
+            sprintf(text, "# TYPE near_free_served_total counter\nnear_free_served_total %ld\n"
+                          "# TYPE near_free_tokens_total counter\nnear_free_tokens_total %ld\n", served, tokens_written);
             char head[160];
             put(c, head, (size_t)sprintf(head, "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\n"
                                                "content-length: %zu\r\n\r\n", strlen(text)));
