@@ -19,12 +19,13 @@ from holdfast.load.answers import Answer
 from holdfast.load.connection import Connection
 from holdfast.load.generator import Generator
 from holdfast.load.http import Exchange
+from holdfast.load.nap import CROWD
 from holdfast.load.prompts import Ask
 from holdfast.load.recorder import Recorder
 from holdfast.load.stalls import collector_off
 from holdfast.model.fleet import Api, TokenLengths, Workload
 from holdfast.model.records import Floats, Outcome, RequestTable
-from load.raw_server import WHOLE, Reply, connected, serving
+from load.raw_server import CLOSING, HEAD, TOKEN, WHOLE, Reply, connected, serving
 
 TEXT = Workload(api=Api.COMPLETIONS, input_tokens=TokenLengths(mean=3), output_tokens=TokenLengths(mean=5))
 
@@ -146,6 +147,12 @@ def test_users_think_between_an_answer_and_the_next_request() -> None:
     assert np.all(table.lag_s >= 0)
 
 
+def test_users_who_do_not_think_send_when_they_have_read_the_answer() -> None:
+    table, _ = ran(after(0.01), lambda generator: generator.hold(1, duration_s=5, requests=9, stage=0, patience_s=5))
+    assert np.all(table.intended_s[1:] >= table.end_s[:-1])
+    assert np.median(table.intended_s[1:] - table.end_s[:-1]) < 0.005
+
+
 def test_users_start_one_after_another() -> None:
     table, _ = ran(
         after(0.5), lambda generator: generator.hold(4, duration_s=5, requests=4, stage=0, patience_s=5, stagger_s=0.4)
@@ -189,6 +196,24 @@ def test_a_conversation_in_an_open_loop_goes_on_beside_the_schedule_until_its_en
         conversation(3),
     )
     assert len(table) == 1
+
+
+def test_a_crowd_of_streams_is_read_together_and_timed_apart() -> None:
+    gap_s = 0.02
+
+    async def slowly(writer: asyncio.StreamWriter, _: bytes) -> None:
+        for piece in (HEAD, *[b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN)] * 5, WHOLE[WHOLE.rindex(CLOSING) - 4 :]):
+            writer.write(piece)
+            await asyncio.sleep(gap_s)
+
+    crowd = CROWD + 16
+    table, _ = ran(
+        slowly, lambda generator: generator.hold(crowd, duration_s=5, requests=2 * crowd, stage=0, patience_s=5)
+    )
+    assert table.ok.all()
+    assert table.chunks.tolist() == [5] * 2 * crowd
+    # A server in Python falls behind its own gaps, and never runs ahead of them.
+    assert np.all(table.itl_s > 0.9 * gap_s)
 
 
 def test_a_loop_that_was_blocked_is_told() -> None:

@@ -12,6 +12,9 @@ from holdfast.load.exchange import Exchange
 from holdfast.load.wire import Wire
 from holdfast.model.records import Outcome
 
+_LOOK_S = 0.001
+"""After this long without use it is looked whether the server closed; before, a system call per request is dearer."""
+
 
 class Pool(Protocol):
     """Who keeps connections."""
@@ -34,12 +37,13 @@ class Connection:
         self._whole = False  # the response of the exchange in flight has been read to its end
         self._surplus = False  # and something came behind it
         self._keeps_alive = False
+        self._streams = False
         self.idle_since_s = 0.0
         wire.listen(self)
 
     def send(self, exchange: Exchange) -> bool:
         """Writes the request now; False when the connection is of no use any more and nothing was sent."""
-        if not self._wire.is_quiet:
+        if exchange.sent_s - self.idle_since_s > _LOOK_S and not self._wire.is_quiet:
             return False
         try:
             self._wire.send(exchange.payload, exchange.sent_s)
@@ -67,6 +71,9 @@ class Connection:
             self._surplus = True
         if self._whole:
             self._complete(exchange)
+        elif not self._streams and exchange.answer.times_s:
+            self._streams = True
+            self._wire.stream()
 
     def on_message_begin(self) -> None:
         if self._whole:
@@ -126,6 +133,9 @@ class Connection:
         if self._keeps_alive and not self._surplus:
             self._exchange = None
             self.idle_since_s = self._arrived_s
+            if self._streams:
+                self._streams = False
+                self._wire.attend()
             # First the connection is free, then the exchange ends: who sends the next one then can have it.
             self._pool.release(self, exchange, reusable=True)
         else:

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from holdfast.load import wire
+from holdfast.load.nap import Nap
 from holdfast.load.wire import Tls, Wire
 
 _FRESH_S = 5.0
@@ -31,6 +32,7 @@ class Dial:
         self._port = port
         self._timeout_s = timeout_s
         self._tls = _context() if tls else None
+        self._nap = Nap()
         self._lookup: asyncio.Task[list[_Address]] | None = None
         self._looked_up_s = 0.0
         self.opened = 0
@@ -57,7 +59,8 @@ class Dial:
                 failure = None  # an exception that is a local of its own traceback is a cycle
 
     def close(self) -> None:
-        """Gives up a look-up in progress."""
+        """Gives up a look-up in progress. The wires that it opened have to be closed before."""
+        self._nap.close()
         if self._lookup is not None:
             self._lookup.cancel()
 
@@ -90,7 +93,7 @@ class Dial:
             stamped = wire.stamp(opened)
             await asyncio.get_running_loop().sock_connect(opened, address[1])
             tls = await self._shake_hands(self._tls, opened) if self._tls is not None else None
-            return Wire(opened, tls, stamped=stamped)
+            return Wire(opened, tls, self._nap, stamped=stamped)
         except BaseException:
             opened.close()
             raise

@@ -160,10 +160,10 @@ class ClosedLoop:
     def _then(self, request: Request) -> None:
         if self._left <= 0:
             return
-        due_s = request.end_s + max(self._think_s, backoff.pause_s(request, time.time()))
+        wait_s = max(self._think_s, backoff.pause_s(request, time.time()))
         turn = request.next_turn()
         act = self.ask if turn is None else functools.partial(self._start, self._supply.ready(turn))
-        if due_s <= time.perf_counter():
-            act(due_s)
+        if wait_s > 0:
+            self._agenda.at(request.end_s + wait_s, act)
         else:
-            self._agenda.at(due_s, act)
+            act(time.perf_counter())  # who does not think asks when he has read the answer, not when it came

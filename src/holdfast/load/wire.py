@@ -18,6 +18,8 @@ import sys
 import time
 from typing import Protocol
 
+from holdfast.load.nap import Nap
+
 _STAMP = 35
 """SO_TIMESTAMPNS, and the type of its control message (asm-generic/socket.h); `socket` has no name for it."""
 
@@ -79,11 +81,12 @@ class Listener(Protocol):
 class Wire:
     """A connected socket on the running loop; it reads until it is closed."""
 
-    def __init__(self, connected: socket.socket, tls: Tls | None, *, stamped: bool) -> None:
-        """stamped: the socket was given to `stamp`, which said yes."""
+    def __init__(self, connected: socket.socket, tls: Tls | None, nap: Nap, *, stamped: bool) -> None:
+        """nap: where it is read from in mid-stream. stamped: the socket was given to `stamp`, which said yes."""
         self._socket = connected
         self._number = connected.fileno()
         self._tls = tls
+        self._nap = nap
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
         self._unsent = b""
@@ -127,11 +130,21 @@ class Wire:
             return False
         return False
 
+    def stream(self) -> None:
+        """From now on bytes may be read a little late, if their times are known all the same."""
+        if self._control_bytes and self._listener is not None:
+            self._nap.join(self._number, self._readable)
+
+    def attend(self) -> None:
+        """From now on bytes are read at once."""
+        self._nap.leave(self._number)
+
     def close(self) -> None:
         """Closes at once, without telling the listener."""
         if self._listener is None:
             return
         self._listener = None
+        self._nap.leave(self._number)
         self._loop.remove_reader(self._number)
         self._loop.remove_writer(self._number)
         self._socket.close()
