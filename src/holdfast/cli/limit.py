@@ -43,7 +43,8 @@ def limit(
 
     \b
     holdfast limit http://127.0.0.1:8000 --model gpt2 --slo "p95<1.5s"
-    holdfast limit https://llm.example.com --api chat --model m --token-from API_KEY --slo "ttft p95<2s, itl p95<50ms"
+    holdfast limit https://llm.example.com --api chat --model m --token-from KEY \\
+        --slo "ttft p95<2s, itl p95<50ms"
 
     Exit code 1 when not even the lowest rate holds.
     """

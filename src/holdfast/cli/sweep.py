@@ -46,7 +46,6 @@ def _rates(text: str) -> tuple[float, ...]:
 
 
 @click.command(cls=Command)
-@endpoint_options("sweep")
 @option(_LEVELS, "--concurrency", type=flags.Quantity("list", _concurrencies), help="Closed loops, e.g. 10,20,40.")
 @option(_LEVELS, "--rate", "rates", type=flags.Quantity("list", _rates), help="Open loops, e.g. 2/s,4/s,8/s.")
 @option(
@@ -81,8 +80,9 @@ def _rates(text: str) -> tuple[float, ...]:
     show_default=True,
     help="Longest wait for an idle server.",
 )
+@endpoint_options("sweep")
 @WORKERS
-@option(_LEVELS, "--resume", is_flag=True, help="Continue the sweep in --out: its whole levels are kept.")
+@option("Run", "--resume", is_flag=True, help="Continue the sweep in --out: its whole levels are kept.")
 def sweep(
     endpoint: Endpoint,
     concurrency: tuple[int, ...] | None,
@@ -98,8 +98,9 @@ def sweep(
     """Hold one load level after another at the endpoint at URL, and print the table.
 
     \b
-    holdfast sweep http://127.0.0.1:8000 --model m --concurrency 10,20,40,80,120,200
-    holdfast sweep http://127.0.0.1:8000 --model m --rate 2/s,4/s,8/s --level-duration 60s
+    holdfast sweep http://127.0.0.1:8000 --model m --concurrency 10,20,40,80
+    holdfast sweep http://127.0.0.1:8000 --model m --rate 2/s,4/s,8/s \\
+        --level-duration 60s
 
     After a level it waits until one request alone is as quick as at first, for --cooldown at most.
     """
