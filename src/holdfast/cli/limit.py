@@ -6,7 +6,7 @@ import click
 
 from holdfast.cli import flags, live, running
 from holdfast.cli import progress as lines
-from holdfast.cli.live import Watched
+from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command
 from holdfast.limits.search import Options, Search
@@ -80,12 +80,12 @@ async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float)
         bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources)
         watched = [Watched("", bench.glance)]
         try:
-            async with live.shown(watched, budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False):
+            async with live.shown(watched, budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False) as say:
                 curve = await finding.find_limit(
                     bench,
                     slo,
                     Search(options),
-                    tell=lambda progress: _show(progress, endpoint),
+                    tell=lambda progress: _show(progress, endpoint, say),
                     run=run,
                     budget_s=budget_s,
                 )
@@ -94,9 +94,9 @@ async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float)
     return curve, run
 
 
-def _show(progress: Progress, endpoint: Endpoint) -> None:
+def _show(progress: Progress, endpoint: Endpoint, say: Say) -> None:
     if progress.stage is not None and not endpoint.as_json:
-        click.echo(lines.line(progress))
+        say(lines.line(progress))
 
 
 def describe(curve: LoadCurve) -> str:

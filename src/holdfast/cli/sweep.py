@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from dataclasses import replace
@@ -11,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from holdfast.cli import flags, live, progress, running
-from holdfast.cli.live import Watched
+from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command, option
 from holdfast.cli.workers import WORKERS, bench_of
@@ -174,22 +173,23 @@ def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]
 
 
 async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, processes: int) -> LoadCurve:
-    def show(news: Stage | CoolDown) -> None:
-        if endpoint.as_json:
-            return
-        if isinstance(news, Stage):
-            click.echo(line(news))
-        else:
-            click.echo(f"{'':>6} {news.sentence}", err=True)  # standard output is the table
-
     with run:
         bench = bench_of(endpoint, processes, run, part=kept.part)
         watched = [Watched("", bench.glance)]
         try:
-            async with live.shown(watched, math.inf, quiet=endpoint.quiet or endpoint.as_json, lines=False):
-                return await sweeping.sweep(bench, plan, run, kept, tell=show)
+            async with live.shown(watched, None, quiet=endpoint.quiet or endpoint.as_json, lines=False) as say:
+                return await sweeping.sweep(bench, plan, run, kept, tell=lambda news: _show(news, endpoint, say))
         finally:
             await bench.close()
+
+
+def _show(news: Stage | CoolDown, endpoint: Endpoint, say: Say) -> None:
+    if endpoint.as_json:
+        return
+    if isinstance(news, Stage):
+        say(line(news))
+    elif not endpoint.quiet:
+        say(f"{'':>6} {news.sentence}", err=True)  # standard output is the table
 
 
 def line(stage: Stage) -> str:
