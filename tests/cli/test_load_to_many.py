@@ -145,7 +145,7 @@ def test_on_a_terminal_a_table_is_renewed_and_ctrl_c_leaves_the_cursor(
     shown = ""
     try:
         deadline_s = time.monotonic() + 20
-        while not re.search(r"A +\d+(\.\d+)? +\d+(\.\d+)? +\d+ +\d+ ms", shown) and time.monotonic() < deadline_s:
+        while not re.search(r"\n {10,}\d+(\.\d+)? +\d+(\.\d+)? +\d+ +\d+ ms", shown) and time.monotonic() < deadline_s:
             shown += os.read(ours, 65536).decode()
         process.send_signal(signal.SIGINT)
         while True:

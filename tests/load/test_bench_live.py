@@ -175,8 +175,15 @@ def test_an_endpoint_that_cannot_be_measured_is_one_sentence(
 
 
 def test_a_server_that_refuses_vllms_fields_is_asked_without_them(stand_in: Callable[..., str]) -> None:
-    curve = found(stand_in("strict"), "p95<0.15s", workload=TEXT)
-    assert curve.stages[0].errors == {}
+    async def run() -> RequestTable:
+        bench = Bench(subject(stand_in("strict"), TEXT), None)
+        await bench.preflight()
+        await bench.hold(Level(Arrivals.CLOSED, concurrency=1, requests=5, duration_s=5), 0)
+        await bench.close()
+        return bench.requests
+
+    table = asyncio.run(asyncio.wait_for(run(), 30))
+    assert table.status.tolist() == [400, *[200] * 6]
 
 
 def test_a_server_that_does_not_stream_is_told_from_one_that_answers_nonsense(stand_in: Callable[..., str]) -> None:

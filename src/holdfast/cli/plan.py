@@ -39,7 +39,7 @@ def plan(fleet: Path, file: Path | None, runs: tuple[str, ...], out: Path | None
     """Plan the cheapest mix of units for the FLEET document.
 
     \b
-    holdfast plan examples/sd21/fleet.yaml --measurements examples/sd21/measurements.csv --out plan.json
+    holdfast plan fleet.yaml --measurements measurements.csv --out plan.json
     holdfast plan fleet.yaml --run g5-triton=holdfast-runs/limit-20261121-120000
 
     Exit code 1 when no plan holds.
