@@ -23,10 +23,11 @@ BUSY_CPU = 0.95
 
 @dataclass(frozen=True)
 class Measured:
-    """A stage and the rows of its steady part, times in seconds from the stage's own start."""
+    """A stage, its rows by intended start, and those of its steady part; times in seconds from the stage's own start."""
 
     stage: Stage
     steady: RequestTable
+    rows: RequestTable
 
 
 def measure(
@@ -74,7 +75,7 @@ def measure(
         invalid=_invalid(ordered, health, max(LAG_FLOOR_S * time_scale, LAG_SHARE * _median(latency))),
         notes=_token_notes(good),
     )
-    return Measured(stage, steady)
+    return Measured(stage, steady, ordered)
 
 
 def summarize(values: Floats) -> Summary:
