@@ -2,15 +2,16 @@
 
     python benchmarks/limit_accuracy.py [SEEDS]
 
-Prints, per server: found / true (median error, worst, least, most), the share of searches whose interval held the truth, its
-width, and the requests sent as a share of those of a linear ramp: 25 levels of 5 minutes each, the last one at the limit.
+Prints, per server: found / true (median error, worst, least, most), the share of searches whose interval held the
+truth, its width, and the most requests sent, as a share of those of a linear ramp: 25 levels of 5 minutes each, the
+last one at the limit. Servers in brackets have a single slot, or a state that cannot be seen from outside: with random
+arrivals a search of this length stays unsure there, and its interval says so.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from holdfast.limits.search import Options
+from holdfast.limits.search import Options, Search
 from holdfast.model.fleet import parse_slo
-from holdfast.model.stages import Arrivals
+from holdfast.model.stages import Arrivals, BreakingPoint
 from limits import virtual
 from limits.virtual import Batching, Bucket, Server, Slots
 
@@ -80,7 +81,7 @@ def lost(rate: float, slots: int, mean_s: float) -> float:
 
 
 def batching_waits(rate: float, server: Batching, wait_s: float) -> float:
-    """P(wait for a slot > wait): a birth-death process; a queue in order of arrival is served at the full batch's rate."""
+    """P(wait for a slot > wait): a birth-death process, whose queue is served at the full batch's rate."""
     weights = [1.0]
     for n in range(1, server.slots):
         weights.append(weights[-1] * rate / server.departures_per_s(n))
@@ -160,38 +161,54 @@ CASES = (
 def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     print(
-        f"{'server':<18}{'true/s':>8}{'median':>8}{'worst':>7}{'least':>7}{'most':>7}{'held':>6}{'width':>7}{'of ramp':>8}{'levels':>7}"
+        f"{'server':<18}{'true/s':>8}{'median':>8}{'worst':>7}{'least':>7}{'most':>7}{'held':>6}{'width':>7}"
+        f"{'of ramp':>8}"
     )
-    errors = list[float]()
-    for case in CASES:
-        found = show(case, seeds)
-        if not case.name.startswith("("):
-            errors += found
-    print(f"all but (...): median error {np.median(errors):.1%}, worst {max(errors):.1%}")
+    figures = [Figures.of(case, seeds) for case in CASES]
+    asked = [figure for figure in figures if not figure.case.name.startswith("(")]
+    errors = [error for figure in asked for error in figure.errors]
+    held = float(np.mean([held for figure in asked for held in figure.held]))
+    print(f"without brackets: median error {np.median(errors):.1%}, worst {max(errors):.1%}, held {held:.0%}")
 
 
-def show(case: Case, seeds: int) -> list[float]:
-    constant = case.arrivals is Arrivals.CONSTANT
+@dataclass(frozen=True)
+class Figures:
+    """What the searches for one server's limit came to, by seed."""
+
+    case: Case
+    errors: list[float]
+    held: list[bool]
+
+    @classmethod
+    def of(cls, case: Case, seeds: int) -> Figures:
+        """Searches, and prints a row."""
+        found = [search(case, seed) for seed in range(seeds)]
+        ratios = [point.rate_per_s / case.truth_per_s for point, _ in found]
+        held = [point.low_per_s <= case.truth_per_s <= point.high_per_s for point, _ in found]
+        width = np.median([point.high_per_s / max(point.low_per_s, 1e-9) - 1 for point, _ in found])
+        sent = max(search.sent for _, search in found) / (RAMP_S * case.truth_per_s)
+        errors = [abs(ratio - 1) for ratio in ratios]
+        print(
+            f"{case.name:<18}{case.truth_per_s:>8.2f}{np.median(errors):>8.1%}{max(errors):>7.1%}{min(ratios):>7.3f}"
+            f"{max(ratios):>7.3f}{np.mean(held):>6.0%}{width:>7.1%}{sent:>8.1%}",
+            flush=True,
+        )
+        return cls(case, errors, held)
+
+
+def search(case: Case, seed: int) -> tuple[BreakingPoint, Search]:
+    """One search, with a tenth of the ramp's requests."""
+    even = case.arrivals is Arrivals.CONSTANT
     options = Options(
-        arrivals=case.arrivals, requests=150 if constant else 1000, least_s=5, most_s=45, budget_requests=0.095 * RAMP_S * case.truth_per_s,
-        precision=0.03, settle_s=60,
-    )  # fmt: skip
-    ratios, held, width, sent, levels = [], [], [], [], []
-    began_s = time.perf_counter()
-    for seed in range(seeds):
-        point, search = virtual.find(parse_slo(case.slo), options, case.make(), seed)
-        ratios.append(point.rate_per_s / case.truth_per_s)
-        held.append(point.low_per_s <= case.truth_per_s <= point.high_per_s)
-        width.append(point.high_per_s / max(point.low_per_s, 1e-9) - 1)
-        sent.append(search.sent / (RAMP_S * case.truth_per_s))
-        levels.append(search.asked)
-    wrong = [abs(ratio - 1) for ratio in ratios]
-    print(
-        f"{case.name:<18}{case.truth_per_s:>8.2f}{np.median(wrong):>8.1%}{max(wrong):>7.1%}{min(ratios):>7.3f}"
-        f"{max(ratios):>7.3f}{np.mean(held):>6.0%}{np.median(width):>7.1%}{max(sent):>8.1%}{np.mean(levels):>7.1f}"
-        f"  {time.perf_counter() - began_s:.0f} s"
+        arrivals=case.arrivals,
+        requests=150 if even else 1000,
+        least_s=5,
+        most_s=45,
+        precision=0.03,
+        settle_s=60,
+        budget_requests=0.095 * RAMP_S * case.truth_per_s,
     )
-    return wrong
+    return virtual.find(parse_slo(case.slo), options, case.make(), seed)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def edited(tmp_path: Path, old: str, new: str) -> str:
 def test_help_lists_every_verb(holdfast: Run) -> None:
     done = holdfast("--help")
     assert done.returncode == 0
-    for verb in ("limit", "load", "plan", "render", "report", "demo", "emulate", "catalog", "schema"):
+    verbs = "limit load sweep merge plan render report export demo emulate catalog schema"
+    for verb in verbs.split():
         assert f"  {verb} " in done.stdout
         assert holdfast(verb, "--help").returncode == 0
 
@@ -225,7 +226,7 @@ def test_a_wrong_measurement_file_is_one_sentence(
         (("load", "http://x", "--model", "m", "--rate", "1e9/s", "--duration", "1h"), ("more than 5,000,000",)),
         (("load", "http://x", "--model", "m", "--rate", "1/s", "--time-scale", "nan"), ("--time-scale",)),
         (("limit", "http://a..b", "--model", "m", "--slo", "p95<1s"), ("no connection",)),
-        (("load", "http://127.0.0.1:9", "--model", "m"), ("either --rate or --concurrency",)),
+        (("load", "http://127.0.0.1:9", "--model", "m"), ("give one of --rate, --steps, --trace and --concurrency",)),
         (("load", "http://127.0.0.1:9", "--model", "m", "--rate", "2/s"), ("no connection",)),
     ],
 )

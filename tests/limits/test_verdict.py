@@ -9,17 +9,19 @@ from holdfast.limits import measured, statistics, verdict
 from holdfast.limits.measured import Measured
 from holdfast.model.fleet import parse_slo
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Arrivals, Cause, Level
+from holdfast.model.stages import Arrivals, Cause, ClientHealth, Level
 from limits import virtual
 
 LEVEL = Level(Arrivals.POISSON, rate_per_s=100.0, duration_s=10.0)
 
 
-def seen(latencies_s: np.ndarray, outcomes: list[Outcome] | None = None, **given: float) -> Measured:
+def seen(
+    latencies_s: np.ndarray, outcomes: list[Outcome] | None = None, *, utilization: float | None = None
+) -> Measured:
     times = (np.arange(len(latencies_s)) + 0.5) / 100
     kinds = outcomes or [Outcome.OK] * len(times)
     records = [virtual.record(float(t), float(t + s), o) for t, s, o in zip(times, latencies_s, kinds, strict=True)]
-    return measured.measure(RequestTable.of(records), LEVEL, 0, cpu=0.1, **given)
+    return measured.measure(RequestTable.of(records), LEVEL, 0, client=ClientHealth(cpu=0.1), utilization=utilization)
 
 
 def noisy(mean_s: float, n: int = 1000) -> np.ndarray:
@@ -69,7 +71,8 @@ def test_a_bound_on_the_first_token_counts_requests_that_never_had_one() -> None
     found = seen(latencies, outcomes)
     never = found.steady.first_token_s.copy()
     never[found.steady.outcome == Outcome.CANCELLED] = np.nan
-    cut = Measured(found.stage, replace(found.steady, first_token_s=never, end_s=found.steady.intended_s + 3.0))
+    steady = replace(found.steady, first_token_s=never, end_s=found.steady.intended_s + 3.0)
+    cut = Measured(found.stage, steady, np.ones(len(steady), dtype=bool))
     judged = verdict.judge(cut, parse_slo("ttft p95<1s"))
     assert (judged.holds, judged.cause) == (False, Cause.TTFT)
 
@@ -106,25 +109,27 @@ def test_few_requests_make_a_verdict_unsure() -> None:
 
 def test_a_level_is_given_up_only_when_its_percentile_is_lost_whatever_follows() -> None:
     slo = parse_slo("p95<0.1s")
-    late, fine, none = np.full(21, 0.2), np.full(50, 0.05), np.array([])
+    late, fine, none = np.full(46, 0.2), np.full(50, 0.05), np.array([])
     assert verdict.hopeless(slo, 200, np.concatenate([late, fine]), none)
-    assert not verdict.hopeless(slo, 200, np.concatenate([late[:10], fine]), none)
-    assert verdict.hopeless(slo, 200, fine, np.full(21, 0.3))  # those that still wait count, too
+    assert not verdict.hopeless(slo, 200, np.concatenate([late[:45], fine]), none)
+    assert verdict.hopeless(slo, 200, fine, np.full(46, 0.3))  # those that still wait count, too
     assert not verdict.hopeless(parse_slo("avg<0.1s"), 200, late, none)
 
 
 def test_a_busy_or_late_client_makes_the_stage_invalid() -> None:
     table = RequestTable.of([virtual.record(n / 100, n / 100 + 0.05) for n in range(100)])
-    assert "used 99% of a core" in measured.measure(table, LEVEL, 0, cpu=0.99).stage.invalid
-    late = replace(table, sent_s=table.intended_s + 0.02)
-    assert "sent 100% of the requests late by more than 5 ms" in measured.measure(late, LEVEL, 0, cpu=0.1).stage.invalid
-    assert measured.measure(table, LEVEL, 0, cpu=0.1).stage.valid
+    health = ClientHealth(cpu=0.1)
+    busy = measured.measure(table, LEVEL, 0, client=replace(health, cpu=0.99)).stage
+    assert "used 99% of a core" in busy.invalid
+    late = measured.measure(replace(table, sent_s=table.intended_s + 0.02), LEVEL, 0, client=health).stage
+    assert "sent 100% of the requests late by more than 5 ms" in late.invalid
+    assert measured.measure(table, LEVEL, 0, client=health).stage.valid
 
 
 def test_littles_law_holds_for_what_is_measured() -> None:
     level = Level(Arrivals.POISSON, rate_per_s=15.0, duration_s=200.0)
-    rows = virtual.serve(level, 1, lambda rng: float(rng.exponential(0.04)), np.random.default_rng(5))
-    stage = measured.measure(rows, level, 0, cpu=0.0).stage
+    rows = virtual.hold(virtual.Slots(1, virtual.exponential(0.04)), level, np.random.default_rng(5))
+    stage = measured.measure(rows, level, 0).stage
     assert abs(stage.little) < 0.02
     assert stage.in_flight == pytest.approx(stage.offered_per_s * stage.latency.avg_s, rel=0.02)
 

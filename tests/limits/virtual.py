@@ -17,7 +17,7 @@ import numpy as np
 from holdfast.limits import measured, verdict
 from holdfast.limits.search import Options, Search
 from holdfast.model.fleet import Slo
-from holdfast.model.records import Floats, Outcome, RequestTable
+from holdfast.model.records import Floats, Outcome, RequestRecord, RequestTable
 from holdfast.model.stages import Arrivals, BreakingPoint, Level
 
 Draw = Callable[[np.random.Generator, int], Floats]
@@ -55,6 +55,12 @@ def table(rows: list[Answered]) -> RequestTable:
     )  # fmt: skip
 
 
+def record(intended_s: float, end_s: float, outcome: Outcome = Outcome.OK) -> RequestRecord:
+    return RequestRecord(
+        0, intended_s, intended_s, end_s, end_s, end_s, float("nan"), 1, -1, -1, 0, 0, 200, outcome
+    )  # fmt: skip
+
+
 class Server(ABC):
     """Answers arrivals in their order. `clock_s` is the server's own time at the start of the level."""
 
@@ -62,15 +68,15 @@ class Server(ABC):
 
     @abstractmethod
     def serve(self, arrivals_s: Iterator[float], rng: np.random.Generator) -> Iterator[Answered]:
-        """The answer to each arrival as soon as it is known when it ends; a closed loop draws its arrivals from that."""
+        """The answer to each arrival, as soon as its end is known; a closed loop draws its arrivals from that."""
 
 
 @dataclass
 class Slots(Server):
     """`slots` servers and one queue in order of arrival.
 
-    service: its times. cold_s, cold: until the server is so old, service takes `cold` times as long. after: more latency,
-    which takes no slot. most: turned away with 429 when so many are in the system.
+    service: its times. cold_s, cold: until the server is so old, service takes `cold` times as long.
+    after: more latency, which takes no slot. most: turned away with 429 when so many are in the system.
     """
 
     slots: int
@@ -100,7 +106,7 @@ class Slots(Server):
 
 @dataclass
 class Bucket(Server):
-    """A token bucket: `rate_per_s` tokens, `burst` of them kept; a request waits for a token and then takes `service_s`."""
+    """A token bucket: `rate_per_s` tokens, `burst` of them kept; a request waits for one, then takes `service_s`."""
 
     rate_per_s: float
     burst: float
@@ -116,8 +122,10 @@ class Bucket(Server):
 
 @dataclass
 class Batching(Server):
-    """Continuous batching: up to `slots` requests share steps of `base_s + each_s * n` seconds; a request takes an exponential
-    number of steps of mean `steps`, and waits for a slot in order of arrival. Its first token comes when it gets one.
+    """Continuous batching: up to `slots` requests share steps of `base_s + each_s * n` seconds.
+
+    A request takes an exponential number of steps of mean `steps`, and waits for a slot in order of arrival. Its first
+    token comes when it gets one.
     """
 
     slots: int
@@ -202,6 +210,6 @@ def find(slo: Slo, options: Options, server: Server, seed: int) -> tuple[Breakin
     rng = np.random.default_rng(seed)
     search = Search(slo, options)
     while (level := search.ask()) is not None:
-        seen = measured.measure(hold(server, level, rng), level, 0, cpu=0.0)
+        seen = measured.measure(hold(server, level, rng), level, 0)
         search.tell(level, seen, verdict.judge(seen, slo))
     return search.result(), search

@@ -4,7 +4,8 @@
 
 One request is served at a time (a batch of one), in SERVICE_S. MODE: ok, stream, http500, cut (stops in mid-stream),
 reset (closes before answering), malformed, reject (429), die (exits after 20 requests),
-strict (refuses fields that are not OpenAI's), unary (never streams), close (ends an answer by closing).
+strict (refuses fields that are not OpenAI's), unary (never streams), close (ends an answer by closing),
+tired (fifty times as slow after 5 requests).
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mod
             SERVED += 1
             if mode == "die" and SERVED > 20:
                 os._exit(1)
+            tired = mode == "tired" and SERVED > 5
             async with LOCK:
-                await asyncio.sleep(service_s)
+                await asyncio.sleep(service_s * (50 if tired else 1))
             if not await reply(writer, mode, json.loads(body)):
                 break
             await writer.drain()

@@ -13,11 +13,12 @@ import pytest
 
 from holdfast.limits.measured import Measured
 from holdfast.limits.search import Options, Search
-from holdfast.load import finding, rundir
-from holdfast.load.bench import Bench, Subject
+from holdfast.load import finding, rundir, runs
+from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.http import Target
-from holdfast.load.rundir import RunDir, RunSpec
+from holdfast.load.rundir import RunDir, RunSpec, Status
+from holdfast.load.subject import Subject
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.fleet import Api, TokenLengths, Workload, parse_slo
 from holdfast.model.records import Outcome, RequestTable
@@ -50,10 +51,10 @@ def found(
 ) -> LoadCurve:
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
-        bench = Bench(subject(url, workload), bound)
+        bench = Bench(subject(url, workload), bound, run=run)
         options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0, invalid_repeats=20)
         try:
-            return await finding.find_limit(bench, bound, Search(options), tell=tell, run=run)
+            return await finding.find_limit(bench, bound, Search(bound, options), tell=tell, run=run)
         finally:
             await bench.close()
 
@@ -74,6 +75,22 @@ def test_latency_counts_from_the_intended_start_when_the_server_falls_behind(sta
     last = int(np.argmax(table.intended_s))
     assert table.latency_s[last] > 0.4
     assert measured.stage.client.lag_p50_s < 0.05  # the client itself was on time
+
+
+def test_a_level_is_given_up_for_its_own_latencies_and_not_for_those_of_the_level_before(
+    stand_in: Callable[..., str],
+) -> None:
+    async def run() -> tuple[int, int]:
+        # Every answer is late, and nothing queues: a level of 60 is given up with the tenth late one.
+        bench = Bench(subject(stand_in("ok", 0.02)), parse_slo("p95<0.01s"))
+        level = Level(Arrivals.CONSTANT, rate_per_s=20, duration_s=3)
+        first, second = await bench.hold(level, 0), await bench.hold(level, 1)
+        await bench.close()
+        return first.stage.requests, second.stage.requests
+
+    first, second = asyncio.run(asyncio.wait_for(run(), 30))
+    assert 10 <= first < 60
+    assert 10 <= second < 60
 
 
 def test_a_closed_loop_keeps_its_number_in_flight_and_obeys_littles_law(stand_in: Callable[..., str]) -> None:
@@ -118,14 +135,14 @@ def test_no_server_is_a_failed_connection() -> None:
 def test_the_search_finds_the_limit_of_a_batch_of_one_over_http(stand_in: Callable[..., str], tmp_path: Path) -> None:
     url = stand_in("ok", 0.02)
     seen: list[Progress] = []
-    curve = found(url, "p95<0.15s", RunDir(tmp_path / "run", SPEC), tell=seen.append)
+    curve = found(url, "p95<0.15s", RunDir.create(tmp_path / "run", SPEC), tell=seen.append)
     point = curve.breaking_point
     assert point is not None
     # The server sleeps 20 ms per request, so 50/s is a bound that cannot be passed; its own overhead takes the rest.
     assert 40 < point.rate_per_s <= 51
     assert point.high_per_s / point.low_per_s <= 1.051
     assert point.cause in (Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU)
-    assert rundir.read_curve(tmp_path / "run").breaking_point == point
+    assert runs.read(tmp_path / "run").curve.breaking_point == point
     assert len(rundir.read_requests(tmp_path / "run")) == sum(stage.requests for stage in curve.stages) + 1
     assert [p.stage is None for p in seen] == [True, False] * len(curve.stages)
 
@@ -179,9 +196,9 @@ def test_an_endpoint_that_stops_mid_stream_is_one_sentence(stand_in: Callable[..
 
 def test_an_endpoint_that_dies_keeps_what_was_measured(stand_in: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="stopped answering"):
-        found(stand_in("die"), "p95<1s", RunDir(tmp_path / "run", SPEC))
+        found(stand_in("die"), "p95<1s", RunDir.create(tmp_path / "run", SPEC))
     assert len(rundir.read_requests(tmp_path / "run")) >= 20
-    assert rundir.read_curve(tmp_path / "run").stages
+    assert runs.read(tmp_path / "run").curve.stages
 
 
 def test_an_slo_on_the_stream_of_images_is_refused(stand_in: Callable[..., str]) -> None:
@@ -197,7 +214,8 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_the_levels_before(
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000));"
         "from holdfast.cli.main import main; main()"
     )
-    arguments = ["limit", stand_in("ok"), "--api", "images", "--model", "m", "--slo", "p95<1s", "--out", "run"]
+    arguments = ["load", stand_in("ok"), "--api", "images", "--model", "m", "--concurrency", "2", "--out", "run"]
+    arguments += ["--duration", "1s"]
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         capture_output=True,
@@ -209,16 +227,20 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_the_levels_before(
     assert done.returncode == 2, done.stderr
     assert "run: cannot write results (File too large); give another place with --out." in done.stderr
     assert "Traceback" not in done.stderr
-    assert rundir.read_curve(tmp_path / "run").stages
+    assert "2 in flight" in done.stdout
+    run = runs.read(tmp_path / "run")
+    assert run.curve.stages[0].ok >= 60
+    assert run.requests == (6000 - 16) // 80
+    assert "the disk refused a part" in run.cut_off
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"cannot write results \(Not a directory\); give another place"):
-        RunDir(tmp_path / "file" / "run", SPEC)
+        RunDir.create(tmp_path / "file" / "run", SPEC)
 
 
 def test_a_run_is_not_written_over_another(tmp_path: Path) -> None:
-    RunDir(tmp_path, SPEC).write_curve(LoadCurve("unit"))
+    RunDir.create(tmp_path, SPEC).close(Status.DONE)
     with pytest.raises(InputError, match="there is a run in this folder already"):
-        RunDir(tmp_path, SPEC)
+        RunDir.create(tmp_path, SPEC)

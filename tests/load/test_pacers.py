@@ -64,3 +64,67 @@ def test_a_seed_fixes_the_schedule() -> None:
 def test_impossible_rates_are_refused(rates: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="finite rates"):
         pacers.Ramp(*rates, 10)
+
+
+def test_steps_follow_one_another_and_then_nothing() -> None:
+    steps = pacers.Steps(((2, 10), (0, 5), (8, 10)))
+    times = pacers.schedule(steps, 30)
+    counts, _ = np.histogram(times, bins=[0, 10, 15, 25, 30])
+    assert counts.tolist() == [20, 0, 80, 0]
+    assert [steps.rate_per_s(t) for t in (0, 12, 24, 29)] == [2, 0, 8, 0]
+    assert steps.duration_s == 25
+
+
+@pytest.mark.parametrize("burstiness", [0.25, 1.0, 4.0])
+def test_gamma_gaps_vary_as_their_burstiness_says(burstiness: float) -> None:
+    points = pacers.GammaPoints(burstiness)
+    gaps = np.diff(pacers.schedule(pacers.Constant(100), 200, 3, points))
+    assert len(gaps) == 100 * 200 - 1
+    assert gaps.mean() == pytest.approx(0.01, rel=0.02)
+    assert gaps.std() / gaps.mean() == pytest.approx(1 / np.sqrt(burstiness), rel=0.05)
+
+
+def test_gamma_arrivals_of_burstiness_1_are_poisson_arrivals() -> None:
+    levels = np.linspace(0.1, 0.9, 9)
+    gamma, poisson = (
+        np.quantile(np.diff(pacers.schedule(pacers.Constant(50), 400, 1, points)), levels)
+        for points in (pacers.GammaPoints(1.0), pacers.poisson_points)
+    )
+    assert gamma == pytest.approx(poisson, rel=0.05)
+
+
+SHAPES = st.one_of(
+    st.builds(pacers.Constant, RATES),
+    st.builds(pacers.Ramp, RATES, RATES, st.just(20.0)),
+    st.builds(pacers.Cosine, RATES, RATES, st.floats(1, 50)),
+    st.builds(
+        pacers.Steps, st.lists(st.tuples(RATES, st.floats(0.1, 10)), min_size=1, max_size=5).map(tuple)
+    ),
+)  # fmt: skip
+POINTS = st.one_of(
+    st.just(pacers.even_points),
+    st.just(pacers.poisson_points),
+    st.builds(pacers.GammaPoints, st.floats(0.05, 100)),
+)
+
+
+@given(shape=SHAPES, points=POINTS, duration=st.floats(0.5, 20), seed=st.integers(0, 9))
+def test_every_shape_with_every_kind_of_points_is_ascending_and_within_the_duration(
+    shape: pacers.Shape, points: pacers.Points, duration: float, seed: int
+) -> None:
+    times = pacers.Paced(shape, points).times_s(duration, seed)
+    assert np.all(np.diff(times) >= 0)
+    assert np.all((times >= 0) & (times <= duration))
+    assert len(times) == pytest.approx(pacers.mean_rate_per_s(shape, duration) * duration, abs=1)
+
+
+@pytest.mark.parametrize("burstiness", [0.0, -1.0, 0.01, float("nan"), float("inf")])
+def test_an_impossible_burstiness_is_refused(burstiness: float) -> None:
+    with pytest.raises(ValueError, match="a burstiness is between"):
+        pacers.GammaPoints(burstiness)
+
+
+@pytest.mark.parametrize("steps", [((0.0, 5.0),), ((1.0, 0.0),), ((1.0, float("inf")),), ((-1.0, 5.0),)])
+def test_impossible_steps_are_refused(steps: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        pacers.Steps(steps)

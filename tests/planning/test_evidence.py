@@ -1,6 +1,7 @@
 """From rows and runs to the limit and the price of each unit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -226,3 +227,29 @@ def test_a_unit_that_holds_no_load_at_all_is_left_out_with_the_searchs_reason(
         "Unit 'single' is left out of the plan: it holds no load at all: p95 is 3 s at the lowest rate.",
         "Unit 'quad' is left out of the plan: no run measured it.",
     ]
+
+
+def test_a_sweep_gives_its_highest_level_that_meets_the_slo(
+    fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
+) -> None:
+    spoilt, behind = stage(9.0, 0.1, invalid="the client lagged"), replace(stage(8.0, 1.0), offered_per_s=20.0)
+    curve = LoadCurve("single", (stage(2.0, 0.5), stage(4.0, 1.5, 400.0), stage(6.0, 2.5), spoilt, behind))
+
+    (evidence,), _ = from_breaking_points(fleet, {"single": curve}, offerings, hardware)
+
+    assert (evidence.limit_per_s, evidence.tokens_out_per_s, evidence.latency_s) == (4.0, 400.0, 1.5)
+    assert evidence.limit_source == (
+        "measured: at 4/s, the best of 3 levels, between which nothing was measured: "
+        "latency p95 1.5 s within 2 s; error rate 0 within 0.01"
+    )
+
+
+def test_a_sweep_without_such_a_level_leaves_its_unit_out(
+    fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
+) -> None:
+    curve = LoadCurve("single", (stage(6.0, 2.5),))
+
+    evidence, (finding, _) = from_breaking_points(fleet, {"single": curve}, offerings, hardware)
+
+    assert evidence == ()
+    assert "none of its 1 rows meets the SLO; the nearest: latency p95 2.5 s above 2 s" in finding.message

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from holdfast.model.plan import Plan, PlanStatus
-from holdfast.model.stages import BreakingPoint, Cause, LoadCurve, Stage
+from holdfast.model.stages import BreakingPoint, Cause, LoadCurve, Stage, Summary
 from holdfast.model.tables import Column, Table
 from holdfast.reports import cells, tabulate, terminal
 
@@ -28,6 +28,19 @@ def shown(table: Table, width: int = terminal.WIDTH) -> str:
 
 def test_a_table_of_stages_reads_as_stored(curves: tuple[LoadCurve, ...]) -> None:
     assert shown(tabulate.stages(curves[0])) == (GOLDEN / "stages.txt").read_text(encoding="utf-8")
+
+
+def test_token_times_and_goodput_are_shown_where_they_were_measured(make_stage: Callable[..., Stage]) -> None:
+    streamed = Summary(100, 0.1, 0.1, 0.15, 0.2, 0.3, 0.4)
+    plain = shown(tabulate.stages(LoadCurve("u", (make_stage(),))))
+    full = make_stage(ttft=streamed, tpot=streamed, itl=streamed, goodput_per_s=0.75, tokens_out_per_s=50.0)
+    text = shown(tabulate.stages(LoadCurve("u", (full,))))
+    assert max(map(len, text.splitlines())) <= 80
+    for heading in ("goodput", "TTFT", "TPOT", "ITL"):
+        assert heading in text
+        assert heading not in plain
+    assert "0.75" in text
+    assert "warm-up" in plain
 
 
 def test_a_plan_reads_as_stored(plan: Plan) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+import pydantic
 
+from holdfast.load.pacers import Steps
 from holdfast.model import codec, document, fleet, quantities
 from holdfast.model.errors import InputError, OutputError
-from holdfast.model.fleet import InferenceFleet, TokenLengths, Workload
+from holdfast.model.fleet import InferenceFleet, TokenLengths
 from holdfast.model.plan import VERSION, Plan
 
 
@@ -39,29 +42,71 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
+_TOKENS = re.compile(r"(\d+(?:\.\d+)?)(?:(?:±|\+-)(\d+(?:\.\d+)?))?(?:,(\d+)\.\.(\d+)|\[(\d+)\.\.(\d+)\])?")
+
+
 def _token_lengths(text: str) -> TokenLengths:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:(?:±|\+-)(\d+(?:\.\d+)?))?", text.replace(" ", ""))
+    match = _TOKENS.fullmatch(text.replace(" ", ""))
     if match is None or not 0 < float(match[1]) <= 1_000_000 or float(match[2] or 0) > 1_000_000:
-        raise ValueError(f"{text!r} is not a token length; write it like '200' or '200±20'")
-    return TokenLengths(mean=float(match[1]), stddev=float(match[2] or 0))
+        raise ValueError(f"{text!r} is not a token length; write it like '200', '200±20' or '200±20,100..400'")
+    low, high = match[3] or match[5], match[4] or match[6]
+    try:
+        return TokenLengths(
+            mean=float(match[1]),
+            stddev=float(match[2] or 0),
+            min=int(low) if low else None,
+            max=int(high) if high else None,
+        )
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(first["msg"].removeprefix("Value error, ")) from error
 
 
+def _image_size(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise ValueError(f"{text!r} is not the size of an image; write it like '512x512'")
+    return text
+
+
+def _steps(text: str) -> Steps:
+    steps = []
+    for step in text.split(","):
+        rate, colon, duration = step.partition(":")
+        if not colon:
+            raise ValueError(f"{step.strip()!r} is not a step; write steps like '2/s:60s,4/s:60s'")
+        steps.append((quantities.rate_per_s(rate.strip()), _positive_duration(duration.strip())))
+    return Steps(tuple(steps))
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,6}", text.replace(",", "")):
+        raise ValueError(f"{text!r} is not a whole number from 1 to 9,999,999")
+    return int(text.replace(",", ""))
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 1e-3 <= factor <= 1e6:
+        raise ValueError(f"{text!r} is not a number from 0.001 to 1,000,000")
+    return factor
+
+
+COUNT = Quantity("n", _count)
+FACTOR = Quantity("factor", _factor)
 DURATION = Quantity("duration", _positive_duration)
+DURATION_OR_FOREVER = Quantity("duration", lambda text: math.inf if text == "forever" else _positive_duration(text))
 RATE = Quantity("rate", quantities.rate_per_s)
 SHARE = Quantity("percentage", quantities.share)
 SLO = Quantity("slo", fleet.parse_slo)
 TOKENS = Quantity("tokens", _token_lengths)
+SIZE = Quantity("size", _image_size)
+STEPS = Quantity("steps", _steps)
 API = click.Choice([api.value for api in fleet.Api])
 OUT = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path)
-
-
-def workload(api: str, input_tokens: TokenLengths, output_tokens: TokenLengths) -> Workload:
-    """The workload of the flags; lengths mean nothing for images and are left out."""
-    kind = fleet.Api(api)
-    if not kind.makes_tokens:
-        return Workload(api=kind)
-    return Workload(api=kind, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
 def read_text(path: Path) -> str:

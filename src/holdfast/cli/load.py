@@ -4,87 +4,101 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import flags, running
+from holdfast.cli import arrivals, flags, running, sending, watching, workers
+from holdfast.cli import progress as lines
+from holdfast.cli.arrivals import MOST_REQUESTS, Offered
 from holdfast.cli.measuring import Endpoint, endpoint_options
-from holdfast.load import finding, pacers
-from holdfast.load.bench import Bench
+from holdfast.cli.sections import Command, bundle, option
+from holdfast.cli.sending import Order
+from holdfast.cli.watching import MetricsPage
+from holdfast.cli.workers import Division
+from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
-from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
+from holdfast.model.fleet import Slo
+from holdfast.model.stages import LoadCurve, Stage
+from holdfast.model.tables import Table
 from holdfast.reports import tabulate, terminal
 
-MOST_REQUESTS = 5_000_000
-"""Of one run: their records are kept in memory, about 120 bytes each."""
 
-
-@click.command()
-@endpoint_options("load")
-@click.option("--rate", type=flags.RATE, help="Open loop at this rate, e.g. 12/s.")
-@click.option("--ramp-to", type=flags.RATE, help="With --rate: a straight line to this rate.")
-@click.option("--wave-to", type=flags.RATE, help="With --rate: a cosine wave up to this rate and back.")
-@click.option("--period", type=flags.DURATION, help="Of the wave.  [default: the duration]")
-@click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
-@click.option("--concurrency", type=click.IntRange(min=1), help="Closed loop with this many in flight.")
-@click.option("--duration", type=flags.DURATION, default="30s", show_default=True)
+@click.command(cls=Command)
+@bundle("offered", arrivals.OPTIONS, arrivals.offered)
+@endpoint_options("load", many=True)
+@bundle("division", workers.OPTIONS, workers.division)
+@bundle("page", watching.OPTIONS, MetricsPage)
+@option("Run", "--slo", type=flags.SLO, help='Say how much of the load met it (goodput), e.g. "ttft p95<1s, p95<5s".')
 def load(
-    endpoint: Endpoint,
-    rate: float | None,
-    ramp_to: float | None,
-    wave_to: float | None,
-    period: float | None,
-    arrivals: str,
-    concurrency: int | None,
-    duration: float,
+    endpoint: tuple[Endpoint, ...], offered: Offered, division: Division, page: MetricsPage, slo: Slo | None
 ) -> None:
-    """Send load to the endpoint at URL for a while and measure it.
+    """Send load to the endpoint at URL for a while and measure it; or to several, the same to each.
 
     \b
     holdfast load http://127.0.0.1:8000 --model gpt2 --rate 12/s
-    holdfast load http://127.0.0.1:8000 --model gpt2 --rate 2/s --wave-to 20/s --duration 5min
-    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16
+    holdfast load http://127.0.0.1:8000 --model gpt2 --steps 2/s:60s,4/s:60s
+    holdfast load http://127.0.0.1:8000 --model gpt2 --trace azure.csv
+    holdfast load http://127.0.0.1:8000 --model gpt2 --concurrency 16 --workers 2
+    holdfast load http://llm:8000 --model m --rate 900/s --shard 0/4 --seed 7 \\
+        --start-at 2026-11-21T10:00:00Z --out s0
+    holdfast load A=http://a:8000 B=http://b:8000 --model gpt2 --rate 2/s \\
+        --wave-to 20/s --period 20min --duration forever --metrics-port 9109
+
+    Without an end it keeps no rows: what it did is at the metrics port, and summed up when it is stopped.
     """
-    if (rate is None) == (concurrency is None):
-        raise InputError("give either --rate or --concurrency")
-    if rate is None and (ramp_to is not None or wave_to is not None):
-        raise InputError("--ramp-to and --wave-to start from a rate", mend="give --rate")
-    if ramp_to is not None and wave_to is not None:
-        raise InputError("--ramp-to and --wave-to exclude each other", mend="give one of them")
-    try:
-        shape = _shape(rate, ramp_to, wave_to, period or duration, duration)
-        kind = Arrivals.CLOSED if shape is None else Arrivals(arrivals)
-        mean = None if shape is None else pacers.mean_rate_per_s(shape, duration)
-        level = Level(kind, rate_per_s=mean, concurrency=concurrency, duration_s=duration)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    if rate is not None and level.duration_s * (level.rate_per_s or 0) > MOST_REQUESTS:
+    _check(endpoint, offered, division)
+    loads = [offered.to(number) for number in range(len(endpoint))]
+    orders = [Order(one, load.level, load.pacer) for one, load in zip(endpoint, loads, strict=True)]
+    if offered.endless:
+        _tell_sent(endpoint, running.run(sending.keep_up(orders, page)))
+        return
+    if sum(order.level.duration_s * (order.level.rate_per_s or 0) for order in orders) > MOST_REQUESTS:
         raise InputError(f"that is more than {MOST_REQUESTS:,} requests", where="--duration", mend="shorten it")
-    stage = running.run(_hold(endpoint, level, shape))
-    if endpoint.as_json:
-        flags.echo_json({"stage": stage, "run_dir": str(endpoint.out)})
-    else:
-        click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(endpoint.subject.unit, (stage,))))))
-        click.echo(f"run directory: {endpoint.out}")
-    if stage.error_rate == 1:
+    if offered.trace is not None and not endpoint[0].as_json:
+        lines.say(describe(offered.trace))
+    stages, runs = running.run(sending.hold(orders, page, division, slo))
+    _tell(endpoint, stages)
+    for run in runs:
+        run.check()
+    if any(stage.error_rate == 1 for stage in stages):
         raise click.exceptions.Exit(1)
 
 
-def _shape(
-    rate: float | None, ramp_to: float | None, wave_to: float | None, period_s: float, duration_s: float
-) -> pacers.Shape | None:
-    if rate is None:
-        return None
-    if ramp_to is not None:
-        return pacers.Ramp(rate, ramp_to, duration_s)
-    return pacers.Cosine(rate, wave_to, period_s) if wave_to is not None else pacers.Constant(rate)
+def _check(endpoints: tuple[Endpoint, ...], offered: Offered, division: Division) -> None:
+    subject, level = endpoints[0].subject, offered.level
+    if level.think_s and level.concurrency is None and subject.recipe.turns == 1:
+        raise InputError("this is of --concurrency and --turns", where="--think-time", mend="leave it out")
+    if offered.trace is not None:
+        subject.recipe.check_trace(subject.workload.api, int(offered.trace.tokens_in.min()))
+    if offered.endless and endpoints[0].exporters:
+        raise InputError(
+            "nothing is recorded of a load without end", where="--duration forever", mend="leave out --scrape"
+        )
+    if not division.whole and (offered.endless or len(endpoints) > 1):
+        raise InputError(
+            "--workers and --shard are of one target and a load that ends", mend="run a command for each target"
+        )
 
 
-async def _hold(endpoint: Endpoint, level: Level, shape: pacers.Shape | None) -> Stage:
-    run = endpoint.run_dir("load", None, level.arrivals.value)
-    bench = Bench(endpoint.subject, None, endpoint.seed)
-    try:
-        await bench.preflight()
-        measured = await bench.hold(level, 0, shape)
-    finally:
-        await bench.close()
-        run.write_requests(bench.requests)  # also of a run that was interrupted
-    run.write_curve(finding.curve_of(endpoint.subject.unit, [measured.stage], None))
-    return measured.stage
+def _tell(endpoints: tuple[Endpoint, ...], stages: list[Stage]) -> None:
+    told = [{"stage": stage, "run_dir": str(one.out)} for one, stage in zip(endpoints, stages, strict=True)]
+    if endpoints[0].as_json:
+        named = {one.subject.unit: each for one, each in zip(endpoints, told, strict=True)}
+        flags.echo_json(told[0] if len(told) == 1 else {"targets": named})
+        return
+    for one, stage in zip(endpoints, stages, strict=True):
+        click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(one.subject.unit, (stage,))))))
+        click.echo(f"run directory: {one.out}")
+
+
+def _tell_sent(endpoints: tuple[Endpoint, ...], table: Table) -> None:
+    if endpoints[0].as_json:
+        flags.echo_json(table)
+    else:
+        click.echo(terminal.text(terminal.table(table)))
+
+
+def describe(trace: Trace) -> str:
+    """What is replayed, in a sentence."""
+    failed = f" {trace.left_out:,} rows without tokens were left out." if trace.left_out else ""
+    return (
+        f"Replaying {len(trace):,} requests in {trace.duration_s:.4g} s ({len(trace) / trace.duration_s:.3g}/s), of "
+        f"{trace.tokens_in.mean():.0f} tokens each for answers of {trace.tokens_out.mean():.0f}.{failed}"
+    )

@@ -14,9 +14,12 @@ from holdfast.model.errors import HoldfastError, InputError
 _VERBS = {
     "limit": "How much load does this endpoint hold before it breaks its SLO?",
     "load": "Send load to an endpoint and measure it.",
+    "sweep": "Hold one load level after another, and print the table.",
+    "merge": "Join the runs of shards to one run.",
     "plan": "Which units, how many, at what cost?",
     "render": "What do I apply to my cluster?",
     "report": "A page of a run or a plan.",
+    "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",
     "emulate": "Serve as an emulated accelerator.",
     "catalog": "Accelerators, instance types and prices, with their sources.",

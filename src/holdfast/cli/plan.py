@@ -70,17 +70,20 @@ def _from_file(fleet: InferenceFleet, file: Path) -> Plan:
 
 
 def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
-    # Only here: reading runs needs pyarrow, which takes a fifth of a second to import.
-    from holdfast.load import rundir
+    # Only here: reading runs loads the client too, which takes a tenth of a second.
+    from holdfast.load import runs as load_runs
 
     curves, found = {}, list[Finding]()
-    for run in runs:
-        unit, separator, folder = run.partition("=")
+    for given in runs:
+        unit, separator, folder = given.partition("=")
         if not separator or unit not in {known.name for known in fleet.spec.units}:
             names = ", ".join(known.name for known in fleet.spec.units)
-            raise InputError(f"{run!r} names no unit of the fleet", where="--run", mend=f"write UNIT=DIR with {names}")
-        curves[unit] = rundir.read_curve(Path(folder))
-        found += _mismatches(fleet, unit, folder, rundir.read_spec(Path(folder)))
+            raise InputError(
+                f"{given!r} names no unit of the fleet", where="--run", mend=f"write UNIT=DIR with {names}"
+            )
+        run = load_runs.read(Path(folder))
+        curves[unit] = run.curve
+        found += _mismatches(fleet, unit, folder, run.record.spec)
     known, findings = evidence.from_breaking_points(
         fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
     )
@@ -93,7 +96,7 @@ def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> 
     planned = {"api": spec.workload.api.value, "model": spec.model.id, "slo": format_slo(spec.slo)}
     for key, wanted in planned.items():
         measured = getattr(run, key)
-        if measured != wanted:
+        if measured not in (wanted, None):  # a sweep has no SLO of its own, and is judged by the fleet's
             yield Finding(
                 file=folder,
                 row=0,

@@ -18,7 +18,8 @@ def line(progress: Progress) -> str:
     stage, judged = progress.stage, progress.verdict
     assert stage is not None and judged is not None
     if not stage.valid:
-        return f"{progress.level.name:>13} invalid: {stage.invalid}"
+        why = f"{progress.level.name:>13} invalid: {stage.invalid}"
+        return click.wrap_text(why.lstrip(), 80, " " * (len(why) - len(why.lstrip())), " " * 23)
     p50, p95 = (seconds(value) if stage.latency.n else "-" for value in (stage.latency.p50_s, stage.latency.p95_s))
     served = f"{stage.achieved_per_s:.3g}/s"
     return (
@@ -57,6 +58,6 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, *, err: bool = False) -> None:
     """Prints a paragraph, wrapped to 80 columns."""
-    click.echo(click.wrap_text(sentence, width=80))
+    click.echo(click.wrap_text(sentence, width=80), err=err)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from holdfast.cli import flags
-from holdfast.load import rundir
+from holdfast.load import runs
+from holdfast.load.serverlog import read_server
 from holdfast.model import fleet
 from holdfast.reports import page
 from holdfast.reports.contents import plan_page, run_page
@@ -28,9 +29,11 @@ def report(path: Path, out: Path) -> None:
 
 
 def _run(path: Path) -> page.Page:
-    curve, spec = rundir.read_curve(path), rundir.read_spec(path)
+    run = runs.read(path)
+    spec = run.record.spec
     bounds = fleet.parse_slo(spec.slo) if spec.slo else None
-    return run_page(curve, bounds, (f"Measured at {spec.url}: {spec.api}, {spec.model}, {spec.arrivals} arrivals.",))
+    measured = f"Measured at {spec.url}: {spec.api}, {spec.model}, {spec.arrivals} arrivals."
+    return run_page(run.curve, bounds, (measured,), read_server(path), run.cut_off)
 
 
 def _plan(path: Path) -> page.Page:

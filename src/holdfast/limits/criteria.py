@@ -23,7 +23,8 @@ class Criterion:
     statistic: avg, p50, p90, p95 or p99 of a latency; `share` for errors.
     bound:     in seconds; of errors, what one request may be (0: it must not fail).
     allowed:   share of requests that may be above the bound, 0..1; None where the mean is bounded.
-    values:    the value of each request, NaN where it is not known: shape (n,). A request that was cancelled has at least its
+    values:    the value of each request, NaN where it is not known: shape (n,). A request that was cancelled has at
+    least its
                age, and so is known only once that is above the bound.
     """
 

@@ -1,4 +1,4 @@
-"""The limit of random arrivals from all levels together: the lowest of the criteria's crossings, and an interval around it."""
+"""The limit of random arrivals from all levels together: the lowest of the criteria's crossings, and its interval."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import numpy as np
 from holdfast.limits import flow
 from holdfast.limits.criteria import Criterion, criteria
 from holdfast.limits.flow import Crossing, Visit
-from holdfast.limits.measured import Measured
 from holdfast.model.fleet import Slo
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Cause
+from holdfast.model.stages import Cause, Stage
 
 CONFIDENCE = 0.9
 """What is said of the interval; benchmarks/limit_accuracy.py counts how often it holds the truth."""
 
 _ERRORS = 2.13
-"""Half the interval, in standard errors: Student's t of 95 % with 15 degrees of freedom. The jackknife does not see all of the
-model's error, so more is taken than the 1.75 of 90 %."""
+"""Half the interval, in standard errors: Student's t of 95 % with 15 degrees of freedom. The jackknife does not see
+all of the model's error, so more is taken than the 1.75 of 90 %."""
 
 _MODEL = 0.01
 """Least standard error: no model of a queue is nearer to a real unit than this."""
@@ -40,6 +39,19 @@ _AROUND = 3.0
 
 _LEAST = 40
 """Fewer requests in a window say nothing of a unit's flow."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stage and all of its requests by intended start."""
+
+    stage: Stage
+    rows: RequestTable
+
+    @property
+    def steady(self) -> RequestTable:
+        start_s, end_s = self.stage.window_s
+        return self.rows.where((self.rows.intended_s >= start_s) & (self.rows.intended_s <= end_s))
 
 
 @dataclass(frozen=True)
@@ -62,18 +74,18 @@ class Estimate:
         return self.high_per_s / self.low_per_s
 
 
-def limit(levels: Sequence[tuple[Measured, float]], slo: Slo, centre_per_s: float) -> Estimate | None:
+def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float) -> Estimate | None:
     """The estimate from levels of random arrivals and their rates; None when they do not tell.
 
     centre_per_s: about where the limit is; levels far away from it are left out.
     """
-    seen = [(measured, rate) for measured, rate in levels if _countable(measured)]
-    if len(seen) < 2:
+    countable = [(seen, rate) for seen, rate in levels if _countable(seen)]
+    if len(countable) < 2:
         return None
     found: Estimate | None = None
     for _ in range(3):
-        near = [(measured, rate) for measured, rate in seen if 1 / _NEAR <= rate / centre_per_s <= _NEAR]
-        again = _lowest([measured for measured, _ in near], slo) if len(near) >= 2 else None
+        near = [(seen, rate) for seen, rate in countable if 1 / _NEAR <= rate / centre_per_s <= _NEAR]
+        again = _lowest([seen for seen, _ in near], slo) if len(near) >= 2 else None
         if again is None:
             break
         least, most = min(rate for _, rate in near), max(rate for _, rate in near)
@@ -84,15 +96,15 @@ def limit(levels: Sequence[tuple[Measured, float]], slo: Slo, centre_per_s: floa
     return found
 
 
-def strain(measured: Measured, slo: Slo) -> float:
-    """How far a level went towards its bounds: the largest of its means (of shares, too) over what is allowed; 1 is the limit."""
+def strain(seen: Seen, slo: Slo) -> float:
+    """How far a level went towards its bounds: the largest of its means over what is allowed; 1 is the limit."""
     strains = [0.0]
     for criterion in criteria(slo):
-        scores = criterion.scores(measured.steady)
+        scores = criterion.scores(seen.steady)
         bound = criterion.allowed if criterion.allowed is not None else criterion.bound
         if not np.isnan(scores).all():
             strains.append(float(np.nanmean(scores)) / max(bound, 1e-3))
-    stage = measured.stage
+    stage = seen.stage
     if slo.utilization and stage.utilization is not None:
         strains.append(stage.utilization / slo.utilization)
     if stage.achieved_per_s < _BEHIND * stage.offered_per_s:
@@ -100,11 +112,11 @@ def strain(measured: Measured, slo: Slo) -> float:
     return max(strains)
 
 
-def guess(probes: Sequence[tuple[Measured, int]], slo: Slo) -> float | None:
-    """About where the limit of random arrivals is, from closed loops with their numbers in flight; None when they do not tell.
+def guess(probes: Sequence[tuple[Seen, int]], slo: Slo) -> float | None:
+    """About where the limit of random arrivals is, from closed loops by number in flight; None when they do not tell.
 
-    A closed loop of n shows the departures and the risk with n in flight; between two of them both are interpolated, and
-    beyond the last the latencies grow with n, as its throughput no longer does.
+    A closed loop of n shows the departures and the risk with n in flight; between two of them both are interpolated,
+    and beyond the last the latencies grow with n, as its throughput no longer does.
     """
     users = np.array([n for _, n in probes])
     last = probes[-1][0]
@@ -137,17 +149,17 @@ def _stretched(rows: RequestTable, factor: float) -> RequestTable:
     return replace(rows, **times)
 
 
-def _countable(measured: Measured) -> bool:
-    start_s, end_s = measured.stage.window_s
-    inside = (measured.rows.intended_s >= start_s) & (measured.rows.intended_s <= end_s)
+def _countable(seen: Seen) -> bool:
+    start_s, end_s = seen.stage.window_s
+    inside = (seen.rows.intended_s >= start_s) & (seen.rows.intended_s <= end_s)
     return bool(np.count_nonzero(inside) >= _LEAST)
 
 
-def _lowest(levels: Sequence[Measured], slo: Slo) -> Estimate | None:
+def _lowest(levels: Sequence[Seen], slo: Slo) -> Estimate | None:
     found = list[tuple[Crossing, Cause, str]]()
     for criterion in criteria(slo):
         bound = criterion.allowed if criterion.allowed is not None else criterion.bound
-        visits = [_visit(measured, criterion) for measured in levels]
+        visits = [_visit(seen, criterion) for seen in levels]
         share = criterion.allowed is not None
         means = [float(np.nanmean(visit.scores)) for visit in visits if not np.isnan(visit.scores).all()]
         if not means or max(means) < bound / _AROUND:
@@ -157,7 +169,7 @@ def _lowest(levels: Sequence[Measured], slo: Slo) -> Estimate | None:
         crossing = flow.crossing(visits, max(bound, 1e-3) if share else bound, share=share)
         if crossing is not None:
             found.append((crossing, criterion.cause, criterion.says()))
-    saturated = flow.capacity([_visit(measured, criteria(slo)[0]) for measured in levels])
+    saturated = flow.capacity([_visit(seen, criteria(slo)[0]) for seen in levels])
     if saturated is not None:
         found.append((saturated, Cause.UNSTABLE, "the queue has no bound above it"))
     if slo.utilization is not None:
@@ -170,8 +182,8 @@ def _lowest(levels: Sequence[Measured], slo: Slo) -> Estimate | None:
     return Estimate(rate, rate * math.exp(-reach), rate * math.exp(reach), cause, why, len(levels))
 
 
-def _visit(measured: Measured, criterion: Criterion) -> Visit:
-    rows = measured.rows
+def _visit(seen: Seen, criterion: Criterion) -> Visit:
+    rows = seen.rows
     first_s, last_s = float(rows.intended_s[0]), float(rows.intended_s[-1])
     # From where the first requests have had time to end; a longer warm-up is a busy spell as often as not.
     window_s = (min(first_s + float(np.median(rows.latency_s)), last_s), last_s)
@@ -184,12 +196,12 @@ def _stays(rows: RequestTable) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(~np.isin(rows.outcome, at_once))
 
 
-def _utilization(levels: Sequence[Measured], ceiling: float) -> list[tuple[Crossing, Cause, str]]:
+def _utilization(levels: Sequence[Seen], ceiling: float) -> list[tuple[Crossing, Cause, str]]:
     """Utilisation is in proportion to the rate: the ratio of the two, and how it scatters."""
     per_rate = [
-        measured.stage.utilization / measured.stage.offered_per_s
-        for measured in levels
-        if measured.stage.utilization and measured.stage.offered_per_s
+        seen.stage.utilization / seen.stage.offered_per_s
+        for seen in levels
+        if seen.stage.utilization and seen.stage.offered_per_s
     ]
     if len(per_rate) < 2:
         return []

@@ -1,17 +1,18 @@
 """Where a criterion meets its bound, from how the unit behaves at each number in flight.
 
-Near its limit a unit remembers: a queue, once long, stays long for tens of requests, so that the share of late requests at one
-rate says little for its number of requests. How fast requests *leave* when n are in flight, and what becomes of
-a request that finds n there, says far more: every rate visits many n, and each visit is evidence for all rates.
+Near its limit a unit remembers: a queue, once long, stays long for tens of requests, so that the share of late
+requests at one rate says little for its number of requests. How fast requests *leave* when n are in flight, and what
+becomes of a request that finds n there, says far more: every rate visits many n, and each visit is evidence for all
+rates.
 
     departures  mu(n)   completions per second while n are in flight: rising, constant from some n on
-    risk        h(n)    mean score of a request that finds n in flight (1 if it breaks the bound, 0 if not; or its latency)
+    risk        h(n)    mean score of a request that finds n in flight (1 or 0 for breaking the bound, or its latency)
     admitted    a(n)    share of the requests that find n in flight and are not turned away
     occupancy   pi(n)   of a birth-death process fed at rate r: pi(n) = pi(0) * prod r a(k - 1) / mu(k)
     expected    Q(r) = sum pi(n) h(n)      (Poisson arrivals see time averages)
 
-The limit solves Q(r) = bound. This is the flow-equivalent server of queueing networks, estimated from requests; it is exact
-for exponential and for processor-sharing servers, and off by a few per cent for others. How far off is measured:
+The limit solves Q(r) = bound. This is the flow-equivalent server of queueing networks, estimated from requests; it is
+exact for exponential and for processor-sharing servers, and off by a few per cent for others. How far off is measured:
 the same process is run over the *actual* arrivals, and the difference between what it expects there and what was seen
 shifts the curve. As the arrivals are the same on both sides, their luck cancels (a control variate).
 
@@ -27,7 +28,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-
 import numpy.typing as npt
 
 from holdfast.limits import statistics
@@ -36,11 +36,11 @@ from holdfast.model.records import Floats, Ints
 Bools = npt.NDArray[np.bool_]
 
 BLOCKS = 16
-"""The levels are cut into about this many pieces for the jackknife; fewer make the interval wide, more make it too narrow."""
+"""The levels are cut into about this many pieces for the jackknife; with many more they depend on each other."""
 
 PRIOR = 0.03
-"""How far off in rate the model is believed to be before the data speak (standard deviation of the logarithm): about its error
-over servers from deterministic to hyperexponential."""
+"""How far off in rate the model is believed to be before the data speak (standard deviation of the logarithm): about
+its error over servers from deterministic to hyperexponential."""
 
 _FEW = 3
 """Fewer scores of one kind say nothing of how far the model is off."""
@@ -81,8 +81,8 @@ class Crossing:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Per number in flight n: time spent there, departures from there, arrivals with a score that found it, the sum of their
-    scores, all arrivals that found it, and those that were not turned away.
+    """Per number in flight n: time spent there, departures from there, arrivals with a score that found it, the sum of
+    their scores, all arrivals that found it, and those that were not turned away.
     """
 
     time_s: Floats
@@ -98,8 +98,8 @@ class _Counts:
 
 @dataclass(frozen=True)
 class Unit:
-    """departures[n]: per second with n in flight; risk[n]: mean score of a request that finds n; admitted[n]: the share of those
-    that are not turned away. Shape (most + 1,).
+    """departures[n]: per second with n in flight; risk[n]: mean score of a request that finds n; admitted[n]: the
+    share of those that are not turned away. Shape (most + 1,).
     """
 
     departures: Floats
@@ -238,14 +238,13 @@ def _pieces(path: _Path, cuts: int, most: int) -> list[_Counts]:
     columns = (stays_s, path.steps < 0, arrived, arrived * scores, came, path.steps > 0)
     places = (after, before, before, before, before, before)
     return [
-        _Counts(
-            *(
-                np.bincount(at[part], column[part].astype(float), most + 1)
-                for at, column in zip(places, columns, strict=True)
-            )
-        )
+        _Counts(*(_by_number(at[part], column[part], most) for at, column in zip(places, columns, strict=True)))
         for part in np.array_split(np.arange(len(path.times_s)), cuts)
     ]
+
+
+def _by_number(numbers: Ints, weights: npt.NDArray[np.generic], most: int) -> Floats:
+    return np.bincount(numbers, weights.astype(float), most + 1).astype(float)
 
 
 def _sum(pieces: Sequence[_Counts]) -> _Counts:
@@ -266,8 +265,8 @@ def _unit(counts: _Counts, *, share: bool) -> Unit:
 def _departures(counts: _Counts) -> tuple[Floats, int]:
     """Departure rate by number in flight, and from which number on it is constant.
 
-    Up to there it is the rising curve of highest likelihood (Poisson); where it becomes constant is chosen by the Bayesian
-    information criterion. A rising fit alone would follow the noise of rare states upwards.
+    Up to there it is the rising curve of highest likelihood (Poisson); where it becomes constant is chosen by the
+    Bayesian information criterion. A rising fit alone would follow the noise of rare states upwards.
     """
     time_s, left = counts.time_s, counts.left
     last = int(np.flatnonzero(time_s > 0)[-1])
@@ -299,7 +298,7 @@ def _solve(unit: Unit, target: float, link: Callable[[float], float]) -> tuple[f
 
 @dataclass(frozen=True)
 class _Tallies:
-    """Per piece: the sum of the scores seen, the mean that was expected on the same arrivals, and how many; shape (pieces,)."""
+    """Per piece: the sum of the scores, the mean expected on the same arrivals, and how many; shape (pieces,)."""
 
     seen: Floats
     expected: Floats
@@ -320,7 +319,8 @@ def _tallies(unit: Unit, paths: Sequence[_Path], cuts: int) -> _Tallies:
 def _shift(tallies: _Tallies, link: _Link, prior: float) -> tuple[float, float]:
     """How much higher the linked mean score was than the unit's process expects on the very same arrivals; its error.
 
-    An estimating equation over the pieces with a sandwich variance (pieces as clusters), shrunk towards none by a prior of this width.
+    An estimating equation over the pieces with a sandwich variance (pieces as clusters), shrunk towards none by a
+    prior of this width.
     """
     n, seen = tallies.n, tallies.seen
     if seen.sum() < _FEW or (n - seen).sum() < _FEW:
@@ -338,7 +338,7 @@ def _shift(tallies: _Tallies, link: _Link, prior: float) -> tuple[float, float]:
 
 
 def _on_arrivals(unit: Unit, paths: Sequence[_Path]) -> list[Floats]:
-    """The expected score of each arrival, by the unit's pure death process between the actual arrivals; all paths at once."""
+    """The expected score of each arrival, by the unit's death process between the actual ones; all paths at once."""
     times = [path.times_s[path.steps >= 0] for path in paths]
     n, states = max(len(t) for t in times), len(unit.departures)
     gaps_s = np.zeros((len(paths), n))

@@ -9,13 +9,15 @@ Three phases. *Probe*: closed loops of 1, 2, 4, ... in flight find roughly where
 the SLO breaks; a closed loop cannot overrun the server, so this is quick and safe. *Bracket*: an open-loop
 rate near that is tried and moved by growing steps until one rate holds and a higher one does not. *Narrow*:
 
-- of random arrivals, levels just below and just above the limit are held, and `flow` says from all of them together where
+- of random arrivals, levels just below and just above the limit are held, and `flow` says from all of them together
+where
   the limit is and how sure that is, until the interval is as tight as asked;
-- of evenly spaced arrivals and of a number in flight, the geometric middle is tried until the interval is as tight as asked.
+- of evenly spaced arrivals and of a number in flight, the geometric middle is tried until the interval is as tight as
+asked.
   An unclear verdict is asked again, and the evidence is added up.
 
-A level that contradicts an earlier one for certain shows that the unit has changed (it was cold; it is throttled): what was
-told before is dropped. The search sends nothing, reads no clock, and is told every outcome.
+A level that contradicts an earlier one for certain shows that the unit has changed (it was cold; it is throttled):
+what was told before is dropped. The search sends nothing, reads no clock, and is told every outcome.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from holdfast.limits import estimate, statistics
-from holdfast.limits.estimate import Estimate
+from holdfast.limits.estimate import Estimate, Seen
 from holdfast.limits.measured import Measured
-from holdfast.limits.verdict import Verdict
+from holdfast.limits.verdict import EXCESS, Verdict
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, BreakingPoint, Cause, Level, Stage
 
@@ -36,8 +38,8 @@ _PLATEAU = 1.25
 """Doubling the concurrency twice must bring this much more throughput, or it has stopped rising."""
 
 _ASIDE = 0.04
-"""Levels of random arrivals are held this far below and above the estimate in turn: near enough for the unit to behave there as
-at the limit, far enough to see its queue build up."""
+"""Levels of random arrivals are held this far below and above the estimate in turn: near enough for the unit to behave
+there as at the limit, far enough to see its queue build up."""
 
 _CERTAIN = 0.9
 """Two verdicts this sure that contradict each other show that the unit has changed between them."""
@@ -49,10 +51,10 @@ _LATENCIES = 20
 """A level of random arrivals lasts at least so many latencies: its first ones fill the server."""
 
 _STRAINED = 6.0
-"""A level this far above its bounds counts no more than that: how far an overrun queue grew depends on the level's length."""
+"""A level this far above its bounds counts no more than that: how far a queue grew depends on the level's length."""
 
 _FLOOR = 0.3
-"""The first rate is at least this share of what one user after the other was served: a guess from few requests may be far off."""
+"""The first rate is at least this share of what one user alone was served: a guess from few requests may be far off."""
 
 _FEWEST = 20
 """Requests of the shortest level."""
@@ -68,7 +70,7 @@ _ROUGH = 1 / 3
 class Options:
     """How a search is done.
 
-    arrivals:     Poisson is what independent users do; constant; closed finds the highest number in flight instead of a rate.
+    arrivals:     Poisson is what independent users do; constant; closed finds the most in flight instead of a rate.
     precision:    the interval is narrowed until high / low <= 1 + precision.
     requests:     least number of requests of an open-loop level.
     least_s, most_s: bounds on the duration of a level.
@@ -112,12 +114,12 @@ class Told:
     """One valid level that was held, its load being a rate (open loop) or a number in flight (closed loop)."""
 
     level: Level
-    measured: Measured
+    seen: Seen
     verdict: Verdict
 
     @property
     def stage(self) -> Stage:
-        return self.measured.stage
+        return self.seen.stage
 
     @property
     def load(self) -> float:
@@ -196,7 +198,7 @@ class Search:
         self._asked += 1
         self._spent_s += stage.window_s[1]
         self._sent += stage.requests
-        told = Told(level, measured, verdict)
+        told = Told(level, Seen(stage, measured.table), verdict)
         if not stage.valid:
             self._note_invalid(told)
         elif self.options.arrivals is not Arrivals.CLOSED and level.concurrency is not None:
@@ -230,6 +232,16 @@ class Search:
         """The lowest load that did not hold."""
         return min((t for t in self._tried() if not t.holds), key=lambda t: t.load, default=None)
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between which rates the limit is, as far as that is known by now."""
+        if self._estimate is not None:
+            return self._estimate.low_per_s, self._estimate.high_per_s
+        if self.options.arrivals is Arrivals.POISSON:
+            return self._straits() if self._told else (0.0, math.inf)
+        low, high = self.low, self.high
+        return low.rate_per_s if low else 0.0, high.rate_per_s if high else math.inf
+
     def result(self) -> BreakingPoint:
         """The breaking point as far as it is known."""
         if self._estimate is not None and self._estimate.width <= _WIDE:
@@ -248,8 +260,10 @@ class Search:
         why = f"{high.why}; {self._ended}" if self._ended else high.why
         if low is None:
             return BreakingPoint(0.0, 0.0, high.rate_per_s, high.confidence, high.cause, why)
+        # Evenly spaced load cannot tell a smaller excess from none.
+        least = low.rate_per_s / (1 + EXCESS) if self.options.arrivals is Arrivals.CONSTANT else low.rate_per_s
         return BreakingPoint(
-            low.rate_per_s, low.rate_per_s, max(high.rate_per_s, low.rate_per_s), low.confidence * high.confidence,
+            low.rate_per_s, least, max(high.rate_per_s, low.rate_per_s), low.confidence * high.confidence,
             high.cause, why, _users(low, self.options),
         )  # fmt: skip
 
@@ -291,7 +305,7 @@ class Search:
             self._estimate = None
         self._told.append(told)
         if self.options.arrivals is Arrivals.POISSON:
-            levels = [(told.measured, told.load) for told in self._told]
+            levels = [(told.seen, told.load) for told in self._told]
             low, high = self._straits()
             centre = math.sqrt((low or high) * (high if high < math.inf else low))
             before = self._estimate.rate_per_s if self._estimate else centre
@@ -300,11 +314,12 @@ class Search:
     def _straits(self) -> tuple[float, float]:
         """Of random levels: the highest load within the bounds and the lowest above them, all levels taken together.
 
-        A load that went well while a lower one did not is no contradiction but luck: both count for what they are worth.
+        A load that went well while a lower one did not is no contradiction but luck: both count for what they are
+        worth.
         """
         told = sorted(self._told, key=lambda each: each.load)
         sizes = np.array([float(each.stage.requests) for each in told])
-        strains = np.array([min(estimate.strain(each.measured, self.slo), _STRAINED) for each in told])
+        strains = np.array([min(estimate.strain(each.seen, self.slo), _STRAINED) for each in told])
         within = statistics.rising(sizes * strains, sizes) <= 1
         low = max((each.load for each, fine in zip(told, within, strict=True) if fine), default=0.0)
         high = min((each.load for each, fine in zip(told, within, strict=True) if not fine), default=math.inf)
@@ -414,11 +429,11 @@ class Search:
         return any(told.load == tried.load and told.level.duration_s >= self.options.most_s for told in self._told)
 
     def _towards_limit(self) -> float | None:
-        """Up while all is well, down while nothing is, between the two otherwise: until there is something to estimate from."""
+        """Up while all is well, down while nothing is, else between the two: until something can be estimated."""
         low, high = self._straits()
         last = self._told[-1]
         if high == math.inf:
-            strain = max(estimate.strain(told.measured, self.slo) for told in self._told if told.load == low)
+            strain = max(estimate.strain(told.seen, self.slo) for told in self._told if told.load == low)
             higher = low * (1.1 if strain > 0.3 else 1.3 if strain > 0.03 else 1.6)
             return higher if higher < self._ceiling else None
         if low == 0:
@@ -451,7 +466,7 @@ class Search:
     def _first_rate(self) -> float:
         """From the probes: between the last concurrency that held and the first that did not, or at the plateau."""
         if self.options.arrivals is Arrivals.POISSON:
-            known = [(probe.measured, probe.level.concurrency or 1) for probe in self._probes]
+            known = [(probe.seen, probe.level.concurrency or 1) for probe in self._probes]
             guess = estimate.guess(known, self.slo)
             if guess is not None:
                 return max(guess, _FLOOR * self._probes[0].stage.achieved_per_s)

@@ -86,7 +86,7 @@ def _errors(measured: Measured, bound: float) -> Check:
         return Check(Cause.ERRORS, 0.0 if failed else 1 - 1 / (answered + 2), why)
     # The prior Beta(0.05, 1) says that errors are rare until they are seen: no error in 20 requests is enough
     # for a bound of 1 %, and one error in 20 is not forgiven.
-    alike = statistics.correlation_length(measured.rows.failed.astype(float))
+    alike = statistics.correlation_length(measured.table.failed.astype(float))
     holds = statistics.beta_cdf(bound, failed / alike + 0.05, (answered - failed) / alike + 1)
     return Check(Cause.ERRORS, holds, why)
 

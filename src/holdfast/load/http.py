@@ -1,31 +1,30 @@
-"""An HTTP/1.1 client for measuring: keep-alive, no coroutine per request, arrival times read first of all.
+"""An HTTP/1.1 client for measuring: keep-alive, no coroutine per request, arrival times by the kernel's clock.
 
-One `Connection` is an asyncio protocol that carries one exchange at a time; `Client` keeps the idle ones
-and opens more when none is free, so that an open-loop load is never held back by a pool size. When bytes
-arrive, the clock is read before anything else is done with them.
+    Client --> Connection (HTTP, connection.py) --> Wire (bytes and their arrival times, wire.py)
+         +---> Dial (names, addresses, TLS, dial.py)
+
+A `Connection` carries one exchange at a time; `Client` keeps the idle ones and opens more when none is free, so that
+an open-loop load is never held back by a pool size.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import math
-import os
-import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
-import httptools
-
+from holdfast.load import dial
 from holdfast.load.answers import Answer
+from holdfast.load.connection import Connection
+from holdfast.load.dial import Dial
+from holdfast.load.exchange import Exchange
+from holdfast.load.wire import Wire
 from holdfast.model.errors import InputError
 from holdfast.model.records import Outcome
 
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
-"""Errors that say that this machine has no more to connect with; they say nothing about the server."""
+__all__ = ["Client", "Exchange", "Target"]
 
 _IDLE_S = 2.0
 """An idle connection older than this is not used again: servers close them (uvicorn after 5 s), and a
@@ -65,165 +64,18 @@ class Target:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes of a request to `path` below the base."""
+        more = {"content-type": "application/json", "content-length": str(len(body))} if body else {}
+        return self._head(method, path, {**more, **(headers or {})}) + b"\r\n" + body
+
+    def poster(self, path: str, headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+        """Makes the bytes of POST requests to `path`, of their bodies alone."""
+        head = self._head("POST", path, {**headers, "content-type": "application/json"}) + b"content-length: "
+        return lambda body: b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         netloc = self.base.split("://", 1)[1].split("/", 1)[0]
         lines = [f"{method} {self.prefix}{path} HTTP/1.1", f"host: {netloc}", "user-agent: holdfast"]
-        if body:
-            lines += ["content-type: application/json", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-class Exchange:
-    """One request and what came back. Times are `time.perf_counter` seconds, NaN until they happen."""
-
-    __slots__ = (
-        "answer",
-        "end_s",
-        "error",
-        "first_byte_s",
-        "headers",
-        "on_end",
-        "outcome",
-        "payload",
-        "sent_s",
-        "status",
-    )
-
-    def __init__(self, payload: bytes, answer: Answer, on_end: Callable[[Exchange], None]) -> None:
-        self.payload = payload
-        self.answer = answer
-        self.on_end = on_end
-        self.sent_s = math.nan
-        self.first_byte_s = math.nan
-        self.end_s = math.nan
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
-        self.outcome = Outcome.OK
-        self.error = ""
-
-    def end(self, outcome: Outcome, now_s: float) -> None:
-        self.outcome = outcome
-        self.end_s = now_s
-        self.on_end(self)
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection; carries one exchange at a time."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._exchange: Exchange | None = None
-        self._now_s = 0.0
-        self.idle_since_s = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do not derive from asyncio's, though they do the same.
-        self._transport = cast(asyncio.Transport, transport)
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether the server closed it before anything was sent."""
-        return self._transport is None or self._transport.is_closing()
-
-    def send(self, exchange: Exchange) -> None:
-        """Writes the request now."""
-        assert self._transport is not None
-        self._exchange = exchange
-        self._transport.write(exchange.payload)
-
-    def data_received(self, data: bytes) -> None:
-        self._now_s = time.perf_counter()
-        exchange = self._exchange
-        if exchange is None:
-            self.close()  # bytes that nobody asked for: the connection is out of step
-            return
-        if exchange.first_byte_s != exchange.first_byte_s:
-            exchange.first_byte_s = self._now_s
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._finish(Outcome.MALFORMED)
-            self.close()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.headers[name.lower()] = value
-
-    def on_body(self, body: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.answer.feed(body, self._now_s)
-
-    def on_headers_complete(self) -> None:
-        if self._exchange is not None:
-            self._exchange.status = self._parser.get_status_code()
-
-    def on_message_complete(self) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        exchange.answer.finish(self._now_s)
-        outcome = _settled(exchange)
-        reusable = self._parser.should_keep_alive()
-        self._parser = httptools.HttpResponseParser(self)
-        if reusable:
-            self.idle_since_s = self._now_s
-            self._client.give_back(self)
-        else:
-            self.close()
-        self._finish(outcome)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._client.forget(self)
-        exchange = self._exchange
-        if exchange is None:
-            return
-        self._now_s = time.perf_counter()
-        framed = b"content-length" in exchange.headers or b"transfer-encoding" in exchange.headers
-        if exchange.status and not framed:
-            # HTTP/1.0, or a server that ends its answer by closing: this is the end of the body.
-            exchange.answer.finish(self._now_s)
-            self._finish(_settled(exchange))
-        else:
-            self._finish(Outcome.TRUNCATED if exchange.first_byte_s == exchange.first_byte_s else Outcome.RESET)
-
-    def abandon(self, outcome: Outcome) -> None:
-        """Ends the exchange in flight with `outcome` and closes: the server learns that nobody waits."""
-        self._now_s = time.perf_counter()
-        self._finish(outcome)
-        self.close()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _finish(self, outcome: Outcome) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.end(outcome, self._now_s)
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    """Why there is no connection, in a few words: `Connection refused`, `Name or service not known`, ..."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    number = error.errno if isinstance(error, OSError) else None
-    if number is not None and number in errno.errorcode:
-        return os.strerror(number).lower()
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
-def _settled(exchange: Exchange) -> Outcome:
-    """What a complete answer is."""
-    if exchange.status == 429:
-        return Outcome.REJECTED
-    if not 200 <= exchange.status < 300:
-        return Outcome.HTTP_ERROR
-    if exchange.answer.body_ok:
-        return Outcome.OK
-    # A stream that ended in order at the HTTP level but without its last event was cut short upstream.
-    return Outcome.TRUNCATED if exchange.answer.chunks else Outcome.MALFORMED
+        return "".join(f"{line}\r\n" for line in [*lines, *(f"{k}: {v}" for k, v in headers.items())]).encode()
 
 
 class Client:
@@ -234,101 +86,117 @@ class Client:
         self.target = target
         self._timeout_s = timeout_s
         self._headers = dict(headers or {})
-        self._idle: list[Connection] = []
-        self._busy: dict[Connection, Exchange] = {}
-        self._connecting: dict[asyncio.Task[None], Exchange] = {}
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._dial = Dial(target.host, target.port, tls=target.tls, timeout_s=timeout_s)
+        self._idle: dict[Connection, None] = {}  # the one that was used last comes last
+        self._carried: dict[Exchange, Connection | asyncio.Task[Wire]] = {}  # in the order of their sends
+        self._dialling: set[asyncio.Task[Wire]] = set()
 
-    def payload(self, path: str, body: bytes) -> bytes:
-        """The bytes of a POST with this client's headers."""
-        return self.target.request("POST", path, body, self._headers)
+    @property
+    def opened(self) -> int:
+        """Connections opened so far."""
+        return self._dial.opened
+
+    def poster(self, path: str) -> Callable[[bytes], bytes]:
+        """Makes the bytes of POST requests with this client's headers, of their bodies alone."""
+        return self.target.poster(path, self._headers)
 
     def send(self, exchange: Exchange) -> None:
-        """Sends now; `exchange.on_end` is called when it ended, however it ended."""
+        """Sends now; `exchange.on_end` is called when it ended, however it ended, and never from within this call."""
         now_s = exchange.sent_s = time.perf_counter()
         while self._idle:
-            connection = self._idle.pop()
-            if now_s - connection.idle_since_s < _IDLE_S and not connection.is_closing:
-                self._busy[connection] = exchange
-                connection.send(exchange)
+            connection, _ = self._idle.popitem()
+            # A connection that turns out to be closed before it took a byte is the server's right, and no failure.
+            if now_s - connection.idle_since_s < _IDLE_S and connection.send(exchange):
+                self._carried[exchange] = connection
                 return
             connection.close()
-        task = asyncio.get_running_loop().create_task(self._connect(exchange), name="connect")
-        self._connecting[task] = exchange
-        task.add_done_callback(lambda done: self._connecting.pop(done, None))
+        task = asyncio.get_running_loop().create_task(self._dial.open(), name="connect")
+        self._dialling.add(task)
+        self._carried[exchange] = task
+        task.add_done_callback(lambda done: self._dialled(exchange, done))
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET, status 0 when no answer came. For probes and /metrics, not for load."""
-        done: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         answer = _Whole()
         payload = self.target.request("GET", path, headers=self._headers)
-
-        def ended(exchange: Exchange) -> None:
-            if not done.done():
-                done.set_result(exchange)
-
-        self.send(Exchange(payload, answer, ended))
+        exchange = Exchange(payload, answer, lambda _: None if done.done() else done.set_result(None))
+        self.send(exchange)
         try:
-            exchange = await asyncio.wait_for(done, self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                await done
         except TimeoutError:
             return 0, b""
+        finally:
+            self._drop(exchange, Outcome.CANCELLED)
         return exchange.status, bytes(answer.body)
 
     def expire(self) -> None:
         """Ends what has been in flight for longer than the time-out. Call it now and then."""
         limit_s = time.perf_counter() - self._timeout_s
-        for connection, exchange in list(self._busy.items()):
-            if exchange.sent_s < limit_s:
-                connection.abandon(Outcome.TIMEOUT)
+        late = []
+        for exchange in self._carried:
+            if exchange.sent_s >= limit_s:
+                break
+            late.append(exchange)
+        for exchange in late:
+            connecting = isinstance(self._carried.get(exchange), asyncio.Task)
+            self._drop(exchange, Outcome.CONNECT if connecting else Outcome.TIMEOUT, "timed out")
 
     def abandon(self) -> None:
         """Ends everything in flight as CANCELLED."""
-        for connection in list(self._busy):
-            connection.abandon(Outcome.CANCELLED)
-        for task in list(self._connecting):
-            task.cancel()
+        for exchange in list(self._carried):
+            self._drop(exchange, Outcome.CANCELLED)
 
     async def close(self) -> None:
         """Ends everything in flight and closes every connection."""
         self.abandon()
-        for connection in self._idle:
+        for connection in list(self._idle):
             connection.close()
-        self._idle.clear()
-        if self._connecting:
-            await asyncio.wait(list(self._connecting))
-        await asyncio.sleep(0)  # lets the transports report that they are closed
+        self._dial.close()
+        if self._dialling:
+            await asyncio.wait(list(self._dialling))
 
-    def give_back(self, connection: Connection) -> None:
-        """A connection is free again."""
-        self._busy.pop(connection, None)
-        self._idle.append(connection)
+    def release(self, connection: Connection, exchange: Exchange | None, *, reusable: bool) -> None:
+        if exchange is not None:
+            del self._carried[exchange]
+        if reusable:
+            self._idle[connection] = None
+        else:
+            self._idle.pop(connection, None)
 
-    def forget(self, connection: Connection) -> None:
-        """A connection is closed."""
-        self._busy.pop(connection, None)
-        if connection in self._idle:
-            self._idle.remove(connection)
+    def _drop(self, exchange: Exchange, outcome: Outcome, error: str = "") -> None:
+        """Ends an exchange if it is in flight."""
+        carrier = self._carried.get(exchange)
+        if isinstance(carrier, Connection):
+            carrier.abandon(outcome, error)
+        elif carrier is not None:
+            del self._carried[exchange]
+            carrier.cancel()
+            exchange.fail(outcome, time.perf_counter(), error)
 
-    async def _connect(self, exchange: Exchange) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            _, connection = await asyncio.wait_for(
-                loop.create_connection(lambda: Connection(self), self.target.host, self.target.port, ssl=self._tls),
-                self._timeout_s,
-            )
-        except (OSError, UnicodeError) as error:
-            exchange.error = _reason(error)
-            spent = isinstance(error, OSError) and error.errno in _EXHAUSTED
-            exchange.end(Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter())
+    def _dialled(self, exchange: Exchange, task: asyncio.Task[Wire]) -> None:
+        self._dialling.discard(task)
+        waits = exchange in self._carried
+        if task.cancelled():
             return
-        except asyncio.CancelledError:
-            exchange.end(Outcome.CANCELLED, time.perf_counter())
-            raise
-        if connection.is_closing:
-            exchange.end(Outcome.RESET, time.perf_counter())
+        if (error := task.exception()) is not None:
+            if not isinstance(error, OSError | UnicodeError):
+                raise error
+            if waits:
+                del self._carried[exchange]
+                spent = dial.is_exhaustion(error)
+                exchange.fail(Outcome.EXHAUSTED if spent else Outcome.CONNECT, time.perf_counter(), dial.reason(error))
             return
-        self._busy[connection] = exchange
-        connection.send(exchange)
+        connection = Connection(task.result(), self)
+        if not waits:
+            connection.close()
+        elif connection.send(exchange):
+            self._carried[exchange] = connection
+        else:
+            del self._carried[exchange]
+            connection.close()
+            exchange.fail(Outcome.RESET, time.perf_counter(), "closed by the server")
 
 
 class _Whole(Answer):

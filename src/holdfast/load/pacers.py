@@ -6,10 +6,13 @@ theorem, the arrival times of any such process are the inverse of L at the point
 serves every shape, and a seed fixes the whole schedule before the first request is sent.
 
 Source: D. J. Daley, D. Vere-Jones, An Introduction to the Theory of Point Processes, vol. I, section 7.4.
+
+A recorded trace needs no rate: its times are its own (`traces.py`).
 """
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +21,14 @@ from typing import Protocol
 import numpy as np
 
 from holdfast.model.records import Floats
+
+
+class Pacer(Protocol):
+    """Says when the requests of a level start."""
+
+    def times_s(self, duration_s: float, seed: int) -> Floats:
+        """Intended start times in [0, duration_s], ascending, shape (n,), in seconds."""
+        ...
 
 
 class Shape(Protocol):
@@ -93,6 +104,31 @@ class Cosine:
         return self.low + (self.high - self.low) / 2 * (1 - math.cos(2 * math.pi * t_s / self.period_s))
 
 
+@dataclass(frozen=True)
+class Steps:
+    """One constant rate after another: (rate in 1/s, duration in s) pairs. After the last one, nothing."""
+
+    steps: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        _check(tuple(rate for rate, _ in self.steps), least_positive=True)
+        if any(not 0 < duration_s < math.inf for _, duration_s in self.steps):
+            raise ValueError("a step needs a finite duration above 0")
+
+    @property
+    def duration_s(self) -> float:
+        return math.fsum(duration_s for _, duration_s in self.steps)
+
+    def cumulative(self, t_s: Floats) -> Floats:
+        durations_s, arrivals = np.array([(d, rate * d) for rate, d in self.steps]).T
+        return np.asarray(np.interp(t_s, np.append(0, np.cumsum(durations_s)), np.append(0, np.cumsum(arrivals))))
+
+    def rate_per_s(self, t_s: float) -> float:
+        ends_s = np.cumsum([duration_s for _, duration_s in self.steps])
+        step = bisect.bisect_right(ends_s, t_s)
+        return self.steps[step][0] if step < len(self.steps) else 0.0
+
+
 def mean_rate_per_s(shape: Shape, duration_s: float) -> float:
     """Mean rate of a shape over [0, duration_s]."""
     return float(shape.cumulative(np.array([duration_s]))[0]) / duration_s
@@ -112,10 +148,37 @@ def poisson_points(count: float, seed: int) -> Floats:
     return np.sort(np.random.default_rng(seed).uniform(0, count, size=max(1, round(count))))
 
 
-def schedule(
-    shape: Shape, duration_s: float, seed: int = 0, points: Callable[[float, int], Floats] = even_points
-) -> Floats:
-    """Intended start times in [0, duration_s), ascending, shape (n,), in seconds."""
+@dataclass(frozen=True)
+class GammaPoints:
+    """A renewal process of rate 1 on [0, count) with gamma gaps, given that it has its expected number of arrivals.
+
+    burstiness: the shape parameter k of the gaps, as in `vllm bench serve --burstiness`; their coefficient of variation
+                is 1 / sqrt(k). 1 is Poisson, below 1 is burstier, above 1 more regular.
+
+    The gaps of n arrivals and the one that closes the level are drawn and scaled to `count`. As the sum of gamma
+    variables is independent of their shares in it (E. Lukacs, Ann. Math. Stat. 26, 1955, doi:10.1214/aoms/1177728549),
+    that is the renewal process given that its arrival n + 1 falls on `count`; for k = 1, `poisson_points`.
+    """
+
+    burstiness: float
+
+    def __post_init__(self) -> None:
+        # Below that, most gaps underflow to 0; above it they no longer differ from even ones.
+        if not 0.05 <= self.burstiness <= 10_000:
+            raise ValueError(f"a burstiness is between 0.05 and 10,000, not {self.burstiness:g}")
+
+    def __call__(self, count: float, seed: int) -> Floats:
+        gaps = np.random.default_rng(seed).gamma(self.burstiness, size=max(1, round(count)) + 1)
+        ends = np.cumsum(gaps)
+        return np.asarray(ends[:-1] / ends[-1] * count)
+
+
+Points = Callable[[float, int], Floats]
+"""From the expected number of arrivals and a seed to the points of a unit-rate process, ascending."""
+
+
+def schedule(shape: Shape, duration_s: float, seed: int = 0, points: Points = even_points) -> Floats:
+    """Intended start times in [0, duration_s], ascending, shape (n,), in seconds."""
     marks = points(float(shape.cumulative(np.array([duration_s]))[0]), seed)
     low, high = np.zeros_like(marks), np.full_like(marks, duration_s)
     # Bisection: 60 halvings reach the resolution of a double for any duration, whatever the shape.
@@ -124,3 +187,18 @@ def schedule(
         before = shape.cumulative(middle) < marks
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return np.asarray(high)
+
+
+@dataclass(frozen=True)
+class Paced:
+    """A pacer that follows a rate shape, with arrivals as regular or as random as `points` are."""
+
+    shape: Shape
+    points: Points = poisson_points
+
+    def __str__(self) -> str:
+        gaps = f", {self.points}" if isinstance(self.points, GammaPoints) else ""
+        return f"{self.shape}{gaps}"
+
+    def times_s(self, duration_s: float, seed: int) -> Floats:
+        return schedule(self.shape, duration_s, seed, self.points)

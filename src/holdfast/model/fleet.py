@@ -17,6 +17,7 @@ Unknown keys are refused. `document.py` reads the YAML and points at lines.
 from __future__ import annotations
 
 import enum
+import math
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -25,6 +26,7 @@ from pydantic.alias_generators import to_camel
 
 from holdfast.model import quantities
 from holdfast.model.quantities import Duration, Price, Rate, Share
+from holdfast.model.template import Template
 
 
 class Document(pydantic.BaseModel):
@@ -40,21 +42,36 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$")]
 
 
 class Api(enum.Enum):
-    """The HTTP interface that a request uses."""
+    """The HTTP interface that a request uses. POST is any other: a path and a JSON body of the user's."""
 
     COMPLETIONS = "completions"
     CHAT = "chat"
+    EMBEDDINGS = "embeddings"
     IMAGES = "images"
+    POST = "post"
 
     @property
     def path(self) -> str:
-        return {"completions": "/v1/completions", "chat": "/v1/chat/completions", "images": "/v1/images/generations"}[
-            self.value
-        ]
+        """Where it is served, below the base of a URL; empty for POST, whose workload says where."""
+        return _PATHS.get(self, "")
 
     @property
     def makes_tokens(self) -> bool:
-        return self is not Api.IMAGES
+        """Whether its answers are text, which can stream and has a length."""
+        return self in (Api.COMPLETIONS, Api.CHAT)
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether the length of what is asked is known in tokens."""
+        return self.makes_tokens or self is Api.EMBEDDINGS
+
+
+_PATHS = {
+    Api.COMPLETIONS: "/v1/completions",
+    Api.CHAT: "/v1/chat/completions",
+    Api.EMBEDDINGS: "/v1/embeddings",
+    Api.IMAGES: "/v1/images/generations",
+}
 
 
 class ServedModel(Document):
@@ -65,26 +82,75 @@ class ServedModel(Document):
 
 
 class TokenLengths(Document):
-    """A token count per request: mean and standard deviation, in tokens."""
+    """A token count per request: a normal distribution in tokens, cut at `min` and `max`.
+
+    A standard deviation of 0 is a fixed length.
+    """
 
     mean: Annotated[float, Field(gt=0, le=10_000_000)]
-    stddev: Annotated[float, Field(ge=0)] = 0.0
+    stddev: Annotated[float, Field(ge=0, le=10_000_000)] = 0.0
+    min: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
+    max: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
+
+    @pydantic.model_validator(mode="after")
+    def _mean_is_between(self) -> Self:
+        low, high = self.min if self.min is not None else 0, self.max if self.max is not None else math.inf
+        if low > high:
+            raise ValueError(f"the min of {low} tokens is above the max of {high}")
+        if not low <= self.mean <= high:
+            raise ValueError(f"the mean of {self.mean:g} tokens is not between min and max ({low} and {high:g})")
+        return self
 
 
 class Workload(Document):
-    """The shape of one request. Token lengths are due for `completions` and `chat`."""
+    """The shape of one request.
+
+    input_tokens:  due for `completions`, `chat` and `embeddings`; for `post`, of what `{prompt}` stands for.
+    output_tokens: due for `completions` and `chat`; for `post`, what `{max_tokens}` stands for.
+    path, body:    of `post`: where it goes, below the base of the URL, and its JSON (see model.template).
+    """
 
     api: Api
     input_tokens: TokenLengths | None = None
     output_tokens: TokenLengths | None = None
+    path: Annotated[str | None, Field(max_length=2000)] = None
+    body: pydantic.JsonValue = None
 
     @pydantic.model_validator(mode="after")
-    def _lengths_fit_api(self) -> Self:
+    def _fits_api(self) -> Self:
+        if self.api is Api.POST:
+            self._check_post()
+            return self
+        name = self.api.value
+        if self.path is not None or self.body is not None:
+            raise ValueError(f"the {name} API has its own path and body; remove path and body, or use the post API")
         if self.api.makes_tokens and (self.input_tokens is None or self.output_tokens is None):
-            raise ValueError(f"the {self.api.value} API needs inputTokens and outputTokens, e.g. {{mean: 200}}")
-        if not self.api.makes_tokens and (self.input_tokens or self.output_tokens):
-            raise ValueError("the images API has no inputTokens or outputTokens; remove them")
+            raise ValueError(f"the {name} API needs inputTokens and outputTokens, e.g. {{mean: 200}}")
+        if self.api.takes_tokens and self.input_tokens is None:
+            raise ValueError(f"the {name} API needs inputTokens, e.g. {{mean: 200}}")
+        if not self.api.takes_tokens and (self.input_tokens or self.output_tokens):
+            raise ValueError(f"the {name} API has no inputTokens or outputTokens; remove them")
+        if not self.api.makes_tokens and self.output_tokens:
+            raise ValueError(f"the {name} API has no outputTokens; remove them")
         return self
+
+    def _check_post(self) -> None:
+        if self.path is None or self.body is None:
+            raise ValueError("the post API needs a path and a body, e.g. path: /generate, body: {prompt: '{prompt}'}")
+        if not self.path.startswith("/") or not self.path.isascii() or not self.path.isprintable() or " " in self.path:
+            raise ValueError(f"{self.path!r} is not a path; it begins with / and has no blank")
+        names = Template.of(self.body).names
+        for placeholder, lengths, key in (
+            ("prompt", self.input_tokens, "inputTokens"),
+            ("max_tokens", self.output_tokens, "outputTokens"),
+        ):
+            if placeholder in names and lengths is None:
+                raise ValueError(f"the body has {{{placeholder}}}, and {key} does not say how long it is")
+
+    @property
+    def request_path(self) -> str:
+        """Where requests of this workload go, below the base of a URL."""
+        return self.path or self.api.path
 
 
 class Percentiles(Document):

@@ -7,14 +7,18 @@ the *intended* start, so that a client that was late hides nothing (no coordinat
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Floats32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.signedinteger[Any]]
+Bools = npt.NDArray[np.bool_]
+Column = npt.NDArray[Any]
 
 
 class Outcome(enum.IntEnum):
@@ -95,15 +99,20 @@ class RequestTable:
     @classmethod
     def of(cls, records: Sequence[RequestRecord]) -> RequestTable:
         """The table of these records, in their order."""
-        integers = {"stage", "chunks", "status", "outcome"} | {name for name in COLUMNS if name.startswith("tokens")}
         return cls(
-            **{
-                name: np.array([getattr(record, name) for record in records], dtype=int if name in integers else float)
-                for name in COLUMNS
-            }
+            **{name: np.array([getattr(record, name) for record in records], dtype=TYPES[name]) for name in COLUMNS}
         )
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> RequestTable:
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        values: Column = getattr(self, name)
+        return values
+
+    def gaps(self, keep: Bools) -> Iterable[Floats32]:
+        """None: the chunk times stay in the run's files."""
+        return ()
+
+    def where(self, keep: Bools) -> RequestTable:
         """The rows for which `keep`, of shape (n,), is true."""
         return RequestTable(**{name: getattr(self, name)[keep] for name in COLUMNS})
 
@@ -113,16 +122,15 @@ class RequestTable:
 
     def shifted(self, zero_s: float, scale: float = 1.0) -> RequestTable:
         """The same rows with times counted from `zero_s` and multiplied by `scale`."""
-        moments = ("intended_s", "sent_s", "first_byte_s", "first_token_s", "end_s")
-        times = {name: (getattr(self, name) - zero_s) * scale for name in moments}
+        times = {name: (getattr(self, name) - zero_s) * scale for name in MOMENTS}
         return replace(self, **times, itl_s=self.itl_s * scale)
 
     @property
-    def ok(self) -> npt.NDArray[np.bool_]:
+    def ok(self) -> Bools:
         return np.equal(self.outcome, Outcome.OK)
 
     @property
-    def failed(self) -> npt.NDArray[np.bool_]:
+    def failed(self) -> Bools:
         """Failures of the server or of the way to it; what the client cancelled is none."""
         return np.not_equal(self.outcome, Outcome.OK) & np.not_equal(self.outcome, Outcome.CANCELLED)
 
@@ -142,4 +150,26 @@ class RequestTable:
         return self.sent_s - self.intended_s
 
 
+class Rows(Protocol):
+    """Requests of which one column at a time is wanted, so that a million of them need not be in memory at once."""
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> Column:
+        """The column of a RequestTable of that name."""
+        ...
+
+    def gaps(self, keep: Bools) -> Iterable[Floats32]:
+        """Seconds between consecutive output events of each row for which `keep` is true, in pieces, row by row."""
+        ...
+
+
 COLUMNS = tuple(field.name for field in fields(RequestTable))
+MOMENTS = ("intended_s", "sent_s", "first_byte_s", "first_token_s", "end_s")
+"""The columns that are points in time, and not lengths of it."""
+TYPES = {name: np.dtype("<f8" if name.endswith("_s") else "<i4") for name in COLUMNS} | {
+    "stage": np.dtype("<i2"),
+    "status": np.dtype("<i2"),
+    "outcome": np.dtype("i1"),
+}
+"""How wide each column is kept: 73 bytes a request."""

@@ -15,6 +15,8 @@ class Arrivals(enum.Enum):
     CLOSED = "closed"  # a fixed number in flight, each followed by the next
     CONSTANT = "constant"  # evenly spaced
     POISSON = "poisson"  # independent, exponential gaps
+    GAMMA = "gamma"  # independent, gamma gaps: burstier than Poisson, or more regular
+    TRACE = "trace"  # as recorded
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Level:
     """One load level to hold. Exactly one of rate_per_s (open loop) and concurrency (closed loop) is set.
 
     duration_s: how long to offer load at most; requests: how many to offer at most, 0 for no bound.
+    max_in_flight: of an open loop: a request waits rather than be one more in flight, 0 for no bound.
+    think_s: the pause between an answer and the next request of the same user, in a closed loop or a conversation.
     """
 
     arrivals: Arrivals
@@ -29,6 +33,8 @@ class Level:
     concurrency: int | None = None
     duration_s: float = 10.0
     requests: int = 0
+    max_in_flight: int = 0
+    think_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -43,13 +49,17 @@ class Level:
             raise ValueError(f"the rate of a level must be positive, not {self.rate_per_s}")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"the concurrency of a level must be at least 1, not {self.concurrency}")
+        if self.max_in_flight < 0 or not 0 <= self.think_s < math.inf:
+            raise ValueError("neither the number in flight nor the think time of a level can be negative or endless")
+        if closed and self.max_in_flight:
+            raise ValueError("a closed level has a concurrency, which bounds the number in flight already")
         if not 0 < self.duration_s < math.inf:
             raise ValueError(f"the duration of a level must be positive, not {self.duration_s}")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and percentiles of one latency in seconds, over `n` requests. NaN where n is 0."""
+    """Mean and exact percentiles (linear interpolation) of one time in seconds, over `n` values. NaN where n is 0."""
 
     n: int
     avg_s: OrNaN
@@ -70,28 +80,43 @@ class Summary:
 class ClientHealth:
     """Was the client itself up to this stage?
 
-    lag_*_s:  intended to actual send.
-    cpu:      share of one core that the client process used, 0..1 (above 1 with several threads).
+    lag_*_s:     intended to actual send.
+    cpu:         share of one core that the client process used, 0..1 (above 1 with several threads).
+    stall_max_s: longest time that the client's event loop did not come round; stalls: how often that was material.
+    held:        sends that a bound on the number in flight put off.
+    connections: opened during the stage.
     """
 
-    lag_p50_s: float
-    lag_p99_s: float
-    lag_max_s: float
-    cpu: float
+    lag_p50_s: float = 0.0
+    lag_p99_s: float = 0.0
+    lag_max_s: float = 0.0
+    cpu: float = 0.0
+    stall_max_s: float = 0.0
+    stalls: int = 0
+    held: int = 0
+    connections: int = 0
 
 
 @dataclass(frozen=True)
 class Stage:
     """One load level as it went, over the steady part of it unless the name says otherwise.
 
-    window_s:       (start, end) of the steady part, in seconds from the stage's own start.
+    window_s:       (start, end) of the steady part, in seconds from the stage's own start; before it is the warm-up.
+    requests, ok:   sent, and of these answered in full, over the whole stage.
     offered_per_s:  intended arrivals; achieved_per_s: successful completions.
     errors:         failed requests by outcome name, over the whole stage.
-    latency, ttft, itl: of successful requests; ttft and itl are None where answers do not stream.
+    latency:        of successful requests, from the intended start.
+    ttft, tpot:     of successful requests; None where answers do not stream. tpot is the time per output token after
+                    the first, (end - first token) / (tokens - 1), tokens by usage, else by the client's count.
+    itl:            over every gap between output events of successful requests; None where no chunk times were kept.
+    goodput_per_s:  the part of achieved_per_s that met every percentile bound of the SLO; None without such a bound.
+    tokens_in, tokens_out: of successful requests, over the whole stage.
     tokens_*_per_s: by the server's usage where reported, else by the client's count; 0 for images.
     in_flight:      mean number in flight, by integration of the records.
     little:         relative residual of Little's law, (in_flight - rate * latency) / in_flight; 0 when idle.
-    utilization:    the accelerator's own figure, 0..1; None when the target publishes none.
+    utilization:    the accelerator's own figure, 0..1; None when neither the target nor an exporter publishes one.
+    server:         what the target and the exporters said of themselves (series of model.server): means over the steady
+                    part by the series' names, with `_mean` and `_max` for running, waiting, kv_usage and utilization.
     invalid:        why the stage says nothing about the server; empty when it does.
     """
 
@@ -113,10 +138,21 @@ class Stage:
     client: ClientHealth
     invalid: str = ""
     notes: tuple[str, ...] = ()
+    ok: int = 0
+    tpot: Summary | None = None
+    goodput_per_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    server: dict[str, float] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:
         return not self.invalid
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long the stage was under way before its steady part."""
+        return self.window_s[0]
 
     @property
     def error_rate(self) -> float:

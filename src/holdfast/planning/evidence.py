@@ -1,7 +1,8 @@
 """What planning knows of each unit: its limit and its price, with where each comes from.
 
 From published measurements the limit is the highest rate among the rows that meet the SLO; from runs of
-our own it is the breaking point that the search found. A unit about which nothing can be said is left out
+our own it is the breaking point that the search found, or of a run without a search (a sweep) the highest rate among
+its levels that meets the fleet's SLO. A unit about which nothing can be said is left out
 and named in a finding: silence would read as "not worth it".
 """
 
@@ -17,11 +18,14 @@ from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
-from holdfast.model.stages import BreakingPoint, LoadCurve, Stage
+from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.planning import prices
 from holdfast.planning.judgement import Judgement, judge
 
 _CONFIGURATION = ("instance_type", "accelerator", "framework", "tensor_parallel", "pipeline_parallel", "max_num_seqs")
+
+_FOLLOWS = 0.95
+"""Throughput follows an offered rate as long as it is at least this share of it."""
 
 Found = tuple[tuple[UnitEvidence, ...], tuple[Finding, ...]]
 
@@ -61,7 +65,7 @@ def from_breaking_points(
     offerings: Mapping[str, Offering],
     hardware: Mapping[str, InstanceType],
 ) -> Found:
-    """Evidence from measured runs of one replica each, and a finding for each unit without a breaking point.
+    """Evidence from measured runs of one replica each, and a finding for each unit that none of them gives a limit.
 
     curves, offerings, hardware: by unit name; a unit may be absent from any.
     Raises InputError when a unit has no price or does not fit its instance.
@@ -70,6 +74,16 @@ def from_breaking_points(
     for unit in fleet.spec.units:
         curve = curves.get(unit.name)
         point = curve.breaking_point if curve is not None else None
+        if curve is not None and curve.stages and point is None:
+            rows = _rows(unit, curve)
+            best = _best(rows, fleet.spec.slo)
+            if best is None:
+                findings.append(_left_out(unit, "", 0, _why_no_row(rows, fleet.spec.slo)[1]))
+                continue
+            row, judgement = best
+            price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
+            evidence.append(_evidence_of_row(row, price, _level_source(row, judgement, rows)))
+            continue
         if curve is None or point is None or point.rate_per_s <= 0:
             reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
             findings.append(_left_out(unit, "", 0, reason))
@@ -120,6 +134,44 @@ def _plateau(row: Measurement, rows: Sequence[Measurement]) -> str:
     pushed = any((other.concurrency or 0) > (row.concurrency or 0) for other in rows)
     seen = "load beyond it brought no more" if pushed else "nothing beyond it was tried, so the limit may be higher"
     return f"no latency is published, so judged by plateau only: the highest rate of {len(rows)} rows; {seen}"
+
+
+def _rows(unit: DeploymentUnit, curve: LoadCurve) -> list[Measurement]:
+    """The levels of a run that say something of the server, to be judged as published rows are.
+
+    An open loop that the server did not keep up with has no limit in it, whatever its latency was so far.
+    """
+    kept = [stage for stage in curve.stages if stage.valid and stage.latency.n]
+    return [
+        Measurement(
+            row=stage.index,
+            unit=unit.name,
+            concurrency=stage.level.concurrency,
+            rate_per_s=stage.achieved_per_s,
+            output_tokens_per_s=stage.tokens_out_per_s or None,
+            latency_avg_s=stage.latency.avg_s,
+            latency_p50_s=stage.latency.p50_s,
+            latency_p90_s=stage.latency.p90_s,
+            latency_p95_s=stage.latency.p95_s,
+            latency_p99_s=stage.latency.p99_s,
+            ttft_p95_s=_p95_s(stage.ttft),
+            itl_p95_s=_p95_s(stage.itl),
+            error_rate=stage.error_rate,
+            utilization=stage.utilization,
+        )
+        for stage in kept
+        if stage.level.rate_per_s is None or stage.achieved_per_s >= _FOLLOWS * stage.offered_per_s
+    ]
+
+
+def _p95_s(summary: Summary | None) -> float | None:
+    return summary.p95_s if summary is not None and summary.n else None
+
+
+def _level_source(row: Measurement, judgement: Judgement, rows: Sequence[Measurement]) -> str:
+    name = f"{row.rate_per_s:.4g}/s" if row.concurrency is None else f"{row.concurrency} in flight"
+    said = "; ".join(judgement.judged)
+    return f"measured: at {name}, the best of {len(rows)} levels, between which nothing was measured: {said}"
 
 
 def _evidence_of_curve(

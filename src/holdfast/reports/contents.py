@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from holdfast.model.fleet import InferenceFleet, Slo, format_slo
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.quantities import format_duration
+from holdfast.model.server import ServerTable
 from holdfast.model.stages import Cause, LoadCurve, Stage
 from holdfast.model.timeline import Timeline
 from holdfast.reports import charts, palette, tabulate, timelines
@@ -16,6 +17,7 @@ from holdfast.reports.curves import METRIC_NAMES, has_metric, statistic
 from holdfast.reports.frames import Frame
 from holdfast.reports.page import Block, Headline, Page, Points, Section
 from holdfast.reports.palette import Styles
+from holdfast.reports.server_chart import has_series, server_chart
 from holdfast.reports.thinning import thin
 from holdfast.reports.totals import TimelineTotals, judged_bounds
 
@@ -29,9 +31,16 @@ class Measured:
 
 
 def limits_section(
-    curves: Sequence[LoadCurve], slo: Slo | None, styles: Styles, heading: str = "Measured limits"
+    curves: Sequence[LoadCurve],
+    slo: Slo | None,
+    styles: Styles,
+    heading: str = "Measured limits",
+    server: ServerTable | None = None,
 ) -> Section:
-    """Where the units break: breaking points, latency and utilisation against throughput, every stage."""
+    """Where the units break: breaking points, latency and utilisation against throughput, every stage.
+
+    server: what the server said of itself meanwhile.
+    """
     if not any(curve.stages for curve in curves):
         return Section(heading, ("Nothing has been measured yet: there are no stages to show.",))
     blocks: list[Block] = []
@@ -45,6 +54,8 @@ def limits_section(
     if any(stage.utilization is not None for curve in curves for stage in curve.stages):
         ceiling = slo.utilization if slo is not None else None
         blocks.append(charts.utilization_chart(curves, ceiling, styles))
+    if server is not None and has_series(server):
+        blocks.append(server_chart(server))
     blocks += [tabulate.stages(curve) for curve in curves if curve.stages]
     return Section(heading, tuple(blocks))
 
@@ -103,14 +114,23 @@ def _account(totals: TimelineTotals, slo: Slo | None) -> str:
     return " ".join(sentences)
 
 
-def run_page(curve: LoadCurve, slo: Slo | None = None, provenance: Sequence[str] = ()) -> Page:
-    """The report of one run: where its unit breaks, and every stage on the way there."""
+def run_page(
+    curve: LoadCurve,
+    slo: Slo | None = None,
+    provenance: Sequence[str] = (),
+    server: ServerTable | None = None,
+    cut_off: str = "",
+) -> Page:
+    """The report of one run: where its unit breaks, every stage on the way there, and the server meanwhile.
+
+    cut_off: what is to be said of a run that did not come to its end.
+    """
     return Page(
         title=f"Where {curve.unit} breaks",
-        lead=_run_lead(curve),
+        lead=" ".join(part for part in (_sentence(cut_off), _run_lead(curve)) if part),
         provenance=tuple(provenance),
         headlines=tuple(_run_headlines(curve)),
-        sections=(limits_section([curve], slo, palette.assign([curve.unit])),),
+        sections=(limits_section([curve], slo, palette.assign([curve.unit]), server=server),),
     )
 
 

@@ -32,9 +32,13 @@ class TimeAxis:
 
     @classmethod
     def of(cls, timeline: Timeline) -> TimeAxis:
-        """Seconds up to 10 minutes, then minutes up to 3 hours, then hours."""
+        """The axis from 0 to the last point of the timeline."""
         ends_s = [point.t_s for point in timeline.fleet] + [point.t_s for point in timeline.pools]
-        end_s = max(ends_s, default=timeline.interval_s)
+        return cls.spanning(max(ends_s, default=timeline.interval_s))
+
+    @classmethod
+    def spanning(cls, end_s: float) -> TimeAxis:
+        """Seconds up to 10 minutes, then minutes up to 3 hours, then hours."""
         seconds, unit = (1.0, "s") if end_s <= 600 else (60.0, "min") if end_s <= 10_800 else (3600.0, "h")
         return cls(seconds, unit, end_s / seconds)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.model.findings import Finding
 from holdfast.model.plan import Plan, PoolPlan
-from holdfast.model.stages import Level, LoadCurve, Stage
+from holdfast.model.stages import Level, LoadCurve, Stage, Summary
 from holdfast.model.tables import Cell, Column, Table
 from holdfast.model.timeline import Timeline
 from holdfast.reports import cells
@@ -34,26 +34,42 @@ def _stage_columns() -> list[_StageColumn]:
         _StageColumn(Column("requests"), lambda stage: stage.requests),
         _StageColumn(Column("offered", "requests/s", 2), lambda stage: stage.offered_per_s),
         _StageColumn(Column("achieved", "requests/s", 2), lambda stage: stage.achieved_per_s),
+        _StageColumn(Column("goodput", "requests/s", 2), lambda stage: stage.goodput_per_s, optional=True),
         _StageColumn(Column("p50", "s", 3), lambda stage: statistic(stage, "latency", "p50")),
         _StageColumn(Column("p95", "s", 3), lambda stage: statistic(stage, "latency", "p95")),
         _StageColumn(Column("p99", "s", 3), lambda stage: statistic(stage, "latency", "p99")),
         _StageColumn(Column("TTFT p95", "s", 3), lambda stage: statistic(stage, "ttft", "p95"), optional=True),
-        _StageColumn(Column("ITL p95", "ms", 1), _itl_p95_ms, optional=True),
+        _StageColumn(Column("TPOT p95", "ms", 1), lambda stage: _p95_ms(stage.tpot), optional=True),
+        _StageColumn(Column("ITL p95", "ms", 1), lambda stage: _p95_ms(stage.itl), optional=True),
         _StageColumn(Column("output", "tokens/s", 0), lambda stage: stage.tokens_out_per_s or None, optional=True),
         _StageColumn(Column("errors", "%", 2), lambda stage: stage.error_rate * 100),
         _StageColumn(Column("in flight", digits=1), lambda stage: stage.in_flight),
+        _StageColumn(Column("warm-up", "s", 1), lambda stage: stage.warm_up_s),
         _StageColumn(Column("utilisation", "%", 0), _utilization_percent, optional=True),
+        _StageColumn(Column("queue mean", digits=1), _server("waiting_mean"), optional=True),
+        _StageColumn(Column("queue max", digits=0), _server("waiting_max"), optional=True),
+        _StageColumn(Column("KV cache max", "%", 0), _server("kv_usage_max", 100), optional=True),
+        _StageColumn(Column("prefix hits", "%", 0), _server("prefix_hit_rate", 100), optional=True),
         _StageColumn(Column("remarks"), _remarks, optional=True),
     ]
 
 
-def _itl_p95_ms(stage: Stage) -> float | None:
-    p95_s = statistic(stage, "itl", "p95")
-    return None if p95_s is None else p95_s * 1000
+def _p95_ms(summary: Summary | None) -> float | None:
+    return None if summary is None else summary.p95_s * 1000
 
 
 def _utilization_percent(stage: Stage) -> float | None:
     return None if stage.utilization is None else stage.utilization * 100
+
+
+def _server(figure: str, factor: float = 1.0) -> Callable[[Stage], Cell]:
+    """One of the server's own figures."""
+
+    def value(stage: Stage) -> Cell:
+        found = stage.server.get(figure)
+        return None if found is None else found * factor
+
+    return value
 
 
 def _remarks(stage: Stage) -> str | None:
