@@ -28,8 +28,8 @@ _MODEL = 0.01
 _NEAR = 1.12
 """Levels further away than this factor say how the unit behaves elsewhere."""
 
-_BEHIND = 0.9
-"""A unit that completes less than this share of what comes is overrun, whatever its latencies still are."""
+_FILLED = 2.0
+"""Median latencies that a level is given to fill the unit."""
 
 _BEYOND = 1.1
 """An estimate this far from any level held is no more than a guess."""
@@ -74,10 +74,11 @@ class Estimate:
         return self.high_per_s / self.low_per_s
 
 
-def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float) -> Estimate | None:
+def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float, served_per_s: float) -> Estimate | None:
     """The estimate from levels of random arrivals and their rates; None when they do not tell.
 
     centre_per_s: about where the limit is; levels far away from it are left out.
+    served_per_s: the most that the unit has been seen to complete; its capacity is no lower.
     """
     countable = [(seen, rate) for seen, rate in levels if _countable(seen)]
     if len(countable) < 2:
@@ -85,7 +86,7 @@ def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float) -
     found: Estimate | None = None
     for _ in range(3):
         near = [(seen, rate) for seen, rate in countable if 1 / _NEAR <= rate / centre_per_s <= _NEAR]
-        again = _lowest([seen for seen, _ in near], slo) if len(near) >= 2 else None
+        again = _lowest([seen for seen, _ in near], slo, served_per_s) if len(near) >= 2 else None
         if again is None:
             break
         least, most = min(rate for _, rate in near), max(rate for _, rate in near)
@@ -104,11 +105,8 @@ def strain(seen: Seen, slo: Slo) -> float:
         bound = criterion.allowed if criterion.allowed is not None else criterion.bound
         if not np.isnan(scores).all():
             strains.append(float(np.nanmean(scores)) / max(bound, 1e-3))
-    stage = seen.stage
-    if slo.utilization and stage.utilization is not None:
-        strains.append(stage.utilization / slo.utilization)
-    if stage.achieved_per_s < _BEHIND * stage.offered_per_s:
-        strains.append(_AROUND)
+    if slo.utilization and seen.stage.utilization is not None:
+        strains.append(seen.stage.utilization / slo.utilization)
     return max(strains)
 
 
@@ -155,7 +153,7 @@ def _countable(seen: Seen) -> bool:
     return bool(np.count_nonzero(inside) >= _LEAST)
 
 
-def _lowest(levels: Sequence[Seen], slo: Slo) -> Estimate | None:
+def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate | None:
     found = list[tuple[Crossing, Cause, str]]()
     for criterion in criteria(slo):
         bound = criterion.allowed if criterion.allowed is not None else criterion.bound
@@ -170,7 +168,7 @@ def _lowest(levels: Sequence[Seen], slo: Slo) -> Estimate | None:
         if crossing is not None:
             found.append((crossing, criterion.cause, criterion.says()))
     saturated = flow.capacity([_visit(seen, criteria(slo)[0]) for seen in levels])
-    if saturated is not None:
+    if saturated is not None and saturated.rate_per_s >= served_per_s:
         found.append((saturated, Cause.UNSTABLE, "the queue has no bound above it"))
     if slo.utilization is not None:
         found += _utilization(levels, slo.utilization)
@@ -185,8 +183,10 @@ def _lowest(levels: Sequence[Seen], slo: Slo) -> Estimate | None:
 def _visit(seen: Seen, criterion: Criterion) -> Visit:
     rows = seen.rows
     first_s, last_s = float(rows.intended_s[0]), float(rows.intended_s[-1])
-    # From where the first requests have had time to end; a longer warm-up is a busy spell as often as not.
-    window_s = (min(first_s + float(np.median(rows.latency_s)), last_s), last_s)
+    # From where the first requests have ended and others have taken their places; a longer warm-up is a busy spell as
+    # often as not.
+    filled_s = min(_FILLED * float(np.median(rows.latency_s)), (last_s - first_s) / 3)
+    window_s = (first_s + filled_s, last_s)
     return Visit(rows.intended_s, rows.end_s, _stays(rows), criterion.scores(rows), window_s)
 
 

@@ -47,8 +47,8 @@ _CERTAIN = 0.9
 _CHANGE = 1.3
 """A median latency that differs by this factor at a load that should make it differ the other way shows it, too."""
 
-_LATENCIES = 20
-"""A level of random arrivals lasts at least so many latencies: its first ones fill the server."""
+_LATENCIES = 12
+"""A level of random arrivals lasts at least so many latencies: its first ones fill the unit."""
 
 _STRAINED = 6.0
 """A level this far above its bounds counts no more than that: how far a queue grew depends on the level's length."""
@@ -73,7 +73,7 @@ class Options:
     arrivals:     Poisson is what independent users do; constant; closed finds the most in flight instead of a rate.
     precision:    the interval is narrowed until high / low <= 1 + precision.
     requests:     least number of requests of an open-loop level.
-    least_s, most_s: bounds on the duration of a level.
+    least_s, most_s: bounds on the duration of a level; a slow unit's are longer, as it must be filled.
     confidence:   a verdict below this is asked again, up to `repeats` times.
     invalid_repeats: how often a level that the client spoilt is tried again before it counts as out of reach.
     levels:       most levels in all.
@@ -309,7 +309,10 @@ class Search:
             low, high = self._straits()
             centre = math.sqrt((low or high) * (high if high < math.inf else low))
             before = self._estimate.rate_per_s if self._estimate else centre
-            self._estimate = estimate.limit(levels, self.slo, before) or estimate.limit(levels, self.slo, centre)
+            served = max((p.stage.achieved_per_s for p in self._probes), default=0.0)
+            self._estimate = estimate.limit(levels, self.slo, before, served) or estimate.limit(
+                levels, self.slo, centre, served
+            )
 
     def _straits(self) -> tuple[float, float]:
         """Of random levels: the highest load within the bounds and the lowest above them, all levels taken together.
@@ -383,17 +386,19 @@ class Search:
         if rate is None:
             return None
         options = self.options
-        latency_s = max((p.latency_s for p in self._probes if math.isfinite(p.latency_s)), default=0.0)
-        # Six latencies: the first fill the server, the rest are measured. Random ones need more to show what is usual.
+        held = [p.latency_s for p in self._probes if p.verdict.holds or p is self._probes[0]]
+        latency_s = max((latency_s for latency_s in held if math.isfinite(latency_s)), default=0.0)
         random = options.arrivals is Arrivals.POISSON
-        wanted_s = min(max(options.requests / rate, (_LATENCIES if random else 6) * latency_s), options.most_s)
+        wanted_s = min(options.requests / rate, options.most_s)
         if random and self._estimate is None:
             wanted_s = min(max(wanted_s * _ROUGH, _FEWEST / rate), options.most_s)
+        # However long it may be, a level that is over before the unit has filled tells nothing.
+        wanted_s = max(wanted_s, (_LATENCIES if random and self._estimate is not None else 6) * latency_s)
         high = self.high
         sure = high is not None and (high.times > 1 or self._is_long(high))
         if not random and high is not None and sure and rate < high.load <= rate * (1 + options.precision):
-            wanted_s = options.most_s
-        return Level(options.arrivals, rate_per_s=rate, duration_s=min(max(wanted_s, options.least_s), options.most_s))
+            wanted_s = max(wanted_s, options.most_s)
+        return Level(options.arrivals, rate_per_s=rate, duration_s=max(wanted_s, options.least_s))
 
     def _next_load(self, *, first: float, whole: bool) -> float | None:
         low, high = self.low, self.high
