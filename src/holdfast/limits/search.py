@@ -50,8 +50,14 @@ _CHANGE = 1.3
 _LATENCIES = 12
 """A level of random arrivals lasts at least so many latencies: its first ones fill the unit."""
 
+_APART = 1.12
+"""An estimate may lie this far outside the straits: near the limit they are narrowed by luck."""
+
 _STRAINED = 6.0
 """A level this far above its bounds counts no more than that: how far a queue grew depends on the level's length."""
+
+_STRAITS = 0.8
+"""What is said of the interval between the straits: they come of verdicts on few levels."""
 
 _FLOOR = 0.3
 """The first rate is at least this share of what one user alone was served: a guess from few requests may be far off."""
@@ -246,6 +252,8 @@ class Search:
         """The breaking point as far as it is known."""
         if self._estimate is not None and self._estimate.width <= _WIDE:
             return self._estimated(self._estimate)
+        if self.options.arrivals is Arrivals.POISSON and self._told and self.high is not None and self._straits()[0]:
+            return self._between_straits(self.high)
         low, high = self.low, self.high
         if not self._told and self._probes and not self._probes[-1].verdict.holds:
             last = self._probes[-1]
@@ -272,6 +280,15 @@ class Search:
             found.why if found.width <= 1 + self.options.precision else f"{found.why}; {self._ended or 'levels spent'}"
         )
         return BreakingPoint(found.rate_per_s, found.low_per_s, found.high_per_s, estimate.CONFIDENCE, found.cause, why)
+
+    def _between_straits(self, high: Tried) -> BreakingPoint:
+        """What is known of random load that no estimate could be made for: where it went well and where not."""
+        low_per_s, high_per_s = self._straits()
+        if high_per_s == math.inf:
+            return BreakingPoint(low_per_s, low_per_s, math.inf, high.confidence, Cause.NONE, self._ended or high.why)
+        rate = math.sqrt(low_per_s * high_per_s)
+        why = f"{high.why}; {self._ended}" if self._ended else high.why
+        return BreakingPoint(rate, low_per_s / (1 + _ASIDE), high_per_s * (1 + _ASIDE), _STRAITS, high.cause, why)
 
     def _note_invalid(self, told: Told) -> None:
         """An invalid stage is never evidence about the server: it is tried again, then it bounds the search."""
@@ -310,9 +327,10 @@ class Search:
             centre = math.sqrt((low or high) * (high if high < math.inf else low))
             before = self._estimate.rate_per_s if self._estimate else centre
             served = max((p.stage.achieved_per_s for p in self._probes), default=0.0)
-            self._estimate = estimate.limit(levels, self.slo, before, served) or estimate.limit(
-                levels, self.slo, centre, served
-            )
+            found = estimate.limit(levels, self.slo, before, served) or estimate.limit(levels, self.slo, centre, served)
+            # A model that contradicts what was plainly seen is wrong of this unit.
+            agrees = found is not None and low / _APART <= found.rate_per_s <= high * _APART
+            self._estimate = found if agrees else None
 
     def _straits(self) -> tuple[float, float]:
         """Of random levels: the highest load within the bounds and the lowest above them, all levels taken together.
