@@ -38,7 +38,7 @@ Bools = npt.NDArray[np.bool_]
 BLOCKS = 16
 """The levels are cut into about this many pieces for the jackknife; with many more they depend on each other."""
 
-PRIOR = 0.03
+PRIOR = 0.04
 """How far off in rate the model is believed to be before the data speak (standard deviation of the logarithm): about
 its error over servers from deterministic to hyperexponential."""
 
@@ -323,16 +323,21 @@ def _shift(tallies: _Tallies, link: _Link, prior: float) -> tuple[float, float]:
     prior of this width.
     """
     n, seen = tallies.n, tallies.seen
-    if seen.sum() < _FEW or (n - seen).sum() < _FEW:
-        return 0.0, prior  # as good as nothing was seen of one kind
+    expected = float((n * tallies.expected).sum())
+    if max(seen.sum(), expected) < _FEW or max((n - seen).sum(), n.sum() - expected) < _FEW:
+        return 0.0, prior  # as good as nothing was seen of one kind, nor expected
+    # Half a score more and less keeps the linked mean finite where all were alike.
+    total = min(max(float(seen.sum()), 0.5), float(n.sum()) - 0.5) if link is _SHARE else float(seen.sum())
     linked = np.array([link.of(value) for value in tallies.expected])
-    low, high = -6.0, 6.0
+    low, high = -8.0, 8.0
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (middle, high) if (n * link.back(linked + middle)).sum() < seen.sum() else (low, middle)
+        low, high = (middle, high) if (n * link.back(linked + middle)).sum() < total else (low, middle)
     residual = seen - n * link.back(linked + high)
     steepness = float((n * (link.back(linked + high + 1e-3) - link.back(linked + high - 1e-3))).sum()) / 2e-3
     variance = float((residual**2).sum()) * len(n) / (len(n) - 1) / steepness**2
+    if link is _SHARE:
+        variance = max(variance, 1 / total)  # no fewer than as many independent scores as there were
     trust = prior**2 / (prior**2 + variance)
     return trust * high, math.sqrt(trust * variance)
 

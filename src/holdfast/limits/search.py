@@ -50,7 +50,7 @@ _CHANGE = 1.3
 _LATENCIES = 12
 """A level of random arrivals lasts at least so many latencies: its first ones fill the unit."""
 
-_APART = 1.12
+_APART = 1.2
 """An estimate may lie this far outside the straits: near the limit they are narrowed by luck."""
 
 _STRAINED = 6.0
