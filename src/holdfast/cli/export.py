@@ -28,7 +28,7 @@ def export(path: Path, kind: str, requests: bool, unit: str | None, out: Path | 
     \b
     json  the whole result: spec, stages, breaking point
     csv   a row per load level, as `holdfast plan --measurements` reads it
-    vllm  a line of JSON per load level, with the names of `vllm bench serve --append-result`
+    vllm  a line of JSON per load level, with the names of `vllm bench serve`
 
     A run that was cut off is exported as far as it is there, and says so on standard error.
     """

@@ -8,7 +8,7 @@ import click
 
 from holdfast.cli import flags, live, measuring, running
 from holdfast.cli import progress as lines
-from holdfast.cli.live import Watched
+from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command
 from holdfast.limits.search import Options, Search
@@ -66,7 +66,8 @@ def limit(
 
     \b
     holdfast limit http://127.0.0.1:8000 --model gpt2 --slo "p95<1.5s"
-    holdfast limit https://llm.example.com --api chat --model m --token-from API_KEY --slo "ttft p95<2s, itl p95<50ms"
+    holdfast limit https://llm.example.com --api chat --model m --token-from KEY \\
+        --slo "ttft p95<2s, itl p95<50ms"
 
     Exit code 1 when not even the lowest rate holds.
     """
@@ -111,12 +112,14 @@ async def _find(
         bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources, part=len(before))
         watched = [Watched("", bench.glance)]
         try:
-            async with live.shown(watched, options.budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False):
+            async with live.shown(
+                watched, options.budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False
+            ) as say:
                 curve = await finding.find_limit(
                     bench,
                     slo,
                     Search(slo, options),
-                    tell=lambda progress: _show(progress, endpoint),
+                    tell=lambda progress: _show(progress, endpoint, say),
                     run=run,
                     before=before,
                     drain_s=drain_s,
@@ -126,9 +129,9 @@ async def _find(
     return curve, run
 
 
-def _show(progress: Progress, endpoint: Endpoint) -> None:
+def _show(progress: Progress, endpoint: Endpoint, say: Say) -> None:
     if progress.stage is not None and not endpoint.as_json:
-        click.echo(lines.line(progress))
+        say(lines.line(progress))
 
 
 def describe(curve: LoadCurve) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -37,38 +39,69 @@ class Watched:
     glance: Callable[[], Glance]
 
 
+class Say(Protocol):
+    """Prints lines of a verb's own while its load is shown."""
+
+    def __call__(self, text: str, *, err: bool = False) -> None:
+        """To standard output, or to standard error."""
+
+
 @contextlib.asynccontextmanager
 async def shown(
-    watched: Sequence[Watched], duration_s: float, *, quiet: bool = False, lines: bool = True
-) -> AsyncIterator[None]:
-    """Shows the targets while the block runs.
+    watched: Sequence[Watched], duration_s: float | None, *, quiet: bool = False, lines: bool = True
+) -> AsyncIterator[Say]:
+    """Shows the targets while the block runs, which prints by what it is given.
 
-    duration_s: how long it is meant to run; infinite for no end. lines: whether a log gets its lines; a verb that
-    has lines of its own wants none.
+    duration_s: how long it is meant to run; infinite for no end, None when that is not known. lines: whether a log
+    gets its lines; a verb that has lines of its own wants none.
     """
     if quiet or not (lines or sys.stderr.isatty()):
-        yield
-        return
-    show = _renew(watched, duration_s) if sys.stderr.isatty() else _tell(watched)
-    showing = asyncio.create_task(show, name="progress")
+        yield _print
+    elif not sys.stderr.isatty():
+        async with _beside(_tell(watched)):
+            yield _print
+    else:
+        console = Console(stderr=True)
+        # What stands below the table is known to it alone: whatever else goes to the terminal has to go through it.
+        with Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as display:
+            async with _beside(_renew(display, watched, duration_s)):
+                yield functools.partial(_print_above, console)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    click.echo(text, err=err)
+
+
+def _print_above(console: Console, text: str, *, err: bool = False) -> None:
+    if err or sys.stdout.isatty():
+        console.print(Text(text), soft_wrap=True)
+    else:
+        click.echo(text)
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does something without end beside the block."""
+    doing = asyncio.create_task(work, name="progress")
     try:
         yield
     finally:
-        showing.cancel()
-        await asyncio.wait([showing])
-    if not showing.cancelled():
-        showing.result()
+        doing.cancel()
+        await asyncio.wait([doing])
+    if not doing.cancelled():
+        doing.result()
 
 
-async def _renew(watched: Sequence[Watched], duration_s: float) -> None:
+async def _renew(display: Live, watched: Sequence[Watched], duration_s: float | None) -> None:
     begun_s = time.perf_counter()
     # Rows are laid out here and not by rich's Table: that takes 2 ms a time, in which nothing is sent.
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-        while True:
-            rows = [(one.name, one.glance()) for one in watched]
-            shown = table(rows, time.perf_counter() - begun_s, duration_s)
-            live.update(Text(shown, no_wrap=True, overflow="crop"), refresh=True)
-            await asyncio.sleep(_RENEW_S)
+    while True:
+        rows = [(one.name, one.glance()) for one in watched]
+        text = table(rows, time.perf_counter() - begun_s, duration_s)
+        display.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
+        await asyncio.sleep(_RENEW_S)
 
 
 async def _tell(watched: Sequence[Watched]) -> None:
@@ -82,15 +115,20 @@ async def _tell(watched: Sequence[Watched]) -> None:
             click.echo(line(one.name if len(watched) > 1 else "", one.glance(), due_s - begun_s), err=True)
 
 
-def table(rows: Sequence[tuple[str, Glance]], elapsed_s: float, duration_s: float) -> str:
+def table(rows: Sequence[tuple[str, Glance]], elapsed_s: float, duration_s: float | None) -> str:
     """The last ten seconds of each target in lines of at most 80 columns."""
-    end = f" of {clock(duration_s)}" if math.isfinite(duration_s) else ", until Ctrl-C"
-    lines = [f"{clock(elapsed_s)}{end}; the last 10 s:", _row("", _GROUPS), _row("", _COLUMNS)]
+    lines = [f"{clock(elapsed_s)}{_end(duration_s)}; the last 10 s:", _row("", _GROUPS), _row("", _COLUMNS)]
     lines += [_row(name, _cells(seen)) for name, seen in rows]
     for name, seen in rows:
         if seen.errors:
             lines.append(_short(f"{name + ': ' if len(rows) > 1 else ''}errors: {_errors(seen)}", 80))
     return "\n".join(lines)
+
+
+def _end(duration_s: float | None) -> str:
+    if duration_s is None:
+        return ""
+    return f" of {clock(duration_s)}" if math.isfinite(duration_s) else ", until Ctrl-C"
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

@@ -97,7 +97,8 @@ def _tell_sent(endpoints: tuple[Endpoint, ...], table: Table) -> None:
 
 def describe(trace: Trace) -> str:
     """What is replayed, in a sentence."""
-    failed = f" {trace.left_out:,} rows without tokens were left out." if trace.left_out else ""
+    rows = "1 row without tokens was" if trace.left_out == 1 else f"{trace.left_out:,} rows without tokens were"
+    failed = f" {rows} left out." if trace.left_out else ""
     return (
         f"Replaying {len(trace):,} requests in {trace.duration_s:.4g} s ({len(trace) / trace.duration_s:.3g}/s), of "
         f"{trace.tokens_in.mean():.0f} tokens each for answers of {trace.tokens_out.mean():.0f}.{failed}"

@@ -24,7 +24,7 @@ def merge(shards: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> 
     """Join the RUN directories of shards to the one run that they were parts of.
 
     \b
-    holdfast merge runs/shard-0 runs/shard-1 runs/shard-2 runs/shard-3 --out runs/whole
+    holdfast merge runs/shard-0 runs/shard-1 runs/shard-2 --out runs/whole
 
     Every figure is measured anew from the requests of all; the client's health is the worst shard's.
     """

@@ -153,7 +153,7 @@ async def _watched(
         Published(bench.tally, lambda bench=bench: bench.in_flight, _rate(order, bench.now_s))  # type: ignore[misc]
         for order, bench in zip(orders, benches, strict=True)
     ]
-    watched = [Watched(bench.subject.unit, bench.glance) for bench in benches]
+    watched = [Watched(bench.subject.unit if len(benches) > 1 else "", bench.glance) for bench in benches]
     with page.serving(targets):
         async with live.shown(watched, duration_s, quiet=orders[0].endpoint.quiet):
             yield

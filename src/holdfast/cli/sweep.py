@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 
@@ -10,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from holdfast.cli import flags, live, measuring, progress, running
-from holdfast.cli.live import Watched
+from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command, option
 from holdfast.cli.workers import WORKERS, bench_of
@@ -46,7 +45,6 @@ def _rates(text: str) -> tuple[float, ...]:
 
 
 @click.command(cls=Command)
-@endpoint_options("sweep")
 @option(_LEVELS, "--concurrency", type=flags.Quantity("list", _concurrencies), help="Closed loops, e.g. 10,20,40.")
 @option(_LEVELS, "--rate", "rates", type=flags.Quantity("list", _rates), help="Open loops, e.g. 2/s,4/s,8/s.")
 @option(
@@ -81,8 +79,9 @@ def _rates(text: str) -> tuple[float, ...]:
     show_default=True,
     help="Longest wait for an idle server.",
 )
+@endpoint_options("sweep")
 @WORKERS
-@option(_LEVELS, "--resume", is_flag=True, help="Continue the sweep in --out: its whole levels are kept.")
+@option("Run", "--resume", is_flag=True, help="Continue the sweep in --out: its whole levels are kept.")
 def sweep(
     endpoint: Endpoint,
     concurrency: tuple[int, ...] | None,
@@ -98,8 +97,9 @@ def sweep(
     """Hold one load level after another at the endpoint at URL, and print the table.
 
     \b
-    holdfast sweep http://127.0.0.1:8000 --model m --concurrency 10,20,40,80,120,200
-    holdfast sweep http://127.0.0.1:8000 --model m --rate 2/s,4/s,8/s --level-duration 60s
+    holdfast sweep http://127.0.0.1:8000 --model m --concurrency 10,20,40,80
+    holdfast sweep http://127.0.0.1:8000 --model m --rate 2/s,4/s,8/s \\
+        --level-duration 60s
 
     After a level it waits until one request alone is as quick as at first, for --cooldown at most.
     """
@@ -163,22 +163,23 @@ def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]
 
 
 async def _sweep(endpoint: Endpoint, plan: Plan, run: RunDir, kept: Kept, processes: int) -> LoadCurve:
-    def show(news: Stage | CoolDown) -> None:
-        if endpoint.as_json:
-            return
-        if isinstance(news, Stage):
-            click.echo(line(news))
-        else:
-            click.echo(f"{'':>6} {news.sentence}", err=True)  # standard output is the table
-
     with run:
         bench = bench_of(endpoint, processes, run, part=kept.part)
         watched = [Watched("", bench.glance)]
         try:
-            async with live.shown(watched, math.inf, quiet=endpoint.quiet or endpoint.as_json, lines=False):
-                return await sweeping.sweep(bench, plan, run, kept, tell=show)
+            async with live.shown(watched, None, quiet=endpoint.quiet or endpoint.as_json, lines=False) as say:
+                return await sweeping.sweep(bench, plan, run, kept, tell=lambda news: _show(news, endpoint, say))
         finally:
             await bench.close()
+
+
+def _show(news: Stage | CoolDown, endpoint: Endpoint, say: Say) -> None:
+    if endpoint.as_json:
+        return
+    if isinstance(news, Stage):
+        say(line(news))
+    elif not endpoint.quiet:
+        say(f"{'':>6} {news.sentence}", err=True)  # standard output is the table
 
 
 def line(stage: Stage) -> str:

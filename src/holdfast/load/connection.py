@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,11 @@ from holdfast.model.records import Outcome
 
 _LOOK_S = 0.001
 """After this long without use it is looked whether the server closed; before, a system call per request is dearer."""
+
+SLOW_S = 0.010
+"""A stream whose output comes this far apart may be read late: two pieces of it do not fall into one nap."""
+_SURE = 3
+"""Pieces of output by which that is told."""
 
 
 class Pool(Protocol):
@@ -37,7 +43,7 @@ class Connection:
         self._whole = False  # the response of the exchange in flight has been read to its end
         self._surplus = False  # and something came behind it
         self._keeps_alive = False
-        self._streams = False
+        self._naps = False
         self.idle_since_s = 0.0
         wire.listen(self)
 
@@ -71,9 +77,9 @@ class Connection:
             self._surplus = True
         if self._whole:
             self._complete(exchange)
-        elif not self._streams and exchange.answer.times_s:
-            self._streams = True
-            self._wire.stream()
+        elif not self._naps and _is_slow(exchange.answer.times_s):
+            self._naps = True
+            self._wire.doze()
 
     def on_message_begin(self) -> None:
         if self._whole:
@@ -133,8 +139,8 @@ class Connection:
         if self._keeps_alive and not self._surplus:
             self._exchange = None
             self.idle_since_s = self._arrived_s
-            if self._streams:
-                self._streams = False
+            if self._naps:
+                self._naps = False
                 self._wire.attend()
             # First the connection is free, then the exchange ends: who sends the next one then can have it.
             self._pool.release(self, exchange, reusable=True)
@@ -154,6 +160,10 @@ class Connection:
         self._wire.close()
         self._parser = None  # it holds this connection: without the cycle both go at once, the collector being off
         self._pool.release(self, exchange, reusable=False)
+
+
+def _is_slow(times_s: array[float]) -> bool:
+    return len(times_s) >= _SURE and times_s[-1] - times_s[0] >= SLOW_S * (len(times_s) - 1)
 
 
 def _ignore(body: bytes, now_s: float) -> None:

@@ -1,8 +1,9 @@
 """Reading many streams a thousand times a second instead of waking up for each token.
 
-Waking a process costs more than reading a token. As the kernel stamps what arrives, nothing is lost by reading it up to
-NAP_S later: times stay exact, only tokens of one stream that come within a nap share the later one's time. A wire naps
-from the first output of a stream to its end, so first tokens and unary answers are read at once.
+Waking a process costs more than reading a token. As the kernel stamps what arrives, nothing is lost by reading it some
+NAP_S later: times stay exact, as long as no two tokens of one stream come within a nap, of which only the later one's
+time would be known. So a wire naps once a stream has shown that its tokens come far apart, until its end; first tokens,
+fast streams and unary answers are read at once.
 """
 
 from __future__ import annotations

@@ -83,12 +83,16 @@ def measured_levels(path: Path) -> list[Measured]:
 
 def _cut_off(path: Path, record: RunRecord, requests: int) -> str:
     if record.status is Status.INCOMPLETE:
-        return f"the disk refused a part of what the run recorded; {requests:,} requests were kept"
+        return f"the disk refused a part of what the run recorded, and kept {_requests(requests)}"
     if record.status is Status.INTERRUPTED:
         how = "was interrupted"
     else:
         how = "is still under way" if journal.is_written(path) else "was cut off"
-    return f"the run {how} after {requests:,} requests; figures are of what is there"
+    return f"the run {how} after {_requests(requests)}; figures are of what is there"
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"
 
 
 @dataclass(frozen=True)

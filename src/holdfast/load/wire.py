@@ -130,7 +130,7 @@ class Wire:
             return False
         return False
 
-    def stream(self) -> None:
+    def doze(self) -> None:
         """From now on bytes may be read a little late, if their times are known all the same."""
         if self._control_bytes and self._listener is not None:
             self._nap.join(self._number, self._readable)
