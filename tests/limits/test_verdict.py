@@ -109,10 +109,10 @@ def test_few_requests_make_a_verdict_unsure() -> None:
 
 def test_a_level_is_given_up_only_when_its_percentile_is_lost_whatever_follows() -> None:
     slo = parse_slo("p95<0.1s")
-    late, fine, none = np.full(21, 0.2), np.full(50, 0.05), np.array([])
+    late, fine, none = np.full(46, 0.2), np.full(50, 0.05), np.array([])
     assert verdict.hopeless(slo, 200, np.concatenate([late, fine]), none)
-    assert not verdict.hopeless(slo, 200, np.concatenate([late[:10], fine]), none)
-    assert verdict.hopeless(slo, 200, fine, np.full(21, 0.3))  # those that still wait count, too
+    assert not verdict.hopeless(slo, 200, np.concatenate([late[:45], fine]), none)
+    assert verdict.hopeless(slo, 200, fine, np.full(46, 0.3))  # those that still wait count, too
     assert not verdict.hopeless(parse_slo("avg<0.1s"), 200, late, none)
 
 
@@ -128,7 +128,7 @@ def test_a_busy_or_late_client_makes_the_stage_invalid() -> None:
 
 def test_littles_law_holds_for_what_is_measured() -> None:
     level = Level(Arrivals.POISSON, rate_per_s=15.0, duration_s=200.0)
-    rows = virtual.serve(level, 1, lambda rng: float(rng.exponential(0.04)), np.random.default_rng(5))
+    rows = virtual.hold(virtual.Slots(1, virtual.exponential(0.04)), level, np.random.default_rng(5))
     stage = measured.measure(rows, level, 0).stage
     assert abs(stage.little) < 0.02
     assert stage.in_flight == pytest.approx(stage.offered_per_s * stage.latency.avg_s, rel=0.02)

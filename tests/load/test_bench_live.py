@@ -54,7 +54,7 @@ def found(
         bench = Bench(subject(url, workload), bound, run=run)
         options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0, invalid_repeats=20)
         try:
-            return await finding.find_limit(bench, bound, Search(options), tell=tell, run=run)
+            return await finding.find_limit(bench, bound, Search(bound, options), tell=tell, run=run)
         finally:
             await bench.close()
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.load.sweeping import CoolDown, Count, Plan
+from holdfast.load.cooling import CoolDown
+from holdfast.load.sweeping import Count, Plan
 from holdfast.model import codec
 from holdfast.model.stages import Arrivals, Level
 

@@ -11,10 +11,11 @@ import pytest
 
 from holdfast.load import rundir, sweeping
 from holdfast.load.bench import Bench
+from holdfast.load.cooling import BETWEEN, CoolDown
 from holdfast.load.http import Target
 from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.load.subject import Subject
-from holdfast.load.sweeping import BETWEEN, CoolDown, Kept, Plan
+from holdfast.load.sweeping import Kept, Plan
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Api, Workload
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage

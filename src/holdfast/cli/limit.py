@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
-from holdfast.cli import flags, live, running
+from holdfast.cli import flags, live, measuring, running
 from holdfast.cli import progress as lines
 from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command
 from holdfast.limits.search import Options, Search
-from holdfast.load import finding
+from holdfast.load import finding, runs
 from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.rundir import RunDir
@@ -18,26 +20,47 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
 
-_CORRELATED = (
-    "Note: near its limit a server remembers, so random arrivals carry less evidence than their number; the interval "
-    "tends to be too narrow. More requests a level (--requests, --longest) make it true."
-)
-
 
 @click.command(cls=Command)
 @endpoint_options("limit")
 @click.option("--slo", type=flags.SLO, required=True, help='e.g. "p95<1.5s", "ttft p95<2s, itl p95<50ms, errors<1%"')
-@click.option("--arrivals", type=click.Choice(["poisson", "constant"]), default="poisson", show_default=True)
+@click.option(
+    "--arrivals",
+    type=click.Choice(["poisson", "constant", "closed"]),
+    default="poisson",
+    show_default=True,
+    help="Random, evenly spaced; closed: the highest number in flight instead of a rate.",
+)
 @click.option("--precision", type=flags.SHARE, default="5%", show_default=True, help="Width of the interval found.")
 @click.option(
     "--requests",
     type=click.IntRange(20, 1_000_000),
-    help="Requests of a level, if it may last that long.  [default: 1000; constant: 200]",
+    help="Requests of a level, if it may last that long.  [default: 1000; constant and closed: 200]",
 )
-@click.option("--longest", type=flags.DURATION, default="2min", show_default=True, help="Longest level.")
-@click.option("--budget", type=flags.DURATION, default="30min", show_default=True, help="Stop searching after this.")
+@click.option("--longest", type=flags.DURATION, default="1min", show_default=True, help="Longest level.")
+@click.option("--budget", type=flags.DURATION, default="30min", show_default=True, help="Of load, in all.")
+@click.option("--budget-requests", type=click.IntRange(min=100), help="Requests in all.")
+@click.option("--settle", type=flags.DURATION, default="1min", show_default=True, help="For a cold server to warm up.")
+@click.option(
+    "--drain",
+    type=flags.DURATION,
+    default="30s",
+    show_default=True,
+    help="For a broken server to come to rest.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the search in --out: its whole levels are kept.")
 def limit(
-    endpoint: Endpoint, slo: Slo, arrivals: str, precision: float, requests: int | None, longest: float, budget: float
+    endpoint: Endpoint,
+    slo: Slo,
+    arrivals: str,
+    precision: float,
+    requests: int | None,
+    longest: float,
+    budget: float,
+    budget_requests: int | None,
+    settle: float,
+    drain: float,
+    resume: bool,
 ) -> None:
     """Find the highest rate at which the endpoint at URL holds its SLO.
 
@@ -49,15 +72,23 @@ def limit(
     Exit code 1 when not even the lowest rate holds.
     """
     try:
-        enough = requests or (200 if arrivals == "constant" else 1000)
         options = Options(
-            arrivals=Arrivals(arrivals), precision=precision, requests=enough, least_s=min(5.0, longest), most_s=longest
+            arrivals=Arrivals(arrivals),
+            precision=precision,
+            requests=requests or (1000 if arrivals == "poisson" else 200),
+            least_s=min(5.0, longest),
+            most_s=longest,
+            budget_s=budget,
+            budget_requests=budget_requests or math.inf,
+            settle_s=settle,
         )
     except ValueError as error:
         raise InputError(str(error)) from error
+    if resume:
+        endpoint = measuring.as_before(endpoint)
     if not endpoint.as_json:
         click.echo(lines.HEADER)
-    curve, run = running.run(_find(endpoint, slo, options, budget))
+    curve, run = running.run(_find(endpoint, slo, options, drain, resume=resume))
     point = curve.breaking_point
     assert point is not None
     if endpoint.as_json:
@@ -67,27 +98,31 @@ def limit(
         lines.say(describe(curve))
         for note in max(curve.stages, key=lambda stage: stage.requests).notes:
             lines.say(f"Note: {note}.")
-        if options.arrivals is Arrivals.POISSON:
-            lines.say(_CORRELATED)
         click.echo(f"run directory: {endpoint.out}")
     run.check()
     if point.rate_per_s == 0:
         raise click.exceptions.Exit(1)
 
 
-async def _find(endpoint: Endpoint, slo: Slo, options: Options, budget_s: float) -> tuple[LoadCurve, RunDir]:
-    with endpoint.run_dir("limit", slo, options.arrivals.value) as run:
-        bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources)
+async def _find(
+    endpoint: Endpoint, slo: Slo, options: Options, drain_s: float, *, resume: bool
+) -> tuple[LoadCurve, RunDir]:
+    before = runs.measured_levels(endpoint.out) if resume else []
+    with endpoint.run_dir("limit", slo, options.arrivals.value, again=resume) as run:
+        bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources, part=len(before))
         watched = [Watched("", bench.glance)]
         try:
-            async with live.shown(watched, budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False) as say:
+            async with live.shown(
+                watched, options.budget_s, quiet=endpoint.quiet or endpoint.as_json, lines=False
+            ) as say:
                 curve = await finding.find_limit(
                     bench,
                     slo,
-                    Search(options),
+                    Search(slo, options),
                     tell=lambda progress: _show(progress, endpoint, say),
                     run=run,
-                    budget_s=budget_s,
+                    before=before,
+                    drain_s=drain_s,
                 )
         finally:
             await bench.close()
@@ -109,8 +144,11 @@ def describe(curve: LoadCurve) -> str:
         return f"No rate holds the SLO: {point.why}."
     if point.cause is Cause.NONE:
         return f"Held {point.rate_per_s:.4g} requests/s, and more was not measured: {point.why}."
+    if point.concurrency is not None:
+        found = f"{point.concurrency} requests in flight, {point.rate_per_s:.4g} requests/s"
+    else:
+        found = f"{point.rate_per_s:.4g} requests/s"
     return (
-        f"Breaking point: {point.rate_per_s:.4g} requests/s (it held {point.low_per_s:.4g} and broke at "
-        f"{point.high_per_s:.4g}; confidence {point.confidence:.0%}). "
-        f"Cause: {point.cause.value}: {point.why}."
+        f"Breaking point: {found} (between {point.low_per_s:.4g} and {point.high_per_s:.4g}; confidence "
+        f"{point.confidence:.0%}). Cause: {point.cause.value}: {point.why}."
     )

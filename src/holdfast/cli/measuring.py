@@ -7,14 +7,16 @@ import math
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from holdfast.cli import calling, flags, prompting, watching
 from holdfast.cli.calling import Call
 from holdfast.cli.sections import Decorator, bundle, option
+from holdfast.load import rundir
 from holdfast.load.http import Target
 from holdfast.load.pacers import Pacer
 from holdfast.load.recipes import Recipe
@@ -171,3 +173,13 @@ def _named(urls: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"two targets have the name {match[1]!r}", mend="give each its own")
         named[match[1]] = match[2]
     return named
+
+
+def as_before(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with the seed of the run that is continued. Raises InputError when there is none."""
+    source = click.get_current_context().get_parameter_source
+    if source("out") is ParameterSource.DEFAULT:
+        raise InputError("--resume needs the folder of the run to continue", mend="give it with --out")
+    if source("seed") is not ParameterSource.DEFAULT:
+        return endpoint
+    return replace(endpoint, seed=rundir.read_spec(endpoint.out).seed)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
 
 import click
 from click.core import ParameterSource
 
-from holdfast.cli import flags, live, progress, running
+from holdfast.cli import flags, live, measuring, progress, running
 from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command, option
 from holdfast.cli.workers import WORKERS, bench_of
 from holdfast.load import rundir, sweeping
+from holdfast.load.cooling import CoolDown
 from holdfast.load.rundir import RunDir
-from holdfast.load.sweeping import CoolDown, Count, Kept, Plan
+from holdfast.load.sweeping import Count, Kept, Plan
 from holdfast.model import quantities
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage, Summary
@@ -121,7 +121,7 @@ def sweep(
         raise InputError("the turns of conversations come on top of a rate", where="--turns", mend="give --concurrency")
     plan = Plan(levels, warm_ups, cooldown)
     if resume:
-        endpoint = _as_before(endpoint)
+        endpoint = measuring.as_before(endpoint)
     run, kept = _opened(endpoint, plan, resume)
     if not endpoint.as_json:
         click.echo(_HEADER)
@@ -154,16 +154,6 @@ def _check(levels: tuple[Level, ...], requests: Count) -> None:
         raise InputError(f"that is more than {MOST_LEVELS} levels", mend="sweep fewer")
     if requests.each == 0:
         raise InputError("a level needs at least one request", where="--requests-per-level", mend="write e.g. 10x")
-
-
-def _as_before(endpoint: Endpoint) -> Endpoint:
-    """The endpoint with the seed of the run that is continued. Raises InputError when there is none."""
-    source = click.get_current_context().get_parameter_source
-    if source("out") is ParameterSource.DEFAULT:
-        raise InputError("--resume needs the folder of the run to continue", mend="give it with --out")
-    if source("seed") is not ParameterSource.DEFAULT:
-        return endpoint
-    return replace(endpoint, seed=rundir.read_spec(endpoint.out).seed)
 
 
 def _opened(endpoint: Endpoint, plan: Plan, resume: bool) -> tuple[RunDir, Kept]:

@@ -38,9 +38,17 @@ class Measured:
     kept: Bools
 
     @functools.cached_property
+    def table(self) -> RequestTable:
+        """All rows by intended start, times in seconds from the stage's own start."""
+        return self._ordered(np.ones(len(self.kept), dtype=bool))
+
+    @functools.cached_property
     def steady(self) -> RequestTable:
-        """The rows of the steady part by intended start, times in seconds from the stage's own start."""
-        table = RequestTable(**{name: self.rows.column(name)[self.kept] for name in COLUMNS})
+        """The rows of the steady part by intended start."""
+        return self._ordered(self.kept)
+
+    def _ordered(self, chosen: Bools) -> RequestTable:
+        table = RequestTable(**{name: self.rows.column(name)[chosen] for name in COLUMNS})
         return table.take(np.argsort(table.intended_s, kind="stable"))
 
 

@@ -82,10 +82,12 @@ def slope(times_s: Floats, values: Floats, batches: int = 10) -> tuple[float, fl
 
 
 def warm_up(values: Floats) -> int:
-    """How many values to drop at the start for the rest to be steady (MSER-5).
+    """How many values to drop at the start for the rest to be steady (MSER-5, and only where it is no chance).
 
-    The cut d minimises var(values[d:]) / (n - d) over batches of 5, in the first half. Source: K. P. White,
-    "An effective truncation heuristic for bias reduction in simulation output", Simulation 69(6), 1997.
+    The cut d minimises var(values[d:]) / (n - d) over batches of 5, in the first half. By itself that would also cut
+    away a busy spell that happened to come early, and make the server look better than it is: so the means before and
+    after the cut must differ by more than three standard errors. Source: K. P. White, "An effective truncation
+    heuristic for bias reduction in simulation output", Simulation 69(6), 1997.
     """
     batches = len(values) // 5
     if batches < 4:
@@ -98,4 +100,25 @@ def warm_up(values: Floats) -> int:
     variances = squares / left - (sums / left) ** 2
     # A spread at the edge of what floats resolve is none.
     variances[variances < (1e-12 * means.mean()) ** 2] = 0.0
-    return 5 * int(np.argmin(variances / left))
+    cut = 5 * int(np.argmin(variances / left))
+    if cut == 0:
+        return 0
+    before, after = values[:cut], values[cut:]
+    spread = float(after.var()) * correlation_length(after)
+    error = math.sqrt(spread / cut + spread / len(after))
+    return cut if abs(float(before.mean() - after.mean())) > 3 * error else 0
+
+
+def rising(totals: Floats, weights: Floats) -> Floats:
+    """The non-decreasing curve nearest to totals / weights (pool adjacent violators)."""
+    values, shares, widths = list[float](), list[float](), list[int]()
+    for total, weight in zip(totals.tolist(), weights.tolist(), strict=True):
+        if weight <= 0 and values:
+            widths[-1] += 1
+            continue
+        values.append(total)
+        shares.append(max(weight, 1e-9))
+        widths.append(1)
+        while len(values) > 1 and values[-2] * shares[-1] >= values[-1] * shares[-2]:
+            values[-2:], shares[-2:], widths[-2:] = [sum(values[-2:])], [sum(shares[-2:])], [sum(widths[-2:])]
+    return np.repeat(np.array(values) / np.array(shares), widths)

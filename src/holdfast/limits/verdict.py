@@ -9,25 +9,27 @@ can serve, even while its percentiles still look fine.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from holdfast.limits import statistics
+from holdfast.limits.criteria import Criterion, criteria
 from holdfast.limits.measured import Measured
 from holdfast.model import quantities
 from holdfast.model.fleet import Slo
-from holdfast.model.records import Floats
-from holdfast.model.stages import Cause
+from holdfast.model.records import Floats, Outcome, RequestTable
+from holdfast.model.stages import Arrivals, Cause
 
 EXCESS = 0.01
 """Latency may grow by this share of the time that passes: an offered rate 1 % above the served one."""
 
+_RANDOM_EXCESS = 0.05
+"""Of random arrivals, growth up to this is left to the estimate from all levels together."""
+
 UTILIZATION_ERROR = 0.02
 """Standard error of an exporter's utilisation figure: they sample and round to about this."""
-
-_QUANTILE = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)
@@ -62,30 +64,17 @@ def judge(measured: Measured, slo: Slo) -> Verdict:
 
 def _checks(measured: Measured, slo: Slo) -> Iterator[Check]:
     steady, stage = measured.steady, measured.stage
-    yield _errors(measured, slo.error_rate)
-    yield from _bounds(Cause.LATENCY, "latency", slo.latency.bounds(), *_latencies(measured))
-    good = steady.where(steady.ok)
-    if not len(good):
+    for criterion in criteria(slo):
+        if criterion.cause is Cause.ERRORS:
+            yield _errors(measured, slo.error_rate)
+        else:
+            yield _latencies(criterion, steady)
+    if not steady.ok.any():
         yield Check(Cause.ERRORS if stage.errors else Cause.LATENCY, 0.0, "no request was answered")
-    yield from _bounds(Cause.TTFT, "time to first token", slo.ttft.bounds(), *_first_tokens(measured))
-    yield from _bounds(Cause.ITL, "inter-token latency", slo.itl.bounds(), good.itl_s[~np.isnan(good.itl_s)], 0)
     if slo.utilization is not None and stage.utilization is not None:
         yield _utilization(stage.utilization, slo.utilization)
     if stage.level.rate_per_s is not None:
         yield _stability(measured)
-
-
-def _latencies(measured: Measured) -> tuple[Floats, int]:
-    """Latencies of the answers, and how many more were cancelled: those were late by at least their age."""
-    waited = measured.steady.where(~measured.steady.failed)
-    return waited.latency_s, int(np.count_nonzero(~waited.ok))
-
-
-def _first_tokens(measured: Measured) -> tuple[Floats, int]:
-    """Times to the first token; a request that was cancelled before its first was late by at least its age."""
-    waited = measured.steady.where(~measured.steady.failed)
-    unseen = np.isnan(waited.ttft_s)
-    return np.where(unseen, waited.latency_s, waited.ttft_s), int(np.count_nonzero(unseen))
 
 
 def _errors(measured: Measured, bound: float) -> Check:
@@ -97,41 +86,29 @@ def _errors(measured: Measured, bound: float) -> Check:
         return Check(Cause.ERRORS, 0.0 if failed else 1 - 1 / (answered + 2), why)
     # The prior Beta(0.05, 1) says that errors are rare until they are seen: no error in 20 requests is enough
     # for a bound of 1 %, and one error in 20 is not forgiven.
-    holds = statistics.beta_cdf(bound, failed + 0.05, answered - failed + 1)
+    alike = statistics.correlation_length(measured.table.failed.astype(float))
+    holds = statistics.beta_cdf(bound, failed / alike + 0.05, (answered - failed) / alike + 1)
     return Check(Cause.ERRORS, holds, why)
 
 
-def _bounds(
-    cause: Cause, name: str, bounds: Iterable[tuple[str, float]], values: Floats, cancelled: int
-) -> Iterator[Check]:
-    for statistic, bound_s in bounds:
-        if not len(values):
-            yield Check(cause, 0.0, f"no {name} was measured: no request was answered")
-        elif statistic == "avg":
-            yield _mean(cause, name, values, bound_s)
-        else:
-            yield _percentile(cause, name, statistic, values, bound_s, cancelled)
-
-
-def _mean(cause: Cause, name: str, values: Floats, bound_s: float) -> Check:
-    mean = float(values.mean())
-    samples = len(values) / statistics.correlation_length(values)
-    error = max(float(values.std()) / math.sqrt(samples), 1e-9 * bound_s)
-    holds = statistics.normal_cdf((bound_s - mean) / error)
-    return Check(cause, holds, f"mean {name} {_ms(mean)} (bound {_ms(bound_s)})")
-
-
-def _percentile(cause: Cause, name: str, statistic: str, values: Floats, bound_s: float, cancelled: int) -> Check:
-    late = values > bound_s
-    seen = float(np.quantile(values, _QUANTILE[statistic]))
-    samples = len(values) / max(
-        statistics.correlation_length(values), statistics.correlation_length(late.astype(float))
-    )
-    share = float(late.mean())
+def _latencies(criterion: Criterion, rows: RequestTable) -> Check:
+    values, scores = criterion.values(rows), criterion.scores(rows)
+    values, scores = values[~np.isnan(scores)], scores[~np.isnan(scores)]
+    if not len(scores):
+        return Check(criterion.cause, 0.0, f"no {criterion.name} was measured: no request was answered")
+    bound = f"(bound {_ms(criterion.bound)})"
+    mean = float(scores.mean())
+    if criterion.allowed is None:
+        samples = len(values) / statistics.correlation_length(values)
+        error = max(float(values.std()) / math.sqrt(samples), 1e-9 * criterion.bound)
+        holds = statistics.normal_cdf((criterion.bound - mean) / error)
+        return Check(criterion.cause, holds, f"mean {criterion.name} {_ms(mean)} {bound}")
+    samples = len(values) / max(statistics.correlation_length(values), statistics.correlation_length(scores))
     # Jeffreys' prior on the share of late requests.
-    holds = statistics.beta_cdf(1 - _QUANTILE[statistic], samples * share + 0.5, samples * (1 - share) + 0.5)
-    at_least = "at least " if cancelled else ""
-    return Check(cause, holds, f"{statistic} {name} {at_least}{_ms(seen)} (bound {_ms(bound_s)})")
+    holds = statistics.beta_cdf(criterion.allowed, samples * mean + 0.5, samples * (1 - mean) + 0.5)
+    at_least = "at least " if np.any(rows.outcome == Outcome.CANCELLED) else ""
+    seen = float(np.quantile(values, 1 - criterion.allowed))
+    return Check(criterion.cause, holds, f"{criterion.statistic} {criterion.name} {at_least}{_ms(seen)} {bound}")
 
 
 def _utilization(found: float, ceiling: float) -> Check:
@@ -146,6 +123,9 @@ def _stability(measured: Measured) -> Check:
     # A perfectly regular server leaves no residual; the clock's own resolution keeps the error above zero.
     holds = statistics.normal_cdf((EXCESS - growth) / max(error, 1e-4)) if math.isfinite(error) else 0.6
     falls_behind = stage.achieved_per_s < 0.95 * stage.offered_per_s
+    if stage.level.arrivals is Arrivals.POISSON and growth < _RANDOM_EXCESS:
+        # Random arrivals fill a queue for a while and drain it again; over a short level that looks like growth.
+        holds = max(holds, 0.6)
     why = f"latency grew by {growth * 1000:+.0f} ms per second at {stage.offered_per_s:.3g}/s offered"
     if falls_behind:
         return Check(Cause.PLATEAU, holds, f"{why}, {stage.achieved_per_s:.3g}/s served: throughput no longer follows")
@@ -156,14 +136,13 @@ def hopeless(slo: Slo, planned: int, latencies_s: Floats, ages_s: Floats) -> boo
     """Whether an end-to-end percentile is already lost, whatever the rest of the level brings.
 
     planned: requests of the whole level. latencies_s: of those answered; ages_s: of those still waited for.
-    Half as many late requests again as the bound allows, and a few, leave room for a rough start.
+    Four times as many late requests as the bound allows, and a few: levels just above the limit tell most about it.
     """
-    for statistic, bound_s in slo.latency.bounds():
-        if statistic == "avg":
-            continue
-        late = np.count_nonzero(latencies_s > bound_s) + np.count_nonzero(ages_s > bound_s)
-        if late > 1.5 * (1 - _QUANTILE[statistic]) * planned + 5:
-            return True
+    for criterion in criteria(slo):
+        if criterion.cause is Cause.LATENCY and criterion.allowed is not None:
+            late = np.count_nonzero(latencies_s > criterion.bound) + np.count_nonzero(ages_s > criterion.bound)
+            if late > 4 * criterion.allowed * planned + 5:
+                return True
     return False
 
 

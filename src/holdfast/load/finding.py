@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast.limits import verdict
+from holdfast.limits.measured import Measured
 from holdfast.limits.search import Search
+from holdfast.load import cooling
 from holdfast.load.bench import Bench
 from holdfast.load.rundir import RunDir
 from holdfast.load.subject import Subject
@@ -37,19 +37,26 @@ async def find_limit(
     *,
     tell: Callable[[Progress], None],
     run: RunDir | None = None,
-    budget_s: float = math.inf,
+    before: Sequence[Measured] = (),
+    drain_s: float = 0.0,
 ) -> LoadCurve:
-    """Drives `search` against a bench to its end or until `budget_s` is spent; writes `run` after every level.
+    """Drives `search` against a bench to its end; writes `run` after every level.
 
+    before:  the levels that an earlier part of the run has measured; the search goes on from there.
+    drain_s: how long a unit that broke is given to be as quick as at first, in the target's time.
     Raises InputError when the endpoint cannot be measured at all, or is lost on the way: what was measured
     before is in the run directory.
     """
-    subject, stages = bench.subject, list[Stage]()
+    subject, stages = bench.subject, [seen.stage for seen in before]
+    for seen in before:
+        search.tell(seen.stage.level, seen, verdict.judge(seen, slo))
+    first = 0 if run is None or not run.levels else max(begun.index for begun in run.levels) + 1
     await bench.preflight()
-    end_s = time.perf_counter() + budget_s
+    first_s = await cooling.alone(bench) if drain_s else 0.0
     while (level := search.ask()) is not None:
         tell(_progress(subject, search, level))
-        seen = await bench.hold(level, len(stages))
+        seen = await bench.hold(level, first)
+        first += 1
         judged = verdict.judge(seen, slo)
         stages.append(seen.stage)
         if run is not None:
@@ -62,10 +69,11 @@ async def find_limit(
                 where=subject.target.base,
                 mend="bring it back and measure again",
             )
-        search.tell(level, seen.stage, judged)
+        # Estimating takes a second or two of the processor: in a thread, as others may be measured on this loop.
+        await asyncio.to_thread(search.tell, level, seen, judged)
         tell(_progress(subject, search, level, seen.stage, judged))
-        if time.perf_counter() > end_s:
-            search.stop(f"the budget of {budget_s:.0f} s was spent")
+        if drain_s and not judged.holds:
+            await cooling.cool(bench, drain_s, first_s)
         rest_s = seen.stage.latency.p50_s / subject.time_scale if seen.stage.latency.n else 1.0
         await asyncio.sleep(min(1.0, rest_s))
     curve = curve_of(subject.unit, stages, search.result())
@@ -92,7 +100,5 @@ def _progress(
     stage: Stage | None = None,
     judged: verdict.Verdict | None = None,
 ) -> Progress:
-    low, high = search.low, search.high
-    return Progress(
-        subject.unit, level, stage, judged, low.rate_per_s if low else 0.0, high.rate_per_s if high else math.inf
-    )
+    low_per_s, high_per_s = search.interval
+    return Progress(subject.unit, level, stage, judged, low_per_s, high_per_s)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from holdfast.limits import measured
+from holdfast.limits.measured import Measured
 from holdfast.load import journal, rundir
 from holdfast.load.rundir import Begun, RunRecord, Status
 from holdfast.model import fleet
@@ -63,6 +64,21 @@ def level(run: Run, index: int) -> tuple[RequestTable, Ints, Floats32]:
         counts.append(some[here].astype(np.int32))
         times.append(times_s[np.repeat(here, some)])
     return table.where(at), np.concatenate(counts), np.concatenate(times)
+
+
+def measured_levels(path: Path) -> list[Measured]:
+    """The whole levels of a run in the order in which they were held, as they were when they had just been measured."""
+    record, curve = rundir.read_record(path), rundir.read_written_curve(path)
+    stages = {} if curve is None else {stage.index: stage for stage in curve.stages}
+    table = rundir.read_requests(path)
+    levels = []
+    for begun in sorted(rundir.read_levels(path), key=lambda begun: begun.index):
+        at = np.equal(table.stage, begun.index)
+        if begun.index in stages and at.any():
+            rows = LevelRows(path, table.where(at).shifted(begun.began_s), at)
+            seen = measured.measure(rows, begun.level, begun.index, time_scale=record.spec.time_scale)
+            levels.append(replace(seen, stage=stages[begun.index]))
+    return levels
 
 
 def _cut_off(path: Path, record: RunRecord, requests: int) -> str:

@@ -8,38 +8,20 @@ off, and holds that level again from its beginning.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from holdfast.load import finding, rundir
+from holdfast.load import cooling, finding, rundir
 from holdfast.load.bench import Bench
+from holdfast.load.cooling import CoolDown
 from holdfast.load.crew import Crew
 from holdfast.load.rundir import RunDir
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
-
-BETWEEN = -1
-"""The stage of rows that are of no level: preflight, warm-up, and the single requests of a cool-down."""
-
-BACK = 1.5
-"""A single request has its first latency back when it takes at most this many times as long: lengths vary by a tenth
-or two and so do machines, and what waits behind even one other request takes about twice as long."""
-
-_NOISE_S = 0.005
-"""Above that, in seconds of the wall clock: what a busy machine adds."""
-
-_ALONE = 3
-"""Requests, one at a time, that tell how long one takes on an idle server."""
-
-_LOOK_S = 1.0
-"""Between two single requests of a cool-down."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +75,6 @@ class Kept:
     part: int
 
 
-@dataclass(frozen=True)
-class CoolDown:
-    """How a cool-down went, in the target's time.
-
-    latency_s: of the last single request; first_s: of those before the first level.
-    back:      whether the server was found to be as quick as then.
-    """
-
-    waited_s: float
-    latency_s: float
-    first_s: float
-    back: bool
-
-    @property
-    def sentence(self) -> str:
-        if self.back:
-            return f"idle again after {_s(self.waited_s)}: one request alone takes {_s(self.latency_s)}"
-        alone = f"takes {_s(self.latency_s)}" if math.isfinite(self.latency_s) else "gets no answer"
-        return f"not idle after {_s(self.waited_s)}: one request alone {alone}, at first it took {_s(self.first_s)}"
-
-
 Tell = Callable[[Stage | CoolDown], None]
 
 
@@ -153,16 +114,16 @@ async def sweep(bench: Bench | Crew, plan: Plan, run: RunDir, kept: Kept, *, tel
     if len(done) == len(plan.levels):
         return finding.curve_of(bench.subject.unit, stages, None)
     await bench.preflight()
-    first_s = await _alone(bench, _ALONE)
+    first_s = await cooling.alone(bench)
     cooled: CoolDown | None = None
     for index, (level, warm_up) in enumerate(zip(plan.levels, plan.warm_ups, strict=True)):
         if index in done:
             continue
         if len(stages) > len(done):
-            cooled = await _cool(bench, plan.cool_down_s, first_s)
+            cooled = await cooling.cool(bench, plan.cool_down_s, first_s)
             tell(cooled)
         if warm_up:
-            await bench.hold(_warm(level, warm_up), BETWEEN)
+            await bench.hold(_warm(level, warm_up), cooling.BETWEEN)
         held = await bench.hold(level, kept.part * len(plan.levels) + index)
         stage = _noted(held.stage, cooled)
         if finding.lost(stage):
@@ -193,29 +154,6 @@ def _noted(stage: Stage, cooled: CoolDown | None) -> Stage:
     return replace(stage, notes=tuple(notes))
 
 
-async def _cool(bench: Bench | Crew, most_s: float, first_s: float) -> CoolDown:
-    """Waits until one request alone is as quick as at first, for about `most_s` of the target's time.
-
-    Nothing is in flight when a level is over, so what it waits for is in the server: queues, caches, heat, replicas.
-    """
-    scale, start_s = bench.subject.time_scale, time.perf_counter()
-    while True:
-        latency_s = await _alone(bench, 1)
-        waited_s = (time.perf_counter() - start_s) * scale
-        back = latency_s <= BACK * first_s + _NOISE_S * scale
-        if back or waited_s >= most_s:
-            return CoolDown(waited_s, latency_s, first_s, back)
-        await asyncio.sleep(min(_LOOK_S, (most_s - waited_s) / scale))
-
-
-async def _alone(bench: Bench | Crew, requests: int) -> float:
-    """Median latency of requests that are sent one at a time, in the target's time; infinite when none succeeds."""
-    longest_s = requests * bench.subject.timeout_s * bench.subject.time_scale
-    level = Level(Arrivals.CLOSED, concurrency=1, duration_s=longest_s, requests=requests)
-    latency = (await bench.hold(level, BETWEEN)).stage.latency
-    return latency.p50_s if latency.n else math.inf
-
-
 def _note(path: Path, plan: Plan, kept: Kept) -> None:
     noted = {"version": 1, "plan": plan, "part": kept.part}
     try:
@@ -224,7 +162,3 @@ def _note(path: Path, plan: Plan, kept: Kept) -> None:
         partial.replace(path / "sweep.json")
     except OSError as error:
         raise OutputError.of(path, error) from error
-
-
-def _s(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"

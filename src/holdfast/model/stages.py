@@ -176,11 +176,13 @@ class Cause(enum.Enum):
 class BreakingPoint:
     """The highest sustained rate that meets the SLO.
 
-    rate_per_s:      the highest rate shown to hold; 0 when not even the lowest tried does.
-    low_per_s, high_per_s: the interval: `low` held, `high` did not (infinite when nothing broke it).
-    confidence:      probability, 0..1, that the truth lies in the interval, from the two verdicts at its ends.
+    rate_per_s:      the limit: of random arrivals the best estimate, else the highest rate shown to hold; 0 when not
+                     even the lowest tried does.
+    low_per_s, high_per_s: the interval; high is infinite when nothing broke the unit.
+    confidence:      probability, 0..1, that the truth lies in the interval.
     cause:           what broke at `high`; NONE when the search ended without breaking the unit.
     why:             the evidence in a sentence.
+    concurrency:     of a closed-loop search: the highest number in flight that held; rate_per_s is its throughput.
     """
 
     rate_per_s: float
@@ -189,6 +191,7 @@ class BreakingPoint:
     confidence: float
     cause: Cause
     why: str
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
