@@ -140,7 +140,7 @@ def test_the_search_finds_the_limit_of_a_batch_of_one_over_http(stand_in: Callab
     assert point is not None
     # The server sleeps 20 ms per request, so 50/s is a bound that cannot be passed; its own overhead takes the rest.
     assert 40 < point.rate_per_s <= 51
-    assert point.high_per_s / point.low_per_s <= 1.051
+    assert point.high_per_s / point.rate_per_s <= 1.051
     assert point.cause in (Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU)
     assert runs.read(tmp_path / "run").curve.breaking_point == point
     assert len(rundir.read_requests(tmp_path / "run")) == sum(stage.requests for stage in curve.stages) + 1

@@ -6,9 +6,10 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
-from holdfast.load.bench import Bench
-from holdfast.load.crew import Crew
+from holdfast.limits.measured import Measured
+from holdfast.load.subject import Subject
 from holdfast.model.stages import Arrivals, Level
 
 BETWEEN = -1
@@ -26,6 +27,16 @@ _ALONE = 3
 
 _LOOK_S = 1.0
 """Between two single requests of a cool-down."""
+
+
+class Holder(Protocol):
+    """A bench, or a crew of them."""
+
+    subject: Subject
+
+    async def hold(self, level: Level, index: int) -> Measured:
+        """Holds one level and measures it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class CoolDown:
         return f"not idle after {_s(self.waited_s)}: one request alone {alone}, at first it took {_s(self.first_s)}"
 
 
-async def cool(bench: Bench | Crew, most_s: float, first_s: float) -> CoolDown:
+async def cool(bench: Holder, most_s: float, first_s: float) -> CoolDown:
     """Waits until one request alone is as quick as at first, for about `most_s` of the target's time.
 
     Nothing is in flight when a level is over, so what it waits for is in the server: queues, caches, heat, replicas.
@@ -64,7 +75,7 @@ async def cool(bench: Bench | Crew, most_s: float, first_s: float) -> CoolDown:
         await asyncio.sleep(min(_LOOK_S, (most_s - waited_s) / scale))
 
 
-async def alone(bench: Bench | Crew, requests: int = _ALONE) -> float:
+async def alone(bench: Holder, requests: int = _ALONE) -> float:
     """Median latency of requests that are sent one at a time, in the target's time; infinite when none succeeds."""
     longest_s = requests * bench.subject.timeout_s * bench.subject.time_scale
     level = Level(Arrivals.CLOSED, concurrency=1, duration_s=longest_s, requests=requests)
