@@ -17,7 +17,7 @@ from holdfast.cli.live import Watched
 from holdfast.cli.measuring import Endpoint
 from holdfast.cli.watching import MetricsPage
 from holdfast.cli.workers import Division, bench_of
-from holdfast.load import continuous, finding
+from holdfast.load import continuous
 from holdfast.load.bench import Bench
 from holdfast.load.continuous import Unrecorded
 from holdfast.load.crew import Crew
@@ -26,7 +26,7 @@ from holdfast.load.pacers import Paced, Pacer, Shape
 from holdfast.load.rundir import RunDir
 from holdfast.model.fleet import Slo
 from holdfast.model.records import Outcome
-from holdfast.model.stages import Level, Stage
+from holdfast.model.stages import Level, LoadCurve, Stage
 from holdfast.model.tables import Column, Table
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ async def hold(
             lines.say(f"holdfast: {start.note}.", err=True)
             stages = [replace(stage, notes=(*stage.notes, start.note)) for stage in stages]
         for order, (_, run), stage in zip(orders, targets, stages, strict=True):
-            run.write_curve(finding.curve_of(order.endpoint.subject.unit, [stage], None))
+            run.write_curve(LoadCurve.of(order.endpoint.subject.unit, [stage]))
         return stages, [run for _, run in targets]
 
 

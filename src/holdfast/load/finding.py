@@ -15,7 +15,7 @@ from holdfast.load.rundir import RunDir
 from holdfast.load.subject import Subject
 from holdfast.model.errors import UnreachableError
 from holdfast.model.fleet import Slo
-from holdfast.model.stages import BreakingPoint, Level, LoadCurve, Stage
+from holdfast.model.stages import Level, LoadCurve, Stage
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ async def find_limit(
         stages.append(seen.stage)
         if run is not None:
             # In a thread, as other units may be under measurement on this loop.
-            await asyncio.to_thread(run.write_curve, curve_of(subject.unit, stages, None))
+            await asyncio.to_thread(run.write_curve, LoadCurve.of(subject.unit, stages, None))
         if lost(seen.stage):
             kept = f"; what was measured is kept in {run.path}" if run is not None else ""
             raise UnreachableError(
@@ -76,15 +76,10 @@ async def find_limit(
             await cooling.cool(bench, drain_s, first_s)
         rest_s = seen.stage.latency.p50_s / subject.time_scale if seen.stage.latency.n else 1.0
         await asyncio.sleep(min(1.0, rest_s))
-    curve = curve_of(subject.unit, stages, search.result())
+    curve = LoadCurve.of(subject.unit, stages, search.result())
     if run is not None:
         run.write_curve(curve)
     return curve
-
-
-def curve_of(unit: str, stages: list[Stage], point: BreakingPoint | None) -> LoadCurve:
-    """The stages by achieved rate."""
-    return LoadCurve(unit, tuple(sorted(stages, key=lambda stage: stage.achieved_per_s)), point)
 
 
 def lost(stage: Stage) -> bool:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from holdfast.limits import measured
-from holdfast.load import finding
 from holdfast.load.journal import Journal, gaps_of
 from holdfast.load.rundir import RunRecord, RunSpec
 from holdfast.load.shards import Shard
@@ -95,7 +94,7 @@ def merge(parts: Sequence[Part], whole: Journal) -> LoadCurve:
     if len(parts) == 1 and not missing:
         return first.curve
     stages = [_stage(stage.index, whole, pieces, notes) for stage in first.curve.stages]
-    return finding.curve_of(first.curve.unit, stages, None)
+    return LoadCurve.of(first.curve.unit, stages)
 
 
 def series_of(parts: Sequence[Part]) -> list[Point]:

@@ -112,7 +112,7 @@ async def sweep(bench: Bench | Crew, plan: Plan, run: RunDir, kept: Kept, *, tel
     """
     stages, done = list(kept.stages), {plan.place(stage) for stage in kept.stages}
     if len(done) == len(plan.levels):
-        return finding.curve_of(bench.subject.unit, stages, None)
+        return LoadCurve.of(bench.subject.unit, stages)
     await bench.preflight()
     first_s = await cooling.alone(bench)
     cooled: CoolDown | None = None
@@ -131,9 +131,9 @@ async def sweep(bench: Bench | Crew, plan: Plan, run: RunDir, kept: Kept, *, tel
                 f"the endpoint stopped answering at {level.name}", where=bench.subject.target.base, mend="bring it back"
             )
         stages.append(stage)
-        run.write_curve(finding.curve_of(bench.subject.unit, stages, None))
+        run.write_curve(LoadCurve.of(bench.subject.unit, stages))
         tell(stage)
-    return finding.curve_of(bench.subject.unit, stages, None)
+    return LoadCurve.of(bench.subject.unit, stages)
 
 
 def _warm(level: Level, requests: int) -> Level:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from holdfast.model.codec import OrInfinite, OrNaN
 
@@ -201,3 +203,8 @@ class LoadCurve:
     unit: str
     stages: tuple[Stage, ...] = field(default=())
     breaking_point: BreakingPoint | None = None
+
+    @classmethod
+    def of(cls, unit: str, stages: Iterable[Stage], point: BreakingPoint | None = None) -> Self:
+        """The curve of these stages, which may be in any order."""
+        return cls(unit, tuple(sorted(stages, key=lambda stage: stage.achieved_per_s)), point)
