@@ -86,10 +86,11 @@ def test_arrival_is_the_kernels_time_however_late_the_loop_reads(run: Callable[.
 
         async with serving(reply) as server, connected(server.url) as client:
             written_s: list[float] = []
+            await ask(client)  # a kernel that stamped for nobody begins to a moment after the first socket asks for it
             ended = await ask(client)
             assert ended.outcome is Outcome.OK
-            assert ended.end_s - written_s[0] < 0.15
-            assert abs(ended.answer.first_token_s - written_s[0]) < 0.15
+            assert ended.end_s - written_s[1] < 0.15
+            assert abs(ended.answer.first_token_s - written_s[1]) < 0.15
 
     run(work())
 
