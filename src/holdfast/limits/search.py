@@ -449,7 +449,7 @@ class Search:
         return min(max(round(middle), low.load + 1), high.load - 1) if whole else middle
 
     def _is_long(self, tried: Tried) -> bool:
-        return any(told.load == tried.load and told.level.duration_s >= self.options.most_s for told in self._told)
+        return any(told.load == tried.load and 2 * told.level.duration_s >= self.options.most_s for told in self._told)
 
     def _towards_limit(self) -> float | None:
         """Up while all is well, down while nothing is, else between the two: until something can be estimated."""
