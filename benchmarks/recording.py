@@ -45,7 +45,8 @@ def streams(requests: int, tokens: int) -> Iterator[list[Exchange]]:
     exchanges = [Exchange(b"", Answer(streams=True), lambda _: None) for _ in range(STREAMS)]
     for first in range(0, requests, STREAMS):
         sent_s = first / 5000 + np.arange(STREAMS) / 5000
-        at_s = sent_s[:, None] + 0.05 + np.cumsum(rng.exponential(0.01, (STREAMS, tokens)), axis=1)
+        first_s = 0.5 if first < requests // 50 else 0.05  # the warm-up has to be found, too
+        at_s = sent_s[:, None] + first_s + np.cumsum(rng.exponential(0.01, (STREAMS, tokens)), axis=1)
         for exchange, sent, times in zip(exchanges, sent_s, at_s, strict=True):
             answer = exchange.answer
             answer.times_s = array("d", times.tobytes())

@@ -40,6 +40,10 @@ def _away(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
+_ENOUGH = 1 << 16
+"""Values that tell the correlation of any number of them; a transform of a million takes 200 MB."""
+
+
 def correlation_length(values: Floats) -> float:
     """How many consecutive values count as one independent sample, 1 to n / 5.
 
@@ -47,6 +51,7 @@ def correlation_length(values: Floats) -> float:
     summed up to where the sum of two neighbours is no longer positive, and is made monotone. Source: C. J. Geyer,
     "Practical Markov Chain Monte Carlo", Statistical Science 7(4), 1992, section 3.3 (initial monotone sequence).
     """
+    values = values[:_ENOUGH]
     n = len(values)
     centred = values - values.mean() if n else values
     if n < 10 or not np.any(centred):
