@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from holdfast.model import codec
 from holdfast.model.findings import Finding, Severity
-from holdfast.model.fleet import CapacityPolicy, Demand, DeploymentUnit, InferenceFleet, RoutingPolicy
+from holdfast.model.fleet import CapacityPolicy, Demand, DeploymentUnit, InferenceFleet, RoutingPolicy, WeightPolicy
 from holdfast.model.plan import TOTAL_WEIGHT, Plan, PlanStatus, UnitEvidence
 from holdfast.model.tables import Column, Table
-from holdfast.planning.autoscaling import autoscaling
 from holdfast.planning.plan import make_plan, plan_json
 
 SINGLE = UnitEvidence("single", 2.0, 1.0, 1, 200.0, 0.5, "row 2", "page")
@@ -136,12 +135,16 @@ def test_a_tiny_pool_is_not_warmed_beyond_its_limit(fleet: InferenceFleet) -> No
     assert plan.pool("quad").reason.endswith("No traffic at the planned demand: a reserve.")
 
 
-def test_the_autoscaling_target_is_the_limit_times_the_utilisation_target(fleet: InferenceFleet) -> None:
-    found = autoscaling(fleet.unit("quad"), 6.0, fleet.spec.capacity)
+def test_a_plan_with_other_weights_names_their_policy(fleet: InferenceFleet) -> None:
+    routed = changed(fleet, routing=RoutingPolicy(weights=WeightPolicy.INVERSE_COST))
 
-    assert (found.metric, found.unit) == ("requests_per_replica", "requests/s")
-    assert found.target == pytest.approx(4.8)
-    assert (found.min_replicas, found.max_replicas) == (1, 10)
+    plan = make_plan(routed, [SINGLE, QUAD])
+
+    # 138.89 and 370.37 USD per million requests: 73 to 27. One single carries 2 of the 10/s, and quad has room.
+    assert {pool.unit: (pool.replicas, pool.weight) for pool in plan.pools} == {"single": (1, 20), "quad": (2, 80)}
+    assert plan.reasons[-1] == (
+        "Weights by inverse cost per request; 53 of 100 moved off pools that would be above their limits."
+    )
 
 
 def test_evidence_of_an_unknown_unit_is_refused(fleet: InferenceFleet) -> None:
@@ -173,7 +176,9 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "autoscaling",
         "reason",
     }
-    assert found["pools"][0]["autoscaling"] == {
+    scaling = found["pools"][0]["autoscaling"]
+    assert [target["name"] for target in scaling.pop("targets")] == ["completed", "received", "in flight", "KV cache"]
+    assert scaling == {
         "metric": "requests_per_replica",
         "target": 1.6,
         "unit": "requests/s",

@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.model.plan import TOTAL_WEIGHT
-from holdfast.planning.weights import Fillable, integer_weights, merit_order, within_limits
+from holdfast.model.fleet import InferenceFleet, WeightPolicy
+from holdfast.model.plan import TOTAL_WEIGHT, UnitEvidence
+from holdfast.planning.plan import make_plan
+from holdfast.planning.weights import (
+    Fillable,
+    capacity_optimized,
+    compare,
+    integer_weights,
+    inverse_cost,
+    merit_order,
+    weigh,
+    within_limits,
+)
 
 limits = st.one_of(st.just(0.0), st.floats(0.01, 1e4))
 targets = st.floats(0.05, 1.0)
@@ -168,3 +179,100 @@ def test_moving_units_keeps_the_total_and_leaves_nobody_overfull_beside_room(poo
     assert sum(moved.values()) == sum(weights.values())
     overfull = any(moved[name] > carries[name] * (1 + 1e-9) for name in moved)
     assert not (overfull and any(moved[name] + 1 <= carries[name] for name in moved))
+
+
+# The published deployment units: requests/min and USD/h (scalable-hw-agnostic-inference, Table 1), one replica each.
+SD21 = [
+    Fillable(name, per_min / 60, usd_per_h / (per_min * 60) * 1e6)
+    for name, per_min, usd_per_h in (
+        ("inf2", 105, 0.7582),
+        ("trn1", 130, 1.3438),
+        ("g5-triton", 90, 1.006),
+        ("g6", 61, 0.8048),
+        ("g5-cuda", 60, 1.006),
+    )
+]
+
+
+def test_inverse_cost_weights_of_the_published_units_are_not_those_published() -> None:
+    # Printed as 40, 20, 15, 10, 15, "determined by the cost of inference" (docs/published-errata.md).
+    assert integer_weights(inverse_cost(SD21)) == {"inf2": 30, "trn1": 21, "g5-triton": 19, "g6": 17, "g5-cuda": 13}
+
+
+def test_capacity_optimised_shares_are_those_of_the_published_adjusted_throughput() -> None:
+    shares = capacity_optimized(SD21)
+
+    # min(446 / 5, limit): 89.2, 89.2, 89.2, 61 and 60 of 388.6 requests per minute.
+    assert shares == pytest.approx(
+        dict(zip([p.name for p in SD21], [x / 388.6 for x in (89.2, 89.2, 89.2, 61, 60)], strict=True))
+    )
+    assert integer_weights(shares) == {"inf2": 23, "trn1": 23, "g5-triton": 23, "g6": 16, "g5-cuda": 15}
+
+
+def test_round_robin_goes_over_replicas() -> None:
+    pools = [Fillable("a", 30, 1, replicas=3), Fillable("b", 40, 2, replicas=1)]
+
+    # Limits of 10 and 40 per replica, 25 on average: three replicas take 10 each, one takes 25.
+    assert capacity_optimized(pools) == pytest.approx({"a": 30 / 55, "b": 25 / 55})
+
+
+@pytest.mark.parametrize("policy", WeightPolicy)
+@given(pools=fleets(), rate=st.floats(0.01, 1e5))
+def test_every_policy_gives_integers_that_sum_and_nothing_to_a_pool_without_a_limit(
+    policy: WeightPolicy, pools: list[Fillable], rate: float
+) -> None:
+    priced = [Fillable(p.name, p.limit_per_s, p.usd_per_million_requests + 0.01, 2) for p in pools]
+    spec = _FLEET.spec
+
+    weighing = weigh(policy, priced, rate, spec)
+
+    for weights in (weighing.plain, weighing.weights):
+        assert sum(weights.values()) == (TOTAL_WEIGHT if any(p.limit_per_s for p in priced) else 0)
+        assert all(weights[p.name] == 0 for p in priced if p.limit_per_s == 0) or rate > sum(
+            p.limit_per_s for p in priced
+        )
+
+
+def test_what_a_policy_overloads_is_moved_and_counted() -> None:
+    pools = [Fillable("cheap-and-small", 1, 1), Fillable("dear-and-large", 100, 3)]
+
+    weighing = weigh(WeightPolicy.INVERSE_COST, pools, 10, _FLEET.spec)
+
+    assert weighing.plain == {"cheap-and-small": 75, "dear-and-large": 25}
+    assert weighing.weights == {"cheap-and-small": 10, "dear-and-large": 90}
+    assert weighing.moved == 65
+
+
+def test_the_comparison_has_all_policies_as_they_are_and_says_what_each_comes_to() -> None:
+    evidence = [
+        UnitEvidence("a", 2.0, 0.72, 1, None, None, "", ""),
+        UnitEvidence("b", 1.0, 1.44, 1, None, None, "", ""),
+    ]
+
+    table = compare(make_plan(_FLEET, evidence))
+
+    # 4/s at 80 %: two a of 2/s for 100 USD per million requests, one b of 1/s for 400.
+    assert table.rows == (("a", 80, 80, 75), ("b", 20, 20, 25))
+    assert table.notes[0].startswith("merit-order: 160.00 USD per million requests")
+    assert table.notes[2] == (
+        "capacity-optimized: 175.00 USD per million requests at full replicas; b is filled to 100% of its limit."
+    )
+
+
+_FLEET = InferenceFleet.model_validate(
+    {
+        "apiVersion": "holdfast.dev/v1alpha1",
+        "kind": "InferenceFleet",
+        "metadata": {"name": "pair"},
+        "spec": {
+            "model": {"id": "some/model", "task": "text-to-image"},
+            "workload": {"api": "images"},
+            "slo": {"latency": {"p95": "2s"}},
+            "demand": {"rate": "4/s"},
+            "units": [
+                {"name": name, "accelerator": "a10g", "instanceType": "g5.xlarge", "framework": "vllm"} for name in "ab"
+            ],
+            "capacity": {"survive": "none"},
+        },
+    }
+)

@@ -293,15 +293,25 @@ class Ramp(Document):
         return self
 
 
+class WeightPolicy(enum.Enum):
+    """How the plan shares traffic out among pools; planning.weights says what each is."""
+
+    MERIT_ORDER = "merit-order"
+    INVERSE_COST = "inverse-cost"
+    CAPACITY_OPTIMIZED = "capacity-optimized"
+
+
 class RoutingPolicy(Document):
     """How traffic moves when capacity does.
 
     policy:    `failover` is per-pool merit order with failover; `static` keeps the plan's weights.
+    weights:   how the plan shares traffic out.
     min_share: share that every ready pool keeps so that it stays warm and measured.
     dwell_s:   least time between a mode change and the failback from it.
     """
 
     policy: Literal["failover", "static"] = "failover"
+    weights: WeightPolicy = WeightPolicy.MERIT_ORDER
     min_share: Share = 0.01
     dwell_s: Annotated[Duration, Field(alias="dwell")] = 120.0
     ramp: Ramp = Ramp()

@@ -51,14 +51,39 @@ class UnitEvidence:
 
 
 @dataclass(frozen=True)
+class ScalingTarget:
+    """What one replica should show of one metric, as it will be scraped; above it another replica is due.
+
+    name:      what it is in a word or two: `completed`, `received`, `in flight`, `waiting`, `KV cache`.
+    system:    who scrapes it, `prometheus` or `cloudwatch`.
+    metric:    its name there.
+    statistic: what is made of its samples over `period_s` seconds: `rate`, `sum` or `average`.
+    value:     in `unit`.
+    """
+
+    name: str
+    system: str
+    metric: str
+    statistic: str
+    period_s: float
+    value: float
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Autoscaling:
-    """When to add a replica: `metric` per replica above `target` (in `unit`), within the bounds."""
+    """When to add a replica: `metric` per replica above `target` (in `unit`), within the bounds.
+
+    targets: the same in the unit and period of each metric that may be scraped instead.
+    """
 
     metric: str
     target: float
     unit: str
     min_replicas: int
     max_replicas: int
+    targets: tuple[ScalingTarget, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.model import codec
 from holdfast.model.findings import Finding
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.fleet import InferenceFleet, WeightPolicy
 from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanStatus, PoolPlan, UnitEvidence
 from holdfast.model.tables import Table
 from holdfast.planning import reasons, tables, weights
@@ -32,7 +32,7 @@ def make_plan(
     candidates = [_candidate(fleet, known) for known in evidence]
     requirement = _requirement(fleet)
     mix = cheapest_mix(candidates, requirement)
-    shares = _weights(fleet, evidence, mix)
+    weighing = _weigh(fleet, evidence, mix)
     return Plan(
         version=VERSION,
         fleet=fleet,
@@ -40,10 +40,10 @@ def make_plan(
         cost_usd_per_h=mix.cost_usd_per_h,
         gap=mix.gap,
         demand_per_s=requirement.demand_per_s,
-        pools=tuple(_pool(fleet, evidence, known, mix, shares[known.unit]) for known in evidence),
+        pools=tuple(_pool(fleet, evidence, known, mix, weighing.weights[known.unit]) for known in evidence),
         tables={**tables.of_evidence(evidence), **(extra_tables or {})},
         findings=tuple(findings),
-        reasons=reasons.of_plan(fleet, evidence, candidates, requirement, mix),
+        reasons=(*reasons.of_plan(fleet, evidence, candidates, requirement, mix), *_of_policy(weighing)),
     )
 
 
@@ -101,18 +101,23 @@ def _requirement(fleet: InferenceFleet) -> Requirement:
     )
 
 
-def _weights(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix) -> dict[str, int]:
-    """Merit-order weights at the planned demand."""
-    demand_per_s = fleet.spec.demand.planned_per_s
+def _weigh(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix) -> weights.Weighting:
+    """The weights at the planned demand, by the policy of the fleet."""
     pools = [
-        weights.Fillable(known.unit, known.limit_per_s * mix.replicas[known.unit], known.usd_per_million_requests)
+        weights.Fillable(
+            known.unit,
+            known.limit_per_s * mix.replicas[known.unit],
+            known.usd_per_million_requests,
+            max(1, mix.replicas[known.unit]),
+        )
         for known in evidence
     ]
-    shares = weights.merit_order(
-        pools, demand_per_s, fleet.spec.capacity.utilization_target, fleet.spec.routing.min_share
-    )
-    carries = {pool.name: pool.limit_per_s / demand_per_s * TOTAL_WEIGHT for pool in pools}
-    return weights.within_limits(weights.integer_weights(shares), carries)
+    return weights.weigh(fleet.spec.routing.weights, pools, fleet.spec.demand.planned_per_s, fleet.spec)
+
+
+def _of_policy(weighing: weights.Weighting) -> tuple[str, ...]:
+    """Which policy shared the traffic out, where it is not the usual one."""
+    return () if weighing.policy is WeightPolicy.MERIT_ORDER else (weighing.sentence,)
 
 
 def _pool(
@@ -132,7 +137,7 @@ def _pool(
         tokens_per_usd=known.tokens_per_usd,
         expected_per_s=expected_per_s,
         utilization=utilization,
-        autoscaling=autoscaling(unit, known.limit_per_s, fleet.spec.capacity),
+        autoscaling=autoscaling(unit, known.limit_per_s, fleet.spec.capacity, known.latency_s),
         reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s),
         limit_source=known.limit_source,
         price_source=known.price_source,

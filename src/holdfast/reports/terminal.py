@@ -20,7 +20,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from holdfast.model.findings import Severity
+from holdfast.model.findings import Finding, Severity
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import Cause, LoadCurve
 from holdfast.model.tables import Column, Table
@@ -71,17 +71,28 @@ def breaking_point(curve: LoadCurve) -> RenderableType:
     return Group(Text.assemble(unit, verb, rate, f"; {edge}"), evidence)
 
 
+def answer(sentence: str) -> RenderableType:
+    """What was asked for, in a sentence that stands out."""
+    return Text(_plain(sentence), style="bold")
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """What checks found, a point each; nothing for none."""
+    return Group(
+        *(_bullet(one.message, lead=f"{one.severity.value}: ", style=_SEVERITY_STYLES[one.severity]) for one in found)
+    )
+
+
 def plan(value: Plan, width: int = WIDTH) -> RenderableType:
-    """A plan in one screen: the answer, the pools, what decided it and what was found."""
+    """A plan: the answer, the pools, what decided it, when each pool grows, and what was found."""
     reasons = [_bullet(reason) for reason in value.reasons]
     pools = [Text(""), table(tabulate.pools(value), width)] if value.pools else []
     whys = [_bullet(pool.reason, lead=f"{pool.unit}: ") for pool in value.pools if pool.reason]
-    found = [
-        _bullet(one.message, lead=f"{one.severity.value}: ", style=_SEVERITY_STYLES[one.severity])
-        for one in value.findings
-    ]
     gap = [Text("")]
-    return Group(_answer(value), *reasons, *pools, *(gap + whys if whys else []), *(gap + found if found else []))
+    targets = tabulate.scaling_targets(value)
+    scaling = [Text(""), table(targets, width)] if len(targets.columns) > 1 else []
+    found = [Text(""), findings(value.findings)] if value.findings else []
+    return Group(_answer(value), *reasons, *pools, *(gap + whys if whys else []), *scaling, *found)
 
 
 def _answer(value: Plan) -> Text:
