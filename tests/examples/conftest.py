@@ -13,7 +13,8 @@ from holdfast.model.fleet import InferenceFleet, parse_slo
 from holdfast.model.hardware import InstanceType
 from holdfast.model.measurements import Measurement, read_measurements
 from holdfast.model.plan import Plan, UnitEvidence
-from holdfast.planning import arithmetic, evidence, plan, prices, tables
+from holdfast.model.tables import Table
+from holdfast.planning import arithmetic, evidence, grid, parallelism, plan, prices, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,14 @@ class Example:
     def priced(self) -> tuple[Measurement, ...]:
         return prices.priced_rows(self.fleet, self.rows, {}, self.hardware)
 
+    @property
+    def cells(self) -> tuple[grid.GridCell, ...]:
+        return grid.of_measurements(self.fleet, self.rows, {}, catalog.equipment_of(self.fleet), "measurements.csv")
+
+    @property
+    def grid_tables(self) -> dict[str, Table]:
+        return parallelism.of_cells(self.cells, grid.choose(self.cells))
+
     def evidence(self) -> tuple[UnitEvidence, ...]:
         return evidence.from_measurements(self.fleet, self.rows, {}, self.hardware, "measurements.csv")[0]
 
@@ -42,7 +51,7 @@ class Example:
 
     def plan(self) -> Plan:
         known, findings = evidence.from_measurements(self.fleet, self.rows, {}, self.hardware, "measurements.csv")
-        extra = tables.of_rows(self.priced, self.fleet.spec.slo)
+        extra = {**tables.of_rows(self.priced, self.fleet.spec.slo), **self.grid_tables}
         return plan.make_plan(self.fleet, known, findings=(*findings, *self.findings()), extra_tables=extra)
 
     def row(self, unit: str, concurrency: int | None = None) -> Measurement:

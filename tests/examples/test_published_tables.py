@@ -139,12 +139,112 @@ def test_multi_instance_alternatives_of_gpt_oss(
 
 
 def test_data_parallel_scaling_of_llama(example: Examples) -> None:
-    table = tables.data_parallel(example("llama-3.1-8b").priced)
+    table = example("llama-3.1-8b").grid_tables["data_parallel"]
+    gpu, inferentia = "g5.12xlarge bs8-tp4", "inf2.48xlarge bs8-tp8"
 
-    assert printed(table, "RPS per $") == {"a10g-bs8-tp4": "6.35", "inf2-bs8-tp8": "8.78"}
-    assert printed(table, "throughput gain")["inf2-bs8-tp8"] == "3.17"
-    assert printed(table, "cost increase")["inf2-bs8-tp8"] == "2.29"
-    assert printed(table, "efficiency")["inf2-bs8-tp8"] == "1.38"
+    assert printed(table, "replicas") == {gpu: "1", inferentia: "3"}
+    assert printed(table, "throughput") == {gpu: "36.00", inferentia: "114.00"}
+    assert printed(table, "price") == {gpu: "5.6720", inferentia: "12.9813"}
+    assert printed(table, "RPS per $") == {gpu: "6.35", inferentia: "8.78"}
+    assert printed(table, "throughput gain")[inferentia] == "3.17"
+    assert printed(table, "cost increase")[inferentia] == "2.29"
+    assert printed(table, "efficiency")[inferentia] == "1.38"
+    # "All 4 GPUs used", "4 Neuron devices (8 cores)": nothing is left over on either.
+    assert printed(table, "devices") == {gpu: "4", inferentia: "12"}
+    assert printed(table, "idle devices") == {gpu: "0", inferentia: "0"}
+
+
+def test_the_tp_rule_takes_the_size_that_the_low_latency_rows_of_gpt_oss_point_to(example: Examples) -> None:
+    table = example("gpt-oss-20b-g5").grid_tables["grid"]
+
+    assert printed(table, "verdict") == {
+        "g5.8xlarge tp1": "latency avg 5.23 s above 3 s",
+        "g5.16xlarge tp1": "latency avg 5.06 s above 3 s",
+        "g5.12xlarge tp4": "chosen",
+        "g5.48xlarge tp4": "meets the SLO",
+    }
+    assert printed(table, "replicas per instance")["g5.48xlarge tp4"] == "2"
+
+
+def test_four_devices_of_gpt_oss_give_less_than_twice_one(example: Examples) -> None:
+    table = example("gpt-oss-20b-g5").grid_tables["tp_scaling"]
+
+    # 1,910 over 985 tokens/s.
+    assert printed(table, "speed-up")["g5.12xlarge tp4"] == "1.94"
+    assert printed(table, "efficiency")["g5.12xlarge tp4"] == "48.5"
+
+
+def test_the_published_multiples_of_g5_48xlarge(example: Examples) -> None:
+    found = example("gpt-oss-20b-g5")
+    peak = tables.peak(found.priced)
+    tokens = dict(zip(peak.column("unit"), peak.column("peak"), strict=True))
+
+    assert f"{7 * tokens['g5-8xlarge'] / tokens['g5-48xlarge']:.1f}" == "4.8"
+    assert f"{6 * tokens['g5-8xlarge'] / tokens['g5-48xlarge']:.1f}" == "4.1"
+    # "3.4x more expensive": by the hour 2.9, per token at low latency 4.4.
+    fast, slow = found.row("g5-48xlarge", 10), found.row("g5-12xlarge", 20)
+    assert f"{fast.price_usd_per_h / slow.price_usd_per_h:.1f}" == "2.9"
+    per_token = [row.price_usd_per_h / row.output_tokens_per_s for row in (fast, slow)]
+    assert f"{per_token[0] / per_token[1]:.1f}" == "4.4"
+
+
+def test_the_autoscaling_target_of_inf2_leaves_headroom_where_the_published_one_leaves_none(example: Examples) -> None:
+    pool = example("sd21").plan().pool("inf2-neuronx")
+    (received,) = [target for target in pool.autoscaling.targets if target.name == "received"]
+
+    # Published: targetMetricValue "105", the whole breaking point.
+    assert (received.statistic, received.period_s, received.unit) == ("sum", 60, "requests/min")
+    assert received.value == pytest.approx(0.8 * 105)
+
+
+@pytest.mark.parametrize(
+    "instance, devices, vcpus, memory_gib",
+    [
+        ("g5.8xlarge", 1, 32, 128),
+        ("g5.12xlarge", 4, 48, 192),
+        ("g5.16xlarge", 1, 64, 256),
+        ("g5.48xlarge", 8, 192, 768),
+    ],
+)
+def test_the_published_instance_specifications_are_those_of_the_catalogue(
+    instance: str, devices: int, vcpus: int, memory_gib: float
+) -> None:
+    known = catalog.instance_type(instance)
+
+    assert (known.devices, known.vcpus, known.memory_gib) == (devices, vcpus, memory_gib)
+
+
+@pytest.mark.parametrize(
+    "instances, printed_gb",
+    [
+        (("g5.xlarge", "g5.48xlarge"), (24, 192)),
+        (("g6e.xlarge", "g6e.48xlarge"), (48, 384)),
+        (("p4d.24xlarge",), (320,)),
+        (("p5.48xlarge",), (640,)),
+        (("p5e.48xlarge",), (1128,)),
+    ],
+)
+def test_the_published_memory_totals_are_devices_times_data_sheet(
+    instances: tuple[str, ...], printed_gb: tuple[int, ...]
+) -> None:
+    # EC2 reports the memory of A10G and L40S in GiB below the data sheet's round figure, 24 GB being 22.35 GiB.
+    found = []
+    for name in instances:
+        known = catalog.instance_type(name)
+        each = catalog.accelerator(known.accelerator).memory_gib
+        found.append(known.devices * (each if each == int(each) else round(each * 1.024**3)))
+
+    assert tuple(found) == printed_gb
+
+
+def test_the_published_range_of_g5_prices_and_two_nodes_for_a_month() -> None:
+    prices = [
+        catalog.price(f"g5.{size}", "us-east-1", CapacityType.ON_DEMAND).price_usd_per_h
+        for size in ("xlarge", "48xlarge")
+    ]
+
+    assert [f"{price:.2f}" for price in prices] == ["1.01", "16.29"]
+    assert f"{2 * 98.32 * 720:,.0f}" == "141,581"
 
 
 def test_rps_per_dollar_of_a_pod_is_that_of_its_instance(example: Examples) -> None:
@@ -207,8 +307,54 @@ def test_the_other_published_g5_prices_are_those_of_the_catalogue(example: Examp
     assert found.row(unit, 10).price_usd_per_h == listed.price_usd_per_h
 
 
+SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
+
+
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="the published documents are not beside the repository")
+def test_the_measurement_files_hold_what_is_printed(
+    example: Examples, record_property: Callable[[str, int], None]
+) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SEEDS.glob("*.txt")))
+    checked = 0
+    for row in example("gpt-oss-20b-g5").rows:
+        section = text.split(f"#### G5.{row.unit.removeprefix('g5-')} (")[1].split("#### ")[0]
+        (line,) = [line for line in section.splitlines() if line.startswith(f"| {row.concurrency} ")]
+        figures = [float(cell.strip().rstrip("s").replace(",", "")) for cell in line.strip("|").split("|")]
+        assert figures == [
+            row.concurrency, row.rate_per_s, row.output_tokens_per_s, row.latency_avg_s, row.latency_p99_s
+        ]  # fmt: skip
+        checked += 1
+    for row in example("sd21").rows:
+        device, framework = row.unit.replace("neuronx", "neuron").split("-")
+        line = next(line for line in text.splitlines() if line.startswith(f"| (sd21, {device}, {framework})"))
+        figures = [float(cell.split("$")[-1]) for cell in line.strip("|").split("|")[1:]]
+        assert figures == [row.price_usd_per_h, pytest.approx(row.rate_per_s * 60), row.cost_of_inference]
+        checked += 1
+    for row in example("llama-3.1-8b").rows:
+        (line,) = [line for line in text.splitlines() if f"× `{row.unit}`" in line]
+        figures = [float(cell.split("×")[0].strip().lstrip("$")) for cell in line.strip("|").split("|")[1:4]]
+        assert figures == [row.replicas, row.rate_per_s, row.price_usd_per_h]
+        checked += 1
+    record_property("rows checked", checked)
+    assert checked == 24 + 5 + 2
+
+
 def test_every_erratum_that_a_test_pins_is_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "published-errata.md").read_text(encoding="utf-8")
 
-    for figure in ("0.00722", "0.01034", "0.01319", "336.7", "210.3", "65.9", "4.096", "2.37", "0.92"):
+    for figure in (
+        "0.00722",
+        "0.01034",
+        "0.01319",
+        "336.7",
+        "210.3",
+        "65.9",
+        "4.80",
+        "48.5",
+        "**17**",
+        "**84**",
+        "4.096",
+        "2.37",
+        "0.92",
+    ):
         assert figure in page

@@ -172,15 +172,46 @@ def test_a_row_that_was_measured_on_something_else_is_suspicious(
     fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
 ) -> None:
     rows = [
-        Measurement(row=2, unit="quad", rate_per_s=3.0, latency_p95_s=1.0, tensor_parallel=4, framework="vllm"),
-        Measurement(row=3, unit="quad", rate_per_s=2.0, latency_p95_s=1.0, tensor_parallel=8),
+        Measurement(row=2, unit="quad", rate_per_s=3.0, latency_p95_s=1.0, framework="triton"),
+        Measurement(row=3, unit="quad", rate_per_s=2.0, latency_p95_s=1.0),
     ]
 
     _, findings = from_measurements(fleet, rows, offerings, hardware, "m.csv")
 
     (mismatch,) = [finding for finding in findings if finding.check == "configuration"]
-    assert (mismatch.row, mismatch.severity) == (3, Severity.SUSPICIOUS)
-    assert mismatch.message == "Unit 'quad' was measured with tensor_parallel 8 and is planned with 4."
+    assert (mismatch.row, mismatch.severity) == (2, Severity.SUSPICIOUS)
+    assert mismatch.message == "Unit 'quad' was measured with framework triton and is planned with vllm."
+
+
+def test_rows_of_another_parallelism_or_batch_are_no_evidence_of_the_unit(
+    fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
+) -> None:
+    rows = [
+        Measurement(row=2, unit="quad", rate_per_s=3.0, latency_p95_s=1.0, tensor_parallel=4),
+        Measurement(row=3, unit="quad", rate_per_s=9.0, latency_p95_s=1.0, tensor_parallel=8),
+    ]
+
+    (evidence,), findings = from_measurements(fleet, rows, offerings, hardware, "m.csv")
+
+    assert evidence.limit_per_s == 3.0
+    (mismatch,) = [finding for finding in findings if finding.check == "configuration"]
+    assert (mismatch.row, mismatch.severity) == (3, Severity.NOTE)
+    assert mismatch.message == (
+        "Unit 'quad' was measured with tensor_parallel 8 and is planned with 4; rows of that kind are compared in the "
+        "grid and say nothing of the unit's limit."
+    )
+
+
+def test_a_unit_measured_only_in_another_parallelism_is_planned_on_it_and_suspicious(
+    fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
+) -> None:
+    rows = [Measurement(row=3, unit="quad", rate_per_s=9.0, latency_p95_s=1.0, tensor_parallel=8)]
+
+    (evidence,), findings = from_measurements(fleet, rows, offerings, hardware, "m.csv")
+
+    assert evidence.limit_per_s == 9.0
+    (mismatch,) = [finding for finding in findings if finding.check == "configuration"]
+    assert mismatch.severity is Severity.SUSPICIOUS
 
 
 def test_a_run_of_our_own_gives_its_breaking_point_with_the_interval(

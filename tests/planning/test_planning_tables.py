@@ -60,13 +60,6 @@ def test_a_budget_buys_whole_instances_and_is_never_exceeded() -> None:
     assert table.column("per dollar") == pytest.approx((2 / 0.1, None, 9 / 0.3))
 
 
-def test_data_parallelism_is_held_against_the_first_unit() -> None:
-    table = tables.data_parallel([row("a", 10, price=2.0), row("b", 30, price=3.0, replicas=3)])
-
-    assert table.rows[1] == pytest.approx(("b", 3, 30, 3.0, 10.0, 3.0, 1.5, 2.0))
-    assert table.rows[0][-3:] == (1.0, 1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     "rows, names",
     [
@@ -74,7 +67,6 @@ def test_data_parallelism_is_held_against_the_first_unit() -> None:
         ([row("a", 1), row("b", 1)], {"equal_budget"}),
         ([row("a", 1), row("a", 2)], {"equal_budget", "peak"}),
         ([row("a", 1), row("a", 2, latency_p95_s=1.0)], {"equal_budget", "peak", "low_latency"}),
-        ([row("a", 1), row("b", 2, replicas=2)], {"equal_budget", "data_parallel"}),
     ],
 )
 def test_only_tables_that_the_rows_have_figures_for_are_made(rows: list[Measurement], names: set[str]) -> None:

@@ -20,9 +20,10 @@ from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.planning import prices
-from holdfast.planning.judgement import Judgement, judge
+from holdfast.planning.judgement import Judgement, best, nearest
 
-_CONFIGURATION = ("instance_type", "accelerator", "framework", "tensor_parallel", "pipeline_parallel", "max_num_seqs")
+_PARALLELISM = ("tensor_parallel", "pipeline_parallel", "max_num_seqs")
+_CONFIGURATION = ("instance_type", "accelerator", "framework", *_PARALLELISM)
 
 _FOLLOWS = 0.95
 """Throughput follows an offered rate as long as it is at least this share of it."""
@@ -48,12 +49,12 @@ def from_measurements(
     findings = [*_strangers(fleet, rows, where), *_mismatches(fleet, rows, where)]
     evidence = []
     for unit in fleet.spec.units:
-        own = [row for row in rows if row.unit == unit.name]
-        best = _best(own, fleet.spec.slo)
-        if best is None:
+        own = _as_planned(unit, rows)
+        found = best(own, fleet.spec.slo)
+        if found is None:
             findings.append(_left_out(unit, where, *_why_no_row(own, fleet.spec.slo)))
             continue
-        row, judgement = best
+        row, judgement = found
         price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
         evidence.append(_evidence_of_row(row, price, _limit_source(row, judgement, own, where)))
     return tuple(evidence), tuple(findings)
@@ -76,11 +77,11 @@ def from_breaking_points(
         point = curve.breaking_point if curve is not None else None
         if curve is not None and curve.stages and point is None:
             rows = _rows(unit, curve)
-            best = _best(rows, fleet.spec.slo)
-            if best is None:
+            found = best(rows, fleet.spec.slo)
+            if found is None:
                 findings.append(_left_out(unit, "", 0, _why_no_row(rows, fleet.spec.slo)[1]))
                 continue
-            row, judgement = best
+            row, judgement = found
             price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
             evidence.append(_evidence_of_row(row, price, _level_source(row, judgement, rows)))
             continue
@@ -91,14 +92,6 @@ def from_breaking_points(
         price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
         evidence.append(_evidence_of_curve(unit, curve, point, price))
     return tuple(evidence), tuple(findings)
-
-
-def _best(rows: Sequence[Measurement], slo: Slo) -> tuple[Measurement, Judgement] | None:
-    """The row with the highest rate that holds. Rows without a latency count only where no row states one."""
-    judged = [(row, judge(row, slo)) for row in rows if row.rate_per_s]
-    seen = [pair for pair in judged if pair[1].latency_seen]
-    holding = [pair for pair in seen or judged if pair[1].holds]
-    return max(holding, key=lambda pair: pair[0].rate_per_s or 0.0, default=None)
 
 
 def _evidence_of_row(row: Measurement, price: prices.ReplicaPrice, limit_source: str) -> UnitEvidence:
@@ -219,14 +212,8 @@ def _why_no_row(rows: Sequence[Measurement], slo: Slo) -> tuple[int, str]:
     rated = [row for row in rows if row.rate_per_s]
     if not rated:
         return rows[0].row, "none of its rows states a rate above 0"
-    judged = [(row, judge(row, slo)) for row in rated]
-    row, judgement = min((pair for pair in judged if not pair[1].holds), key=lambda pair: _latency_order(pair[0]))
+    row, judgement = nearest(rated, slo)
     return row.row, f"none of its {len(rated)} rows meets the SLO; the nearest: {'; '.join(judgement.broken)}"
-
-
-def _latency_order(row: Measurement) -> float:
-    known = (row.latency_s(statistic) for statistic in ("avg", "p50", "p90", "p95", "p99"))
-    return next((value for value in known if value is not None), math.inf)
 
 
 def _left_out(unit: DeploymentUnit, where: str, row: int, reason: str) -> Finding:
@@ -269,24 +256,34 @@ def _strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -
         )
 
 
+def _as_planned(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
+    """The unit's rows of the TP, PP and batch that it is planned with; where there is none, all its rows."""
+    own = [row for row in rows if row.unit == unit.name]
+    return [row for row in own if not any(_differs(row, unit, key) for key in _PARALLELISM)] or own
+
+
+def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:
+    return getattr(row, key) not in (None, getattr(unit, key))
+
+
 def _mismatches(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
     for unit in fleet.spec.units:
-        own = [row for row in rows if row.unit == unit.name]
+        used = _as_planned(unit, rows)
         for key in _CONFIGURATION:
-            planned = getattr(unit, key)
-            other = next((row for row in own if getattr(row, key) not in (None, planned)), None)
-            if other is not None:
-                yield _mismatch(unit, key, other, where)
+            others = [row for row in rows if row.unit == unit.name and _differs(row, unit, key)]
+            if others:
+                yield _mismatch(unit, key, others[0], where, used=others[0] in used)
 
 
-def _mismatch(unit: DeploymentUnit, key: str, row: Measurement, where: str) -> Finding:
+def _mismatch(unit: DeploymentUnit, key: str, row: Measurement, where: str, used: bool) -> Finding:
     measured, planned = getattr(row, key), getattr(unit, key)
+    aside = "" if used else "; rows of that kind are compared in the grid and say nothing of the unit's limit"
     return Finding(
         file=where,
         row=row.row,
         check="configuration",
-        severity=Severity.SUSPICIOUS,
+        severity=Severity.SUSPICIOUS if used else Severity.NOTE,
         found=f"{key} {measured}",
         expected=f"{key} {planned}",
-        message=f"Unit {unit.name!r} was measured with {key} {measured} and is planned with {planned}.",
+        message=f"Unit {unit.name!r} was measured with {key} {measured} and is planned with {planned}{aside}.",
     )

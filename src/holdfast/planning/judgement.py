@@ -7,7 +7,8 @@ too; failing that the mean or a lower percentile, which proves nothing about the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.model.fleet import Slo
@@ -58,6 +59,25 @@ def judge(row: Measurement, slo: Slo) -> Judgement:
         unjudged=tuple(bound.text for bound in bounds if bound.holds is None),
         latency_seen=any(bound.holds is not None for bound in latency),
     )
+
+
+def best(rows: Sequence[Measurement], slo: Slo) -> tuple[Measurement, Judgement] | None:
+    """The row with the highest rate that holds. Rows without a latency count only where no row states one."""
+    judged = [(row, judge(row, slo)) for row in rows if row.rate_per_s]
+    seen = [pair for pair in judged if pair[1].latency_seen]
+    holding = [pair for pair in seen or judged if pair[1].holds]
+    return max(holding, key=lambda pair: pair[0].rate_per_s or 0.0, default=None)
+
+
+def nearest(rows: Sequence[Measurement], slo: Slo) -> tuple[Measurement, Judgement]:
+    """Of rows that have a rate, none of which is `best`, the one that breaks the SLO with the lowest latency."""
+    judged = [(row, judge(row, slo)) for row in rows if row.rate_per_s]
+    return min((pair for pair in judged if not pair[1].holds), key=lambda pair: _latency_order(pair[0]))
+
+
+def _latency_order(row: Measurement) -> float:
+    known = (row.latency_s(statistic) for statistic in _RANK)
+    return next((value for value in known if value is not None), math.inf)
 
 
 def _latency_bounds(row: Measurement, slo: Slo) -> Iterator[_Bound]:

@@ -64,6 +64,14 @@ def replica_price(
     return ReplicaPrice(usd_per_h / fitting, fitting, f"{source}{_shared(unit, instance, fitting)}")
 
 
+def instance_price(
+    unit: DeploymentUnit, row: Measurement | None, offering: Offering | None, instance: InstanceType
+) -> float | None:
+    """US dollars per hour of one instance; None when neither the fleet, the row nor the offering states a price."""
+    priced = _instance_price(unit, row, offering, replicas_per_instance(unit, instance))
+    return None if priced is None else priced[0]
+
+
 def priced_rows(
     fleet: InferenceFleet,
     rows: Sequence[Measurement],

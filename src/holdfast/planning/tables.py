@@ -1,7 +1,9 @@
 """The tables that the field publishes, from evidence and from measured rows, with their units said.
 
 of_evidence   cost, adjusted_throughput                     what a plan knows of its units
-of_rows       peak, low_latency, equal_budget, data_parallel  what a measurement file shows
+of_rows       peak, low_latency, equal_budget             what a measurement file shows
+
+The grid of TP and batch, data parallelism and the scaling of TP are in `parallelism`.
 
 Rows are of all their replicas, and their price is that of the instances which hold them (`prices.priced_rows`).
 """
@@ -32,7 +34,6 @@ def of_rows(rows: Sequence[Measurement], slo: Slo) -> dict[str, Table]:
 
     peak, low_latency:  where some unit was measured at several levels; low_latency also wants a bound of the SLO
                         on an end-to-end statistic that the rows publish, and takes the first.
-    data_parallel:      where some unit was measured with several replicas.
     """
     priced = [row for row in rows if row.price_usd_per_h and row.rate_per_s]
     if not priced:
@@ -41,8 +42,6 @@ def of_rows(rows: Sequence[Measurement], slo: Slo) -> dict[str, Table]:
     if any(len(own) > 1 for own in _units(priced).values()):
         found["peak"] = peak(priced)
         found |= _low_latency_by_slo(priced, slo)
-    if any((row.replicas or 1) > 1 for row in priced):
-        found["data_parallel"] = data_parallel(priced)
     return found
 
 
@@ -233,39 +232,6 @@ def _budget_row(row: Measurement, measure: _Throughput, budget_usd_per_h: float)
     )
 
 
-def data_parallel(rows: Sequence[Measurement]) -> Table:
-    """Whole instances with all their replicas, each held against the first: gain, extra cost, efficiency."""
-    best = [max(own, key=_rate) for own in _units(rows).values()]
-    return Table(
-        title=f"Data parallelism, held against {best[0].unit}",
-        columns=(
-            Column("unit"),
-            Column("replicas"),
-            Column("throughput", "requests/s", 2),
-            _PRICE,
-            Column("RPS per $", "requests/s per USD/h", 2),
-            Column("throughput gain", "x", 2),
-            Column("cost increase", "x", 2),
-            Column("efficiency", "x", 2),
-        ),
-        rows=tuple(_parallel_row(row, best[0]) for row in best),
-    )
-
-
-def _parallel_row(row: Measurement, base: Measurement) -> tuple[Cell, ...]:
-    gain, increase = _rate(row) / _rate(base), _price(row) / _price(base)
-    return (
-        row.unit,
-        row.replicas or 1,
-        _rate(row),
-        _price(row),
-        _rate(row) / _price(row),
-        gain,
-        increase,
-        gain / increase,
-    )
-
-
 def _units(rows: Sequence[Measurement]) -> dict[str, list[Measurement]]:
     units: dict[str, list[Measurement]] = {}
     for row in rows:
@@ -281,8 +247,3 @@ def _within(row: Measurement, statistic: str, bound_s: float) -> bool:
 def _price(row: Measurement) -> float:
     assert row.price_usd_per_h is not None
     return row.price_usd_per_h
-
-
-def _rate(row: Measurement) -> float:
-    assert row.rate_per_s is not None
-    return row.rate_per_s

@@ -1,0 +1,279 @@
+"""Which tensor parallelism and which batch: every configuration measured or estimated, and the TP rule.
+
+TP rule   the smallest TP that fits in memory and meets the SLO; of its configurations the highest throughput per dollar
+DP rule   replicas per instance = devices // devices per replica; devices left over are paid for and idle
+
+Configurations compete within a platform: one accelerator with one framework, on whichever instance types the fleet's
+units have. Throughput per dollar is of a whole instance with all the replicas that it holds, so idle devices count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
+from holdfast.model.hardware import Accelerator, InstanceType, Offering
+from holdfast.model.measurements import Measurement
+from holdfast.planning import prices
+from holdfast.planning.judgement import best, nearest
+
+Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
+"""Instance type and accelerator of each unit, by unit name."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to run the model on a platform. On Neuron a TP rank is a core, on GPUs a device."""
+
+    platform: str
+    instance_type: str
+    tensor_parallel: int
+    pipeline_parallel: int
+    max_num_seqs: int | None
+
+    @property
+    def name(self) -> str:
+        """As the field writes it: `g5.12xlarge bs8-tp4`."""
+        batch = f"bs{self.max_num_seqs}-" if self.max_num_seqs is not None else ""
+        pipeline = f"-pp{self.pipeline_parallel}" if self.pipeline_parallel > 1 else ""
+        return f"{self.instance_type} {batch}tp{self.tensor_parallel}{pipeline}"
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """What one configuration gives.
+
+    unit:         the fleet's unit that it was measured or estimated as.
+    devices, devices_per_replica: of one instance, and of one replica.
+    rate_per_s, tokens_per_s, latency_s: of one replica at its highest load that meets the SLO, or, where none does, at
+                  the load that comes nearest; latency_s is the `statistic`, all None where not known.
+    peak_per_s, peak_tokens_per_s: of one replica at its highest load, whatever the latency.
+    price_usd_per_h: of one instance; None where nobody states it.
+    why_not:      why it does not do (memory, devices, the SLO), empty where it does.
+    source:       where the figures come from.
+    """
+
+    configuration: Configuration
+    unit: str
+    devices: int
+    devices_per_replica: int
+    rate_per_s: float | None
+    tokens_per_s: float | None
+    latency_s: float | None
+    statistic: str
+    peak_per_s: float | None
+    peak_tokens_per_s: float | None
+    price_usd_per_h: float | None
+    why_not: str
+    source: str
+
+    @property
+    def holds(self) -> bool:
+        return not self.why_not
+
+    @property
+    def replicas_per_instance(self) -> int:
+        return self.devices // self.devices_per_replica
+
+    @property
+    def idle_devices(self) -> int:
+        return self.devices - self.replicas_per_instance * self.devices_per_replica
+
+    @property
+    def instance_per_s(self) -> float | None:
+        """Requests/s of one instance with all its replicas."""
+        return None if self.rate_per_s is None else self.rate_per_s * self.replicas_per_instance
+
+    @property
+    def per_dollar(self) -> float | None:
+        """Requests/s per USD/h of one instance with all its replicas."""
+        if self.instance_per_s is None or self.price_usd_per_h is None:
+            return None
+        return self.instance_per_s / self.price_usd_per_h
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the TP rule takes on one platform, or None, and why, in sentences."""
+
+    platform: str
+    cell: GridCell | None
+    why: str
+
+
+def of_measurements(
+    fleet: InferenceFleet,
+    rows: Sequence[Measurement],
+    offerings: Mapping[str, Offering],
+    equipment: Equipment,
+    where: str,
+) -> tuple[GridCell, ...]:
+    """A cell for each configuration that rows of the fleet's units were measured in.
+
+    A row that states no TP, PP or batch was measured as its unit is declared. Rows on another instance type,
+    accelerator or framework than their unit's are no part of the grid, nor are rows without a rate.
+    """
+    found: dict[tuple[str, Configuration], list[Measurement]] = {}
+    units = {unit.name: unit for unit in fleet.spec.units}
+    for row in rows:
+        unit = units.get(row.unit)
+        if unit is not None and row.rate_per_s and _is_of(row, unit):
+            found.setdefault((unit.name, _configuration(unit, row)), []).append(row)
+    return tuple(
+        _measured(configuration, units[name], own, offerings.get(name), equipment[name], fleet.spec.slo, where)
+        for (name, configuration), own in found.items()
+    )
+
+
+def choose(cells: Sequence[GridCell]) -> tuple[Choice, ...]:
+    """What the TP rule takes on each platform, in the order in which they first appear."""
+    platforms = dict.fromkeys(cell.configuration.platform for cell in cells)
+    return tuple(_choose(name, [cell for cell in cells if cell.configuration.platform == name]) for name in platforms)
+
+
+def _choose(platform: str, cells: Sequence[GridCell]) -> Choice:
+    holding = [cell for cell in cells if cell.holds]
+    if not holding:
+        reasons = "; ".join(f"{cell.configuration.name}: {cell.why_not}" for cell in cells)
+        return Choice(platform, None, f"No configuration of {platform} will do ({reasons}).")
+    least = min(_parallelism(cell) for cell in holding)
+    smallest = [cell for cell in holding if _parallelism(cell) == least]
+    chosen = max(smallest, key=_merit)
+    sentences = (_why_smallest(chosen, cells), _why_best(chosen, smallest), _what_more_would_bring(chosen, holding))
+    return Choice(platform, chosen, " ".join(filter(None, sentences)))
+
+
+def _parallelism(cell: GridCell) -> tuple[int, int]:
+    return cell.configuration.tensor_parallel, cell.configuration.pipeline_parallel
+
+
+def _merit(cell: GridCell) -> tuple[float, float]:
+    """Throughput per dollar; where no price is known, per device."""
+    return cell.per_dollar or 0.0, (cell.rate_per_s or 0.0) / cell.devices_per_replica
+
+
+def _why_smallest(chosen: GridCell, cells: Sequence[GridCell]) -> str:
+    degree = chosen.configuration.tensor_parallel
+    smaller = [cell for cell in cells if _parallelism(cell) < _parallelism(chosen)]
+    if not smaller:
+        return f"TP {degree} fits and meets the SLO, and none smaller was tried."
+    nearest_by_degree: dict[int, GridCell] = {}
+    for cell in sorted(smaller, key=lambda cell: cell.latency_s or math.inf):
+        nearest_by_degree.setdefault(cell.configuration.tensor_parallel, cell)
+    failed = "; ".join(f"TP {tp}: {cell.why_not} at best" for tp, cell in sorted(nearest_by_degree.items()))
+    return f"TP {degree} is the smallest that fits and meets the SLO ({failed})."
+
+
+def _why_best(chosen: GridCell, smallest: Sequence[GridCell]) -> str:
+    name = chosen.configuration.name
+    others = sorted((cell for cell in smallest if cell is not chosen), key=_merit, reverse=True)
+    if not others:
+        return f"{name} is its only configuration that does."
+    if chosen.per_dollar is None:
+        return f"Of it {name} gives the most per device; no price is known to go by."
+    second = others[0]
+    behind = "" if second.per_dollar is None else f", against {second.per_dollar:.4g} of {second.configuration.name}"
+    return f"Of it {name} gives the most per dollar: {chosen.per_dollar:.4g} requests/s per USD/h{behind}."
+
+
+def _what_more_would_bring(chosen: GridCell, holding: Sequence[GridCell]) -> str:
+    """Where a larger TP beats the rule's choice per dollar, that is said: the rule is a rule, not an optimum."""
+    larger = max(holding, key=_merit)
+    if chosen.per_dollar is None or larger.per_dollar is None or larger.per_dollar <= chosen.per_dollar:
+        return ""
+    name, more = larger.configuration.name, larger.per_dollar / chosen.per_dollar - 1
+    return f"{name} would give {more:.0%} more per dollar; the rule prefers the smaller TP, whose replicas are smaller."
+
+
+def _is_of(row: Measurement, unit: DeploymentUnit) -> bool:
+    keys = ("instance_type", "accelerator", "framework")
+    return all(getattr(row, key) in (None, getattr(unit, key)) for key in keys)
+
+
+def _configuration(unit: DeploymentUnit, row: Measurement) -> Configuration:
+    return Configuration(
+        platform=f"{unit.accelerator} with {unit.framework}",
+        instance_type=unit.instance_type,
+        tensor_parallel=row.tensor_parallel or unit.tensor_parallel,
+        pipeline_parallel=row.pipeline_parallel or unit.pipeline_parallel,
+        max_num_seqs=row.max_num_seqs or unit.max_num_seqs,
+    )
+
+
+def as_unit(unit: DeploymentUnit, configuration: Configuration, accelerator: Accelerator) -> DeploymentUnit:
+    """The unit as it would be declared in that configuration, with the devices that its ranks need."""
+    ranks = (configuration.tensor_parallel, configuration.pipeline_parallel)
+    declared = ranks == (unit.tensor_parallel, unit.pipeline_parallel)
+    devices = unit.devices if declared else math.ceil(math.prod(ranks) / accelerator.cores_per_device)
+    return unit.model_copy(
+        update={
+            "tensor_parallel": configuration.tensor_parallel,
+            "pipeline_parallel": configuration.pipeline_parallel,
+            "max_num_seqs": configuration.max_num_seqs,
+            "devices": devices,
+        }
+    )
+
+
+def _measured(
+    configuration: Configuration,
+    unit: DeploymentUnit,
+    rows: Sequence[Measurement],
+    offering: Offering | None,
+    equipment: tuple[InstanceType, Accelerator],
+    slo: Slo,
+    where: str,
+) -> GridCell:
+    instance, accelerator = equipment
+    shaped = as_unit(unit, configuration, accelerator)
+    each = [_of_one_replica(row) for row in rows]
+    shown, why_not = _shown(each, slo)
+    statistic, latency_s = _latency(shown, slo)
+    too_large = shaped.devices_per_replica > instance.devices
+    peak = max(each, key=lambda row: row.rate_per_s or 0.0)
+    return GridCell(
+        configuration=configuration,
+        unit=unit.name,
+        devices=instance.devices,
+        devices_per_replica=shaped.devices_per_replica,
+        rate_per_s=shown.rate_per_s,
+        tokens_per_s=shown.output_tokens_per_s,
+        latency_s=latency_s,
+        statistic=statistic,
+        peak_per_s=peak.rate_per_s,
+        peak_tokens_per_s=max((row.output_tokens_per_s for row in each if row.output_tokens_per_s), default=None),
+        price_usd_per_h=None if too_large else prices.instance_price(shaped, shown, offering, instance),
+        why_not=f"needs {shaped.devices_per_replica} of {instance.devices} devices" if too_large else why_not,
+        source=f"{where}:{shown.row}",
+    )
+
+
+def _of_one_replica(row: Measurement) -> Measurement:
+    """The row's throughput of one replica; its price stays that of all, which `prices` shares out itself."""
+    replicas = row.replicas or 1
+    tokens = row.output_tokens_per_s
+    return replace(
+        row,
+        rate_per_s=(row.rate_per_s or 0.0) / replicas,
+        output_tokens_per_s=None if tokens is None else tokens / replicas,
+    )
+
+
+def _shown(rows: Sequence[Measurement], slo: Slo) -> tuple[Measurement, str]:
+    """The row that speaks for a configuration, and which bounds it breaks: its best that holds, else its nearest."""
+    found = best(rows, slo)
+    if found is not None:
+        return found[0], ""
+    row, judgement = nearest(rows, slo)
+    return row, "; ".join(judgement.broken)
+
+
+def _latency(row: Measurement, slo: Slo) -> tuple[str, float | None]:
+    """The end-to-end statistic that the SLO bounds, or the first one that the row states."""
+    for statistic in (*(name for name, _ in slo.latency.bounds()), "avg", "p50", "p90", "p95", "p99"):
+        value = row.latency_s(statistic)
+        if value is not None:
+            return statistic, value
+    return "", None
