@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from holdfast import catalog
-from holdfast.cli import flags
-from holdfast.model import codec, measurements
+from holdfast.cli import flags, known
+from holdfast.cli.known import Circumstances, Known
+from holdfast.cli.sections import Command, bundle
+from holdfast.cli.whatif import OPTIONS, Question, question
+from holdfast.model import codec
+from holdfast.model.cost_curve import CostCurve
 from holdfast.model.errors import InputError
-from holdfast.model.findings import Finding, Severity
-from holdfast.model.fleet import InferenceFleet, format_slo
+from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan, PlanStatus
-from holdfast.planning import arithmetic, evidence, prices, tables
-from holdfast.planning.plan import make_plan, plan_json
-from holdfast.reports import terminal
+from holdfast.planning import weights, whatif
+from holdfast.planning.difference import difference
+from holdfast.planning.plan import plan_json
+from holdfast.planning.whatif import MostLoad
+from holdfast.reports import contents, page, tabulate, terminal
 
-if TYPE_CHECKING:
-    from holdfast.load.rundir import RunSpec
+_PROVENANCE = ("Planned by `holdfast plan`; every figure’s source stands beside it.",)
 
 
-@click.command()
+@dataclass(frozen=True)
+class _Output:
+    """Where the answer goes: a file (a page if it is named so), a page, and the terminal, as JSON or text."""
+
+    out: Path | None
+    html: Path | None
+    as_json: bool
+
+    def write(self, document: str, content: Callable[[], page.Page]) -> None:
+        """Writes the files. Raises OutputError."""
+        is_page = self.out is not None and self.out.suffix.lower() == ".html"
+        for path in {path for path in (self.html, self.out if is_page else None) if path is not None}:
+            flags.write_text(path, page.render(content()))
+        if self.out is not None and not is_page:
+            flags.write_text(self.out, document)
+
+
+@click.command(cls=Command)
 @click.argument("fleet", type=flags.FILE)
 @click.option("--measurements", "file", type=flags.FILE, help="A CSV of published or own measurements.")
 @click.option(
@@ -33,76 +54,100 @@ if TYPE_CHECKING:
     multiple=True,
     help="A run directory of `holdfast limit` for one unit; may be repeated.",
 )
-@click.option("--out", type=flags.OUT, help="Write the plan here, for `holdfast render`.")
+@click.option("--out", type=flags.OUT, help="Write the plan here, for `holdfast render`; NAME.html is a page.")
+@click.option("--html", type=flags.OUT, help="Write a page here, beside --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-def plan(fleet: Path, file: Path | None, runs: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+@bundle("asked", OPTIONS, question)
+def plan(
+    asked: Question,
+    fleet: Path,
+    file: Path | None,
+    runs: tuple[str, ...],
+    out: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
     """Plan the cheapest mix of units for the FLEET document.
 
     \b
     holdfast plan fleet.yaml --measurements measurements.csv --out plan.json
     holdfast plan fleet.yaml --run g5-triton=holdfast-runs/limit-20261121-120000
+    holdfast plan fleet.yaml --measurements measurements.csv --rate 1/s..100/s --out cost.html
 
     Exit code 1 when no plan holds.
     """
     if (file is None) == (not runs):
         raise InputError("give either --measurements or --run", mend="a plan needs the limits of its units")
-    document = flags.read_fleet(fleet)
-    made = _from_runs(document, runs) if file is None else _from_file(document, file)
-    if out is not None:
-        flags.write_text(out, codec.dumps(made))
-    if as_json:
-        flags.echo_json(plan_json(made))
+    output = _Output(out, html, as_json)
+    declared = _routed(flags.read_fleet(fleet), asked)
+    other = None if asked.compare is None else flags.read_plan(asked.compare)
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    circumstances = Circumstances(declared, asked.without, asked.spot, today)
+    found = known.from_runs(circumstances, runs) if file is None else known.from_file(circumstances, file)
+    if asked.rates_per_s is not None and asked.asks_for_curve:
+        rates = whatif.spread(*asked.rates_per_s)
+        _answer_curve(whatif.cost_curve(found.fleet, found.evidence, rates), found, output)
+    elif asked.budget_usd_per_h is not None:
+        most = whatif.most_load(found.fleet, found.evidence, asked.budget_usd_per_h)
+        _answer_budget(most, replace(found, fleet=most.plan.fleet), asked, other, output)
     else:
-        click.echo(terminal.text(terminal.plan(made)))
-        for table in made.tables.values():
+        at = found.fleet if asked.rates_per_s is None else whatif.at_rate(found.fleet, asked.rates_per_s[0])
+        _answer(replace(found, fleet=at).plan(), asked, other, output)
+
+
+def _routed(fleet: InferenceFleet, asked: Question) -> InferenceFleet:
+    if asked.policy is None:
+        return fleet
+    routing = fleet.spec.routing.model_copy(update={"weights": asked.policy})
+    return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"routing": routing})})
+
+
+def _answer(made: Plan, asked: Question, other: Plan | None, output: _Output, most: MostLoad | None = None) -> None:
+    shown = _with_comparisons(made, asked, other)
+    output.write(codec.dumps(made), lambda: contents.plan_page(shown, _PROVENANCE))
+    if output.as_json:
+        flags.echo_json(plan_json(shown) | ({} if most is None else {"budget": most.json()}))
+    else:
+        if most is not None:
+            click.echo(terminal.text(terminal.answer(most.sentence)))
+        click.echo(terminal.text(terminal.plan(shown)))
+        for table in shown.tables.values():
             click.echo(terminal.text(terminal.table(table)))
     if made.status is not PlanStatus.FEASIBLE:
         raise click.exceptions.Exit(1)
 
 
-def _from_file(fleet: InferenceFleet, file: Path) -> Plan:
-    where, hardware, offerings = str(file), catalog.hardware_of(fleet), catalog.offerings_of(fleet)
-    rows = measurements.read_measurements(flags.read_text(file), where=where)
-    known, findings = evidence.from_measurements(fleet, rows, offerings, hardware, where)
-    priced = prices.priced_rows(fleet, rows, offerings, hardware)
-    checked = arithmetic.check_rows(rows, fleet.spec.slo, where)
-    return make_plan(fleet, known, findings=(*findings, *checked), extra_tables=tables.of_rows(priced, fleet.spec.slo))
+def _with_comparisons(made: Plan, asked: Question, other: Plan | None) -> Plan:
+    """The plan with the tables that were asked for, which are no part of what is written for `render`."""
+    tables = {}
+    if other is not None and asked.compare is not None:
+        tables["difference"] = difference(made, other, asked.compare.name)
+    if asked.policy is not None:
+        tables["weights"] = weights.compare(made)
+    return replace(made, tables={**tables, **made.tables})
 
 
-def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
-    # Only here: reading runs loads the client too, which takes a tenth of a second.
-    from holdfast.load import runs as load_runs
-
-    curves, found = {}, list[Finding]()
-    for given in runs:
-        unit, separator, folder = given.partition("=")
-        if not separator or unit not in {known.name for known in fleet.spec.units}:
-            names = ", ".join(known.name for known in fleet.spec.units)
-            raise InputError(
-                f"{given!r} names no unit of the fleet", where="--run", mend=f"write UNIT=DIR with {names}"
-            )
-        run = load_runs.read(Path(folder))
-        curves[unit] = run.curve
-        found += _mismatches(fleet, unit, folder, run.record.spec)
-    known, findings = evidence.from_breaking_points(
-        fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
-    )
-    return make_plan(fleet, known, findings=(*found, *findings))
+def _answer_budget(most: MostLoad, found: Known, asked: Question, other: Plan | None, output: _Output) -> None:
+    if most.holds:
+        _answer(found.plan(), asked, other, output, most)
+        return
+    if output.as_json:
+        none = {"status": PlanStatus.INFEASIBLE.value, "reasons": [most.binds], "pools": [], "budget": most.json()}
+        flags.echo_json(plan_json(most.plan) | none)
+    else:
+        click.echo(terminal.text(terminal.answer(most.sentence)))
+    raise click.exceptions.Exit(1)
 
 
-def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
-    """Where a run measured something else than the fleet asks for: its limit may not be the unit's."""
-    spec = fleet.spec
-    planned = {"api": spec.workload.api.value, "model": spec.model.id, "slo": format_slo(spec.slo)}
-    for key, wanted in planned.items():
-        measured = getattr(run, key)
-        if measured not in (wanted, None):  # a sweep has no SLO of its own, and is judged by the fleet's
-            yield Finding(
-                file=folder,
-                row=0,
-                check="run",
-                severity=Severity.SUSPICIOUS,
-                found=f"{key} {measured}",
-                expected=f"{key} {wanted}",
-                message=f"Unit {unit!r} was measured with {key} {measured}, and the fleet has {wanted}.",
-            )
+def _answer_curve(curve: CostCurve, found: Known, output: _Output) -> None:
+    document = codec.to_jsonable(curve)
+    for drawn, point in zip(document["points"], curve.points, strict=True):
+        drawn["usd_per_million_requests"] = point.usd_per_million_requests if point.holds else None
+    output.write(codec.dumps(document), lambda: contents.cost_curve_page(curve, found.findings, _PROVENANCE))
+    if output.as_json:
+        flags.echo_json(document)
+    else:
+        click.echo(terminal.text(terminal.table(tabulate.cost_curve(curve, most_rows=25))))
+        click.echo(terminal.text(terminal.findings(found.findings)), nl=False)
+    if not curve.holds:
+        raise click.exceptions.Exit(1)

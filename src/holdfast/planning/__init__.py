@@ -5,6 +5,8 @@ prices       what a replica costs                          mix          the chea
 weights      traffic shares and their integers             autoscaling  when a pool grows
 plan         all of it as one Plan, and its JSON           reasons      the plan in sentences
 tables       the figures that the field publishes          arithmetic   can published figures be?
+grid         TP x batch, and the rule that chooses          parallelism  the grid, DP and scaling of TP as tables
+whatif       the same fleet without, on spot, at a budget   ageing       prices that are too old to plan with
 
 Import the module that is needed: the solver is loaded with `mix` and `plan` only.
 """

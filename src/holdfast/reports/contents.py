@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.model.cost_curve import CostCurve
+from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet, Slo, format_slo
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.quantities import format_duration
@@ -13,6 +15,7 @@ from holdfast.model.server import ServerTable
 from holdfast.model.stages import Cause, LoadCurve, Stage
 from holdfast.model.timeline import Timeline
 from holdfast.reports import charts, palette, tabulate, timelines
+from holdfast.reports.cost_chart import cost_curve_chart
 from holdfast.reports.curves import METRIC_NAMES, has_metric, statistic
 from holdfast.reports.frames import Frame
 from holdfast.reports.page import Block, Headline, Page, Points, Section
@@ -205,6 +208,20 @@ def _cost_headline(plan: Plan) -> Headline:
     mix = ", ".join(f"{pool.replicas} × {pool.unit}" for pool in plan.pools if pool.replicas)
     explanation = f"For {plan.demand_per_s:.4g} requests/s: {mix or 'no replicas'}; ${per_million:,.2f} per million."
     return Headline("Cheapest fleet that holds", plan.cost_usd_per_h, "USD/h", explanation, 2)
+
+
+def cost_curve_page(curve: CostCurve, found: Sequence[Finding] = (), provenance: Sequence[str] = ()) -> Page:
+    """The report of what a fleet costs against the load that it holds."""
+    drawn = cost_curve_chart(curve, palette.assign(curve.units))
+    sections = [Section("What each demand costs", (drawn, tabulate.cost_curve(curve)))]
+    if found:
+        sections.append(Section("What the checks found", (tabulate.findings(found),)))
+    return Page(
+        title=f"What a fleet for {curve.model} costs",
+        lead=drawn.summary,
+        provenance=tuple(provenance),
+        sections=tuple(sections),
+    )
 
 
 def timeline_page(timeline: Timeline, slo: Slo | None = None, provenance: Sequence[str] = ()) -> Page:

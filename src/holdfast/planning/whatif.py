@@ -1,0 +1,250 @@
+"""The same fleet under other circumstances: without some of it, on spot, at other rates, within a budget.
+
+Each of them plans anew with `make_plan`; nothing is scaled or interpolated. A fleet is a value, so what-if is a changed
+copy of it. Rates are steady: they stand for the demand's usual rate and its peak alike.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.model.cost_curve import CostCurve, CostPoint, PoolCost
+from holdfast.model.errors import InputError
+from holdfast.model.findings import Finding, Severity
+from holdfast.model.fleet import CapacityType, Demand, DeploymentUnit, InferenceFleet
+from holdfast.model.hardware import Offering
+from holdfast.model.measurements import Measurement
+from holdfast.model.plan import Plan, PlanStatus, UnitEvidence
+from holdfast.model.quantities import format_share
+from holdfast.planning.plan import make_plan
+
+PRECISION = 1e-3
+"""Relative: the most load of a budget is found to a thousandth, far within what a breaking point is known to."""
+
+LEAST_PER_S, MOST_PER_S = 1e-6, 1e7
+"""Rates that a demand may have (model.fleet.Demand)."""
+
+CURVE_POINTS = 40
+"""At most about so many rates make a cost curve: on a page 800 pixels wide a step every 20."""
+
+
+def without(fleet: InferenceFleet, names: Sequence[str]) -> InferenceFleet:
+    """The fleet without the units that the names mean: each a unit, an accelerator or an instance family (`g5`).
+
+    Raises InputError for a name that means nothing in the fleet, and when no unit is left.
+    """
+    for name in names:
+        if not any(_is_meant(unit, name) for unit in fleet.spec.units):
+            raise _unknown(fleet, name)
+    kept = tuple(unit for unit in fleet.spec.units if not any(_is_meant(unit, name) for name in names))
+    if not kept:
+        raise InputError(f"without {' and '.join(names)} no unit is left", where="--without", mend="leave one in")
+    return _with_units(fleet, kept)
+
+
+def _is_meant(unit: DeploymentUnit, name: str) -> bool:
+    return name.strip().lower() in _names(unit)
+
+
+def _names(unit: DeploymentUnit) -> tuple[str, str, str]:
+    return unit.name, unit.accelerator.lower(), unit.instance_type.partition(".")[0].lower()
+
+
+def _unknown(fleet: InferenceFleet, name: str) -> InputError:
+    known = sorted({known for unit in fleet.spec.units for known in _names(unit)})
+    near = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.6)
+    mend = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(known)}"
+    return InputError(f"the fleet has no unit, accelerator or family {name!r}", where="--without", mend=mend)
+
+
+def on_spot(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[InferenceFleet, tuple[Finding, ...]]:
+    """The fleet with each unit on spot that has a spot price, and what is to be said of the prices.
+
+    spot: spot offerings in the fleet's region by unit name. It takes the place of a price in the fleet document.
+    """
+    units = tuple(
+        unit.model_copy(update={"capacity_type": CapacityType.SPOT, "price_usd_per_h": None})
+        if unit.name in spot
+        else unit
+        for unit in fleet.spec.units
+    )
+    lacking = [unit for unit in fleet.spec.units if unit.name not in spot]
+    return _with_units(fleet, units), (*_snapshots(fleet, spot), *_without_spot_price(fleet, lacking))
+
+
+def _snapshots(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[Finding, ...]:
+    """Per source and date: spot prices move by the hour, and these do not."""
+    taken: dict[tuple[str, str], list[str]] = {}
+    for unit in fleet.spec.units:
+        if unit.name in spot:
+            offering = spot[unit.name]
+            text = f"{unit.name} {offering.price_usd_per_h:g} USD/h"
+            taken.setdefault((offering.source, offering.date), []).append(text)
+    return tuple(
+        Finding(
+            file="",
+            row=0,
+            check="spot-price",
+            severity=Severity.SUSPICIOUS,
+            found=f"{source}, {date}",
+            expected="the price of today, in each zone",
+            message=f"Spot prices are of one moment ({source}, {date}): {', '.join(units)}.",
+        )
+        for (source, date), units in taken.items()
+    )
+
+
+def _without_spot_price(fleet: InferenceFleet, lacking: Sequence[DeploymentUnit]) -> tuple[Finding, ...]:
+    if not lacking:
+        return ()
+    named = ", ".join(f"{unit.name} ({unit.instance_type})" for unit in lacking)
+    return (
+        Finding(
+            file="",
+            row=0,
+            check="spot-price",
+            severity=Severity.NOTE,
+            found="no spot price",
+            expected=f"a spot price in {fleet.spec.region}",
+            message=f"No spot price is known in {fleet.spec.region}, so planned as declared: {named}.",
+        ),
+    )
+
+
+def unpriced(rows: Sequence[Measurement], units: Sequence[str]) -> tuple[Measurement, ...]:
+    """The rows, those of the units without their price: it is not what the unit costs under the circumstances."""
+    return tuple(replace(row, price_usd_per_h=None) if row.unit in units else row for row in rows)
+
+
+def at_rate(fleet: InferenceFleet, rate_per_s: float) -> InferenceFleet:
+    """The fleet with a steady demand of `rate_per_s`, LEAST_PER_S to MOST_PER_S."""
+    demand = Demand.model_validate({"rate": f"{rate_per_s!r}/s"})
+    return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"demand": demand})})
+
+
+def _with_units(fleet: InferenceFleet, units: tuple[DeploymentUnit, ...]) -> InferenceFleet:
+    return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"units": units})})
+
+
+@dataclass(frozen=True)
+class MostLoad:
+    """The most load that a budget holds.
+
+    plan:  the cheapest plan at `rate_per_s`; when the budget holds nothing, at the least rate there is.
+    holds: whether the budget holds any load.
+    binds: what keeps it from more, in a sentence.
+    """
+
+    budget_usd_per_h: float
+    rate_per_s: float
+    plan: Plan
+    holds: bool
+    binds: str
+
+    @property
+    def sentence(self) -> str:
+        budget = f"{self.budget_usd_per_h:g} USD/h"
+        if not self.holds:
+            return f"{budget} holds no load at all. {self.binds}"
+        precision = format_share(PRECISION)
+        return f"{budget} holds {self.rate_per_s:.4g} requests/s (to {precision}), {self.per_million}. {self.binds}"
+
+    @property
+    def per_million(self) -> str:
+        return f"{self.plan.cost_usd_per_h / (self.rate_per_s * 3600) * 1e6:.2f} USD per million requests"
+
+    def json(self) -> dict[str, float | bool | str]:
+        """As `holdfast plan --budget --json` adds it to the plan."""
+        return {
+            "usd_per_h": self.budget_usd_per_h,
+            "rate_per_s": self.rate_per_s,
+            "holds": self.holds,
+            "precision": PRECISION,
+            "binds": self.binds,
+        }
+
+
+def most_load(
+    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], budget_usd_per_h: float, precision: float = PRECISION
+) -> MostLoad:
+    """The highest steady rate whose cheapest plan costs no more than the budget, to `precision` (relative).
+
+    Bisection: the cost of the cheapest plan never falls when the demand grows. Between the rate that is returned and
+    one higher by `precision` the budget or the capacity gives out.
+    """
+
+    def plan_at(rate_per_s: float) -> Plan:
+        return make_plan(at_rate(fleet, rate_per_s), evidence)
+
+    def held(plan: Plan) -> bool:
+        # A budget of exactly what a plan costs holds it: a sum of floats may lie an ulp above.
+        return plan.status is PlanStatus.FEASIBLE and plan.cost_usd_per_h <= budget_usd_per_h * (1 + 1e-9)
+
+    low, plan = LEAST_PER_S, plan_at(LEAST_PER_S)
+    if not held(plan):
+        return MostLoad(budget_usd_per_h, 0.0, plan, False, _binding(plan, budget_usd_per_h))
+    # Above what all pools hold together there is nothing to look for.
+    most = math.fsum(known.limit_per_s * fleet.unit(known.unit).max_replicas for known in evidence)
+    high = min(MOST_PER_S, most * (1 + precision))
+    beyond = plan_at(high)
+    while high / low > 1 + precision and not held(beyond):
+        # By ratio while far apart: the rate may be anywhere within 13 decades.
+        middle = math.sqrt(low * high) if high / low > 4 else (low + high) / 2
+        tried = plan_at(middle)
+        if held(tried):
+            low, plan = middle, tried
+        else:
+            high, beyond = middle, tried
+    if held(beyond):
+        return MostLoad(
+            budget_usd_per_h, high, beyond, True, f"A demand of {high:g}/s is the most that can be planned."
+        )
+    return MostLoad(budget_usd_per_h, low, plan, True, _binding(beyond, budget_usd_per_h, precision))
+
+
+def _binding(beyond: Plan, budget_usd_per_h: float, precision: float | None = None) -> str:
+    """Why the plan just beyond does not do."""
+    if beyond.status is PlanStatus.INFEASIBLE:
+        return f"Capacity binds, not the budget: {beyond.reasons[0]}"
+    if precision is None:
+        return f"The budget binds: the least that holds any load at all costs {beyond.cost_usd_per_h:.2f} USD/h."
+    dearer = beyond.cost_usd_per_h - budget_usd_per_h
+    return (
+        f"The budget binds: {format_share(precision)} more load ({beyond.demand_per_s:.4g}/s) costs "
+        f"{beyond.cost_usd_per_h:.2f} USD/h, {dearer:.2f} above it."
+    )
+
+
+def cost_curve(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], rates_per_s: Sequence[float]) -> CostCurve:
+    """The cheapest plan at each rate, lowest first."""
+    points = tuple(_point(make_plan(at_rate(fleet, rate), evidence), evidence) for rate in sorted(rates_per_s))
+    return CostCurve(fleet.metadata.name, fleet.spec.model.id, points)
+
+
+def spread(low_per_s: float, high_per_s: float) -> tuple[float, ...]:
+    """Some CURVE_POINTS rates from low to high, both included, the others multiples of a round step."""
+    if low_per_s == high_per_s:
+        return (low_per_s,)
+    least = (high_per_s - low_per_s) / CURVE_POINTS
+    decade = 10.0 ** math.floor(math.log10(least))
+    step = next(factor * decade for factor in (1, 2, 2.5, 5, 10) if factor * decade >= least)
+    first, last = math.floor(low_per_s / step) + 1, math.ceil(high_per_s / step)
+    return (low_per_s, *(step * n for n in range(first, last)), high_per_s)
+
+
+def _point(plan: Plan, evidence: Sequence[UnitEvidence]) -> CostPoint:
+    if plan.status is PlanStatus.INFEASIBLE:
+        return CostPoint(plan.demand_per_s, math.nan, plan.gap, (), plan.reasons[0])
+    slots = {known.unit: known.replicas_per_instance for known in evidence}
+    pools = tuple(
+        PoolCost(
+            pool.unit,
+            pool.replicas,
+            math.ceil(pool.replicas / slots[pool.unit]) * slots[pool.unit] * pool.price_usd_per_h,
+        )
+        for pool in plan.pools
+    )
+    return CostPoint(plan.demand_per_s, plan.cost_usd_per_h, plan.gap, pools)
