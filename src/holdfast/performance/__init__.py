@@ -1,6 +1,7 @@
 """What fits on devices, and how fast it should be there.
 
     memory        Fit: weights, KV cache, activations and overhead per device; the smallest TP x PP; the largest batch
+    engines       what a serving engine takes of a device beside weights and KV cache, with its settings as shipped
     roofline      time of one prefill or decode step, term by term: compute, memory, interconnect, overhead
     coefficients  what share of its peaks an accelerator reaches, fitted on measurements, with the error of the fit
     estimate      Estimate: TTFT, ITL and throughput against concurrency, the physical limit, and what binds
