@@ -172,6 +172,7 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "tokens_per_usd",
         "autoscaling",
         "reason",
+        "allotments",
     }
     assert found["pools"][0]["autoscaling"] == {
         "metric": "requests_per_replica",

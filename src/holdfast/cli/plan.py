@@ -66,7 +66,14 @@ def _from_file(fleet: InferenceFleet, file: Path) -> Plan:
     known, findings = evidence.from_measurements(fleet, rows, offerings, hardware, where)
     priced = prices.priced_rows(fleet, rows, offerings, hardware)
     checked = arithmetic.check_rows(rows, fleet.spec.slo, where)
-    return make_plan(fleet, known, findings=(*findings, *checked), extra_tables=tables.of_rows(priced, fleet.spec.slo))
+    return make_plan(
+        fleet,
+        known,
+        findings=(*findings, *checked),
+        extra_tables=tables.of_rows(priced, fleet.spec.slo),
+        hardware=hardware,
+        offerings=catalog.offerings_by_way(fleet),
+    )
 
 
 def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
@@ -84,10 +91,15 @@ def _from_runs(fleet: InferenceFleet, runs: tuple[str, ...]) -> Plan:
         run = load_runs.read(Path(folder))
         curves[unit] = run.curve
         found += _mismatches(fleet, unit, folder, run.record.spec)
-    known, findings = evidence.from_breaking_points(
-        fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
+    hardware = catalog.hardware_of(fleet)
+    known, findings = evidence.from_breaking_points(fleet, curves, catalog.offerings_of(fleet), hardware)
+    return make_plan(
+        fleet,
+        known,
+        findings=(*found, *findings),
+        hardware=hardware,
+        offerings=catalog.offerings_by_way(fleet),
     )
-    return make_plan(fleet, known, findings=(*found, *findings))
 
 
 def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
