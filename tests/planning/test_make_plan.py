@@ -175,6 +175,7 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "tokens_per_usd",
         "autoscaling",
         "reason",
+        "allotments",
     }
     scaling = found["pools"][0]["autoscaling"]
     assert [target["name"] for target in scaling.pop("targets")] == ["completed", "received", "in flight", "KV cache"]

@@ -1,6 +1,5 @@
 """The cheapest mix: right on small cases by brute force, and right in kind on all."""
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -8,136 +7,115 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.planning.mix import Candidate, Mix, Requirement, cheapest_mix, total_cost
+from holdfast.model.fleet import CapacityType, Loss
+from holdfast.planning.mix import Candidate, Requirement, Supply, cheapest_mix
+from planning.mixes import brute_force, by_unit, fleets, held, holds, requirements, steady, unit, usd_per_h
 
-INF2 = Candidate("inf2", 1.75, 0.7582, 1, 0, 20)
-TRN1 = Candidate("trn1", 130 / 60, 1.3438, 1, 0, 20)
-G5 = Candidate("g5", 1.5, 1.006, 1, 0, 20)
-
-requirements = st.builds(
-    Requirement,
-    demand_per_s=st.floats(0.1, 60),
-    utilization_target=st.floats(0.3, 1.0),
-    survive_one_pool=st.booleans(),
-)
-
-
-@st.composite
-def pools(draw: st.DrawFn, largest: int = 12, count: int = 4) -> list[Candidate]:
-    return [
-        Candidate(
-            unit=f"u{i}",
-            limit_per_s=draw(st.floats(0.2, 12)),
-            instance_usd_per_h=draw(st.floats(0.1, 20)),
-            replicas_per_instance=draw(st.integers(1, 3)),
-            min_replicas=0,
-            max_replicas=draw(st.integers(1, largest)),
-        )
-        for i in range(draw(st.integers(1, count)))
-    ]
-
-
-def meets(candidates: list[Candidate], requirement: Requirement, replicas: dict[str, int]) -> bool:
-    enough = requirement.demand_per_s * (1 - 1e-6)
-    limits = [candidate.limit_per_s * replicas[candidate.unit] for candidate in candidates]
-    if sum(limits) * requirement.utilization_target < enough:
-        return False
-    return not requirement.survive_one_pool or all(sum(limits) - lost >= enough for lost in limits)
-
-
-def brute_force(candidates: list[Candidate], requirement: Requirement) -> float:
-    """The least cost over all mixes, infinite when none meets the requirement."""
-    counts = [range(candidate.min_replicas, candidate.max_replicas + 1) for candidate in candidates]
-    mixes = (
-        {candidate.unit: count for candidate, count in zip(candidates, choice, strict=True)}
-        for choice in itertools.product(*counts)
-    )
-    return min((total_cost(candidates, mix) for mix in mixes if meets(candidates, requirement, mix)), default=math.inf)
+INF2 = unit("inf2", 1.75, 0.7582)
+TRN1 = unit("trn1", 130 / 60, 1.3438)
+G5 = unit("g5", 1.5, 1.006)
 
 
 def test_one_pool_gets_as_many_replicas_as_the_utilisation_target_asks_for() -> None:
     # 12/s at 80 % of 1.75/s: 8.57, so 9.
-    mix = cheapest_mix([INF2], Requirement(12, 0.8, survive_one_pool=False))
+    mix = cheapest_mix([INF2], steady(12))
 
-    assert mix == Mix({"inf2": 9}, 9 * 0.7582, 0.0)
+    assert (by_unit(mix), mix.gap) == ({"inf2": 9}, 0.0)
+    assert mix.cost_usd_per_h == pytest.approx(9 * 0.7582)
+    assert mix.traffic == {"inf2": ((pytest.approx(12),),)}
 
 
 def test_surviving_any_one_pool_spreads_the_mix() -> None:
-    requirement = Requirement(20, 0.8, survive_one_pool=True)
+    requirement = steady(20, 0.8, Loss.POOL)
 
     mix = cheapest_mix([INF2, TRN1, G5], requirement)
 
-    assert mix.feasible
-    assert meets([INF2, TRN1, G5], requirement, dict(mix.replicas))
-    assert sum(count > 0 for count in mix.replicas.values()) >= 2
-    assert not meets([INF2, TRN1, G5], requirement, {"inf2": 15, "trn1": 0, "g5": 0})
+    assert holds([INF2, TRN1, G5], requirement, held(mix))
+    assert len(by_unit(mix)) >= 2
+    assert not holds([INF2, TRN1, G5], requirement, {("inf2", "", CapacityType.ON_DEMAND): 15})
 
 
 def test_exactly_enough_is_enough_in_spite_of_floats() -> None:
     assert 0.8 * (1.4 * 3) < 3.36
 
-    mix = cheapest_mix([Candidate("a", 1.4, 1.0, 1, 0, 3)], Requirement(3.36, 0.8, survive_one_pool=False))
-
-    assert mix.replicas == {"a": 3}
-    assert mix.feasible
+    assert by_unit(cheapest_mix([unit("a", 1.4, 1.0, most=3)], steady(3.36))) == {"a": 3}
 
 
 def test_minimum_replicas_are_kept_even_where_they_cost_more() -> None:
-    mix = cheapest_mix([INF2, replace(G5, min_replicas=2)], Requirement(1, 0.8, survive_one_pool=False))
-
-    assert mix.replicas == {"inf2": 0, "g5": 2}
+    assert by_unit(cheapest_mix([INF2, replace(G5, min_replicas=2)], steady(1))) == {"g5": 2}
 
 
 def test_instances_are_paid_for_whole_and_their_slots_are_filled() -> None:
-    pods = Candidate("inf2-48xl", 38, 12.9813, 3, 0, 9)
-
-    mix = cheapest_mix([pods], Requirement(100, 0.8, survive_one_pool=False))
+    mix = cheapest_mix([unit("inf2-48xl", 38, 12.9813, most=9, slots=3)], steady(100))
 
     # 100/s at 80 % of 38/s is 3.3 replicas: two instances, which hold six.
-    assert mix.replicas == {"inf2-48xl": 6}
+    assert by_unit(mix) == {"inf2-48xl": 6}
     assert mix.cost_usd_per_h == pytest.approx(2 * 12.9813)
 
 
-def test_a_single_pool_cannot_survive_its_own_loss() -> None:
-    mix = cheapest_mix([INF2], Requirement(1, 0.8, survive_one_pool=True))
-
-    assert not mix.feasible
-    assert "add a second unit" in mix.shortfalls[0]
+def test_slots_are_filled_no_further_than_the_maximum_allows() -> None:
+    assert by_unit(cheapest_mix([unit("inf2-48xl", 38, 12.9813, most=4, slots=3)], steady(100))) == {"inf2-48xl": 4}
 
 
-def test_nothing_to_plan_with_is_an_answer() -> None:
-    mix = cheapest_mix([], Requirement(1, 0.8, survive_one_pool=True))
+def test_spot_is_bought_where_it_is_cheaper_and_as_far_as_there_is_some() -> None:
+    spot = Supply(0.5, capacity_type=CapacityType.SPOT, max_replicas=3)
+    both = Candidate("g5", (1.5,), (Supply(1.006), spot))
 
-    assert not mix.feasible
-    assert mix.replicas == {}
+    mix = cheapest_mix([both], steady(12))
 
-
-def test_a_short_mix_says_by_how_much_and_which_raise_mends_it() -> None:
-    small = replace(INF2, max_replicas=4)
-    requirement = Requirement(12, 0.8, survive_one_pool=False)
-
-    mix = cheapest_mix([small], requirement)
-
-    # 4 x 1.75 x 0.8 = 5.6 of 12; 6.4 / 0.8 / 1.75 = 4.57, so five more.
-    assert mix.shortfalls == (
-        "All pools at maxReplicas, filled to 80% of their limits, carry 5.6/s of 12/s: short by 6.4/s; "
-        "raise maxReplicas of inf2 from 4 to 9.",
-    )
-    assert mix.replicas == {"inf2": 4}
-    assert cheapest_mix([replace(small, max_replicas=9)], requirement).feasible
-    assert not cheapest_mix([replace(small, max_replicas=8)], requirement).feasible
+    assert held(mix) == {("g5", "", CapacityType.SPOT): 3, ("g5", "", CapacityType.ON_DEMAND): 7}
 
 
-def test_a_loss_that_cannot_be_borne_names_the_pool_that_is_lost() -> None:
-    mix = cheapest_mix([INF2, replace(G5, max_replicas=2)], Requirement(12, 0.8, survive_one_pool=True))
+def test_a_quota_of_vcpus_counts_whole_instances() -> None:
+    g5 = Candidate("g5", (1.5,), (Supply(1.0, quota="G", vcpus=48),), replicas_per_instance=4)
+    inf2 = Candidate("inf2", (1.5,), (Supply(0.4, quota="Inf", vcpus=4),))
 
-    assert len(mix.shortfalls) == 1
-    assert mix.shortfalls[0].startswith("If inf2 goes, the other pools at maxReplicas")
-    assert "carry 3/s of 12/s: short by 9/s; raise maxReplicas of g5 from 2 to 8" in mix.shortfalls[0]
+    # Ten replicas are needed. One g5 would take four for 1.0, but there is quota for no second one.
+    mix = cheapest_mix([g5, inf2], Requirement(((12.0,),), 0.8, quotas={"G": 95}))
+
+    assert by_unit(mix) == {"g5": 4, "inf2": 6}
 
 
-@settings(max_examples=60, deadline=None)
-@given(pools(largest=5, count=3), requirements)
+def test_no_more_pools_are_opened_than_are_allowed() -> None:
+    requirement = steady(20, 0.8, Loss.POOL)
+    three = cheapest_mix([INF2, TRN1, G5], requirement)
+    two = cheapest_mix([INF2, TRN1, G5], replace(requirement, max_pools=2))
+
+    assert (len(by_unit(three)), len(by_unit(two))) == (3, 2)
+    assert two.cost_usd_per_h > three.cost_usd_per_h
+
+
+def test_a_unit_takes_the_size_that_it_is_better_at() -> None:
+    # Equal prices; one is four times as fast at short requests, the other at long ones.
+    short, long = (Candidate(n, li, (Supply(1.0),)) for n, li in (("s", (8.0, 1.0)), ("l", (2.0, 4.0))))
+
+    mix = cheapest_mix([short, long], Requirement(((16.0, 8.0),), 1.0))
+
+    assert by_unit(mix) == {"s": 2, "l": 2}
+    assert mix.traffic == {"s": ((pytest.approx(16), 0.0),), "l": ((0.0, pytest.approx(8)),)}
+
+
+def test_a_size_goes_to_no_unit_that_cannot_serve_it() -> None:
+    short = Candidate("short-context", (8.0, 0.0), (Supply(0.1),))
+    whole = Candidate("whole-context", (2.0, 2.0), (Supply(1.0),))
+
+    mix = cheapest_mix([short, whole], Requirement(((8.0, 2.0),), 1.0))
+
+    assert by_unit(mix) == {"short-context": 1, "whole-context": 1}
+
+
+def test_a_pool_with_replicas_gets_its_least_share_of_requests() -> None:
+    # The kept replica of g5 is bad at both sizes, and gets requests all the same.
+    inf2 = Candidate("inf2", (4.0, 4.0), (Supply(0.5),))
+    g5 = Candidate("g5", (2.0, 2.0), (Supply(1.0),), min_replicas=1)
+
+    mix = cheapest_mix([inf2, g5], Requirement(((10.0, 10.0),), 1.0, min_share=0.05))
+
+    assert math.fsum(mix.traffic["g5"][0]) == pytest.approx(0.05 * 20)
+
+
+@settings(max_examples=50, deadline=None)
+@given(fleets(units=3, most=5), requirements())
 def test_brute_force_agrees(candidates: list[Candidate], requirement: Requirement) -> None:
     mix = cheapest_mix(candidates, requirement)
     least = brute_force(candidates, requirement)
@@ -147,23 +125,61 @@ def test_brute_force_agrees(candidates: list[Candidate], requirement: Requiremen
         assert mix.cost_usd_per_h == pytest.approx(least, rel=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
-@given(pools(), requirements)
-def test_a_feasible_mix_meets_its_constraints_and_is_certified(
+@settings(max_examples=30, deadline=None)
+@given(
+    fleets(units=2, most=3, zones=2, sizes=2),
+    requirements(kinds=list(Loss), sizes=2, highest=20, bounded=True),
+)
+def test_brute_force_agrees_on_zones_sizes_quotas_and_pools(
+    candidates: list[Candidate], requirement: Requirement
+) -> None:
+    mix = cheapest_mix(candidates, requirement)
+    least = brute_force(candidates, requirement)
+
+    assert mix.feasible == math.isfinite(least)
+    if mix.feasible:
+        assert mix.cost_usd_per_h == pytest.approx(least, rel=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    fleets(zones=3, ways=2, sizes=2, most=20),
+    requirements(kinds=list(Loss), sizes=2, bounded=True),
+)
+def test_a_feasible_mix_holds_after_every_loss_within_every_limit_and_is_certified(
     candidates: list[Candidate], requirement: Requirement
 ) -> None:
     mix = cheapest_mix(candidates, requirement)
 
-    assert all(c.min_replicas <= mix.replicas[c.unit] <= c.max_replicas for c in candidates)
-    assert mix.cost_usd_per_h == pytest.approx(total_cost(candidates, mix.replicas))
-    assert meets(candidates, requirement, dict(mix.replicas)) == mix.feasible
-    assert mix.gap == pytest.approx(0.0 if mix.feasible else 1.0, abs=1e-6)
+    if mix.feasible:
+        assert holds(candidates, requirement, held(mix))
+        assert mix.cost_usd_per_h == pytest.approx(usd_per_h(candidates, [held(mix)]))
+        assert mix.gap == pytest.approx(0.0, abs=1e-6)
+    else:
+        assert (mix.gap, mix.traffic) == (1.0, {})
 
 
-@settings(max_examples=40, deadline=None)
-@given(pools(), requirements, st.floats(0.01, 1.0))
+@settings(max_examples=50, deadline=None)
+@given(fleets(zones=2, sizes=2, most=20), requirements(kinds=list(Loss), sizes=2))
+def test_traffic_is_all_of_the_demand_and_within_the_utilisation_target(
+    candidates: list[Candidate], requirement: Requirement
+) -> None:
+    mix = cheapest_mix(candidates, requirement)
+
+    if mix.feasible:
+        for index, rate in enumerate(requirement.demand_per_s[0]):
+            assert math.fsum(traffic[0][index] for traffic in mix.traffic.values()) == pytest.approx(rate)
+        for c in candidates:
+            rates = mix.traffic.get(c.unit, ((0.0, 0.0),))[0]
+            busy = math.fsum(rate / limit for rate, limit in zip(rates, c.limits_per_s, strict=True))
+            assert busy <= requirement.utilization_target * mix.replicas(c.unit, 0) * (1 + 1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(fleets(zones=2, sizes=2), requirements(kinds=list(Loss), sizes=2, bounded=True), st.floats(0.01, 1.0))
 def test_more_demand_never_costs_less(candidates: list[Candidate], more: Requirement, fraction: float) -> None:
-    less = replace(more, demand_per_s=more.demand_per_s * fraction)
+    first, second = more.demand_per_s[0]
+    less = replace(more, demand_per_s=((first * fraction, second),))
     dear, cheap = cheapest_mix(candidates, more), cheapest_mix(candidates, less)
 
     if dear.feasible:
@@ -171,8 +187,23 @@ def test_more_demand_never_costs_less(candidates: list[Candidate], more: Require
         assert cheap.cost_usd_per_h <= dear.cost_usd_per_h * (1 + 1e-6)
 
 
-@settings(max_examples=40, deadline=None)
-@given(pools(), requirements)
+@settings(max_examples=30, deadline=None)
+@given(fleets(zones=2), requirements(kinds=list(Loss), bounded=True), st.integers(0, 3), st.integers(1, 5))
+def test_more_capacity_never_costs_more(
+    candidates: list[Candidate], requirement: Requirement, which: int, more: int
+) -> None:
+    raised = list(candidates)
+    which %= len(raised)
+    raised[which] = replace(raised[which], max_replicas=raised[which].max_replicas + more)
+    before, after = cheapest_mix(candidates, requirement), cheapest_mix(raised, requirement)
+
+    if before.feasible:
+        assert after.feasible
+        assert after.cost_usd_per_h <= before.cost_usd_per_h * (1 + 1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(fleets(units=3), requirements(bounded=True))
 def test_removing_a_unit_never_helps(candidates: list[Candidate], requirement: Requirement) -> None:
     whole = cheapest_mix(candidates, requirement)
 
@@ -184,21 +215,52 @@ def test_removing_a_unit_never_helps(candidates: list[Candidate], requirement: R
 
 
 @settings(max_examples=15, deadline=None)
-@given(pools(), requirements)
+@given(fleets(zones=2, sizes=2), requirements(kinds=list(Loss), sizes=2))
 def test_the_same_question_has_the_same_answer(candidates: list[Candidate], requirement: Requirement) -> None:
     assert cheapest_mix(candidates, requirement) == cheapest_mix(candidates, requirement)
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"limit_per_s": 0.0}, {"instance_usd_per_h": math.nan}, {"replicas_per_instance": 0}, {"min_replicas": 21}],
+    [
+        {"limits_per_s": (0.0,)},
+        {"limits_per_s": (math.nan,)},
+        {"replicas_per_instance": 0},
+        {"min_replicas": 21},
+        {"supplies": ()},
+        {"supplies": (Supply(1.0), Supply(2.0))},
+        {"startup_s": -1.0},
+    ],
 )
 def test_a_candidate_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="inf2"):
         replace(INF2, **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("demand, target", [(0.0, 0.8), (math.inf, 0.8), (1.0, 0.0), (1.0, 1.1)])
-def test_a_requirement_that_cannot_be_is_refused(demand: float, target: float) -> None:
-    with pytest.raises(ValueError, match="demand"):
-        Requirement(demand, target, survive_one_pool=False)
+@pytest.mark.parametrize("price", [0.0, -1.0, math.nan, math.inf])
+def test_an_instance_without_a_price_is_refused(price: float) -> None:
+    with pytest.raises(ValueError, match="price"):
+        Supply(price)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"demand_per_s": ((0.0,),)},
+        {"demand_per_s": ((math.inf,),)},
+        {"demand_per_s": ((1.0,), (1.0, 2.0))},
+        {"utilization_target": 0.0},
+        {"utilization_target": 1.1},
+        {"max_pools": 0},
+        {"quotas": {"G": -1}},
+        {"period_h": 0.0},
+    ],
+)
+def test_a_requirement_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="demand|target|pool|length"):
+        replace(steady(1.0), **wrong)  # type: ignore[arg-type]
+
+
+def test_limits_for_other_sizes_than_the_demand_has_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 limits for 2 buckets"):
+        cheapest_mix([INF2], Requirement(((1.0, 2.0),), 0.8))

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,10 @@ from holdfast.planning.plan import make_plan
 SINGLE = UnitEvidence("single", 2.0, 1.0, 1, 200.0, 0.5, "row 2", "page")
 QUAD = UnitEvidence("quad", 6.0, 8.0, 2, 600.0, 0.2, "row 3", "page")
 SPOT = Offering("g5.xlarge", "us-west-2", CapacityType.SPOT, 0.4, "a snapshot", "2026-07-01", False)
+
+
+def on(evidence: Sequence[UnitEvidence]) -> whatif.Planner:
+    return lambda fleet: make_plan(fleet, evidence)
 
 
 def free(fleet: InferenceFleet) -> InferenceFleet:
@@ -87,7 +92,7 @@ def test_rows_lose_the_price_that_is_not_theirs_on_spot() -> None:
 
 
 def test_a_budget_holds_what_its_replicas_carry(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(free(fleet), [SINGLE], 5.5)
+    most = whatif.most_load(free(fleet), on([SINGLE]), 5.5)
 
     # Five single of 2/s at 80 %: 8/s for 5 USD/h. A sixth would cost 6.
     assert most.rate_per_s == pytest.approx(8, rel=whatif.PRECISION)
@@ -100,11 +105,11 @@ def test_a_budget_holds_what_its_replicas_carry(fleet: InferenceFleet) -> None:
 def test_a_budget_of_exactly_a_plan_holds_it(fleet: InferenceFleet) -> None:
     plan = make_plan(whatif.at_rate(free(fleet), 8.0), [SINGLE])
 
-    assert whatif.most_load(free(fleet), [SINGLE], plan.cost_usd_per_h).plan.cost_usd_per_h == plan.cost_usd_per_h
+    assert whatif.most_load(free(fleet), on([SINGLE]), plan.cost_usd_per_h).plan.cost_usd_per_h == plan.cost_usd_per_h
 
 
 def test_beyond_the_capacity_no_budget_helps_and_that_is_said(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(free(fleet), [SINGLE], 1000.0)
+    most = whatif.most_load(free(fleet), on([SINGLE]), 1000.0)
 
     # Ten replicas at most: 16/s at 80 %.
     assert most.rate_per_s == pytest.approx(16, rel=whatif.PRECISION)
@@ -112,7 +117,7 @@ def test_beyond_the_capacity_no_budget_helps_and_that_is_said(fleet: InferenceFl
 
 
 def test_a_budget_below_the_minimum_of_replicas_holds_nothing(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(fleet, [SINGLE, QUAD], 2.0)
+    most = whatif.most_load(fleet, on([SINGLE, QUAD]), 2.0)
 
     assert (most.holds, most.rate_per_s) == (False, 0.0)
     assert most.sentence == (
@@ -121,7 +126,7 @@ def test_a_budget_below_the_minimum_of_replicas_holds_nothing(fleet: InferenceFl
 
 
 def test_a_budget_without_anything_known_holds_nothing(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(fleet, [], 20.0)
+    most = whatif.most_load(fleet, on([]), 20.0)
 
     assert not most.holds
     assert most.binds.startswith("Capacity binds, not the budget: No unit has a limit")
@@ -160,7 +165,7 @@ def test_the_most_load_is_held_within_the_budget_and_a_thousandth_more_is_not(
 ) -> None:
     evidence = [replace(SINGLE, limit_per_s=limits[0]), replace(QUAD, limit_per_s=limits[1])]
 
-    most = whatif.most_load(FREE, evidence, budget)
+    most = whatif.most_load(FREE, on(evidence), budget)
 
     if not most.holds:
         return
@@ -175,7 +180,7 @@ def test_the_most_load_is_held_within_the_budget_and_a_thousandth_more_is_not(
 def test_a_cost_curve_never_falls_and_its_pools_add_up(limits: tuple[float, float], high: float) -> None:
     evidence = [replace(SINGLE, limit_per_s=limits[0]), replace(QUAD, limit_per_s=limits[1])]
 
-    curve = whatif.cost_curve(FREE, evidence, [1.0, 2.0, high / 2, high])
+    curve = whatif.cost_curve(FREE, on(evidence), [1.0, 2.0, high / 2, high])
 
     held = [point for point in curve.points if point.holds]
     assert [point.rate_per_s for point in curve.points] == sorted([1.0, 2.0, high / 2, high])
@@ -188,7 +193,7 @@ def test_a_cost_curve_never_falls_and_its_pools_add_up(limits: tuple[float, floa
 
 
 def test_a_rate_that_nothing_holds_has_a_reason_and_no_cost(fleet: InferenceFleet) -> None:
-    (point,) = whatif.cost_curve(fleet, [SINGLE], [1000.0]).points
+    (point,) = whatif.cost_curve(fleet, on([SINGLE]), [1000.0]).points
 
     assert (point.holds, point.pools, math.isnan(point.cost_usd_per_h)) == (False, (), True)
     assert point.why_not.startswith("All pools at maxReplicas")

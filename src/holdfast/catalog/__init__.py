@@ -10,7 +10,7 @@ The figures live in `data/`, each with its source; a file is read when it is fir
 """
 
 from holdfast.catalog.devices import accelerator, accelerators
-from holdfast.catalog.fleets import equipment_of, hardware_of, offerings_of
+from holdfast.catalog.fleets import equipment_of, hardware_of, offerings_by_way, offerings_of
 from holdfast.catalog.instances import instance_type, instance_types
 from holdfast.catalog.listing import tables
 from holdfast.catalog.prices import offerings, price, regions
@@ -23,6 +23,7 @@ __all__ = [
     "instance_type",
     "instance_types",
     "offerings",
+    "offerings_by_way",
     "offerings_of",
     "price",
     "regions",

@@ -6,7 +6,7 @@ from holdfast.catalog.devices import accelerator
 from holdfast.catalog.instances import instance_type
 from holdfast.catalog.prices import offerings
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 
 
@@ -38,3 +38,12 @@ def offerings_of(fleet: InferenceFleet) -> dict[str, Offering]:
     known = {(o.instance_type, o.capacity_type): o for o in offerings(region=fleet.spec.region)}
     keys = {unit.name: (unit.instance_type, unit.capacity_type) for unit in fleet.spec.units}
     return {name: known[key] for name, key in keys.items() if key in known}
+
+
+def offerings_by_way(fleet: InferenceFleet) -> dict[str, dict[CapacityType, Offering]]:
+    """The offerings of each unit in the fleet's region, by unit name and capacity type; without a known price, none."""
+    known = {(o.instance_type, o.capacity_type): o for o in offerings(region=fleet.spec.region)}
+    return {
+        unit.name: {way: known[unit.instance_type, way] for way in unit.ways if (unit.instance_type, way) in known}
+        for unit in fleet.spec.units
+    }

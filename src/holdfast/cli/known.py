@@ -35,7 +35,18 @@ class Known:
 
     def plan(self) -> Plan:
         """The cheapest plan on this evidence."""
-        return make_plan(self.fleet, self.evidence, findings=self.findings, extra_tables=self.tables)
+        return self.plan_of(self.fleet)
+
+    def plan_of(self, fleet: InferenceFleet) -> Plan:
+        """The cheapest plan on this evidence for the same units under another demand."""
+        return make_plan(
+            fleet,
+            self.evidence,
+            findings=self.findings,
+            extra_tables=self.tables,
+            hardware=catalog.hardware_of(fleet),
+            offerings=catalog.offerings_by_way(fleet),
+        )
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,9 @@ def plan(
     found = known.from_runs(circumstances, runs) if file is None else known.from_file(circumstances, file)
     if asked.rates_per_s is not None and asked.asks_for_curve:
         rates = whatif.spread(*asked.rates_per_s)
-        _answer_curve(whatif.cost_curve(found.fleet, found.evidence, rates), found, output)
+        _answer_curve(whatif.cost_curve(found.fleet, found.plan_of, rates), found, output)
     elif asked.budget_usd_per_h is not None:
-        most = whatif.most_load(found.fleet, found.evidence, asked.budget_usd_per_h)
+        most = whatif.most_load(found.fleet, found.plan_of, asked.budget_usd_per_h)
         _answer_budget(most, replace(found, fleet=most.plan.fleet), asked, other, output)
     else:
         at = found.fleet if asked.rates_per_s is None else whatif.at_rate(found.fleet, asked.rates_per_s[0])

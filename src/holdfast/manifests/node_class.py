@@ -26,7 +26,7 @@ def manifest(placement: Placement, cluster: Cluster) -> Manifest:
         # One hop keeps pods from the node's own credentials.
         "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
     }
-    if placement.unit.capacity_type is CapacityType.RESERVED:
+    if CapacityType.RESERVED in placement.unit.ways:
         spec["capacityReservationSelectorTerms"] = [{"tags": cluster.discovery}]
     node_class = {
         "apiVersion": "karpenter.k8s.aws/v1",

@@ -19,7 +19,7 @@ def taints(placement: Placement) -> list[Object]:
 
 
 def manifest(placement: Placement) -> Manifest:
-    """The pool's nodes: one instance type, one capacity type, with limits."""
+    """The pool's nodes: one instance type, its capacity types and zones, with limits."""
     node_pool = {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
@@ -50,11 +50,13 @@ def limits(placement: Placement) -> dict[str, str]:
 
 def _node(placement: Placement) -> Object:
     """A node, without a termination grace period: one would end drains that wait for replacements to load."""
+    zones = placement.unit.zones or placement.fleet.spec.zones
     return {
         "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": placement.node_pool},
         "requirements": [
             _one_of("node.kubernetes.io/instance-type", placement.instance.name),
-            _one_of("karpenter.sh/capacity-type", placement.unit.capacity_type.value),
+            _one_of("karpenter.sh/capacity-type", *(way.value for way in placement.unit.ways)),
+            *([_one_of("topology.kubernetes.io/zone", *zones)] if zones else []),
             _one_of("kubernetes.io/arch", "amd64"),
             _one_of("kubernetes.io/os", "linux"),
         ],

@@ -31,7 +31,7 @@ def targets(placements: Sequence[Placement]) -> tuple[Target, ...]:
     if len(placements) > MOST_TARGETS:
         raise InputError(
             f"the plan has {len(placements)} pools, and an ALB action forwards to {MOST_TARGETS} target groups at most",
-            mend=f"leave {MOST_TARGETS} units or fewer in the fleet and plan anew",
+            mend=f"set capacity.maxPools: {MOST_TARGETS} in the fleet and plan anew",
         )
     for placement in placements:
         if not 0 <= placement.pool.weight <= MOST_WEIGHT:

@@ -5,9 +5,9 @@
         model: ServedModel          what is served
         workload: Workload          the shape of one request
         slo: Slo                    what a good answer is
-        demand: Demand              how many requests come
+        demand: Demand              how many requests come, all day or hour by hour
         units: (DeploymentUnit, ...)  the ways it can be served, each with its capacity pool
-        capacity: CapacityPolicy    how far units are filled, which loss must be survived
+        capacity: CapacityPolicy    how far units are filled, which loss must be survived, quotas
         routing: RoutingPolicy      how traffic moves when capacity does
 
 Keys are camelCase in YAML and snake_case here; fields that carry a unit say so in their Python name.
@@ -25,7 +25,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from holdfast.model import quantities
-from holdfast.model.quantities import Duration, Price, Rate, Share
+from holdfast.model.quantities import Duration, Price, Rate, Share, Vcpus
 from holdfast.model.template import Template
 
 
@@ -102,12 +102,22 @@ class TokenLengths(Document):
         return self
 
 
+class RequestSize(Document):
+    """Requests of one size: their share of all, and the tokens of one of them."""
+
+    share: Share
+    input_tokens: Annotated[float, Field(gt=0, le=10_000_000)]
+    output_tokens: Annotated[float, Field(gt=0, le=10_000_000)]
+
+
 class Workload(Document):
     """The shape of one request.
 
     input_tokens:  due for `completions`, `chat` and `embeddings`; for `post`, of what `{prompt}` stands for.
     output_tokens: due for `completions` and `chat`; for `post`, what `{max_tokens}` stands for.
     path, body:    of `post`: where it goes, below the base of the URL, and its JSON (see model.template).
+    sizes:         what the requests are made of where one mean does not describe them; for planning only. Shares add up
+                   to 100%.
     """
 
     api: Api
@@ -115,6 +125,21 @@ class Workload(Document):
     output_tokens: TokenLengths | None = None
     path: Annotated[str | None, Field(max_length=2000)] = None
     body: pydantic.JsonValue = None
+    sizes: Annotated[tuple[RequestSize, ...], Field(max_length=100)] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _sizes_are_whole(self) -> Self:
+        if self.sizes and not (self.input_tokens and self.output_tokens):
+            raise ValueError("sizes are in tokens; they need inputTokens and outputTokens, the means over all sizes")
+        if self.sizes and not math.isclose(math.fsum(size.share for size in self.sizes), 1.0, abs_tol=1e-6):
+            total = quantities.format_share(math.fsum(size.share for size in self.sizes))
+            raise ValueError(f"the shares of the sizes add up to {total}; make them 100%")
+        for kind, lengths in (("input_tokens", self.input_tokens), ("output_tokens", self.output_tokens)):
+            mean = math.fsum(size.share * getattr(size, kind) for size in self.sizes)
+            if self.sizes and lengths and not math.isclose(mean, lengths.mean, rel_tol=0.05):
+                key = to_camel(kind)
+                raise ValueError(f"the sizes have {mean:g} {key} on average, and {key} has a mean of {lengths.mean:g}")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _fits_api(self) -> Self:
@@ -199,10 +224,27 @@ class Slo(Document):
 
 
 class Demand(Document):
-    """Requests per second that the fleet must serve: usual rate and peak (the peak is planned for)."""
+    """Requests per second that the fleet must serve: usual rate, and what is planned for.
+
+    peak_per_s: the highest rate, which replicas are planned for all day.
+    day_per_s:  instead of a peak, the rate of each of the 24 hours; replicas are planned hour by hour.
+    """
 
     rate_per_s: Annotated[Rate, Field(alias="rate")]
     peak_per_s: Annotated[Rate | None, Field(alias="peak")] = None
+    day_per_s: Annotated[tuple[Rate, ...], Field(alias="day")] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _day_is_whole(self) -> Self:
+        if self.day_per_s and len(self.day_per_s) != 24:
+            raise ValueError(f"a day has 24 rates, one for each hour, and {len(self.day_per_s)} are given")
+        if self.day_per_s and self.peak_per_s is not None:
+            raise ValueError("both peak and day are given; the day says what its peak is, so remove peak")
+        if any(rate < 1e-6 for rate in self.day_per_s):
+            raise ValueError("an hour of the day has no demand to plan for; give it the least rate that must be served")
+        if self.day_per_s and max(self.day_per_s) < self.rate_per_s:
+            raise ValueError("every hour of the day is below rate; give the usual rate of the day as rate")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _peak_is_highest(self) -> Self:
@@ -216,7 +258,25 @@ class Demand(Document):
 
     @property
     def planned_per_s(self) -> float:
-        return self.peak_per_s if self.peak_per_s is not None else self.rate_per_s
+        """The highest rate that is planned for."""
+        return max(self.periods_per_s)
+
+    @property
+    def periods_per_s(self) -> tuple[float, ...]:
+        """The rates that replicas are planned for, one after the other: of each hour, or the one of all day."""
+        if self.day_per_s:
+            return self.day_per_s
+        return (self.peak_per_s if self.peak_per_s is not None else self.rate_per_s,)
+
+
+class Loss(enum.Enum):
+    """What may go at once: a zone, every device of one accelerator, a spot pool (the spot instances of one type in one
+    zone), or the replicas of one unit."""
+
+    ZONE = "zone"
+    ACCELERATOR = "accelerator"
+    SPOT = "spot"
+    POOL = "pool"
 
 
 class CapacityType(enum.Enum):
@@ -227,12 +287,20 @@ class CapacityType(enum.Enum):
     RESERVED = "reserved"
 
 
+Zone = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""An availability zone, e.g. `us-west-2a`."""
+
+
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
     devices: accelerator devices of one replica; by default TP x PP for GPUs. On Neuron a tensor-parallel
     rank is a core, so give the devices when they differ from TP x PP.
-    price_usd_per_h: price of one *instance*; the catalogue's on-demand price in the region when absent.
+    price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
+    capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
+    prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.
+    zones:          where its instances can be had; all zones of the fleet when absent.
+    startup_s:      from the start of an instance until its replica serves; it is paid for and carries nothing.
     """
 
     name: Name
@@ -246,6 +314,10 @@ class DeploymentUnit(Document):
     max_model_len: Annotated[int | None, Field(strict=True, ge=1, le=100_000_000)] = None
     capacity_type: CapacityType = CapacityType.ON_DEMAND
     price_usd_per_h: Annotated[Price | None, Field(alias="price")] = None
+    capacity_types: tuple[CapacityType, ...] = ()
+    prices_usd_per_h: Annotated[dict[CapacityType, Price], Field(alias="prices")] = {}
+    zones: tuple[Zone, ...] = ()
+    startup_s: Annotated[Duration, Field(alias="startup")] = 0.0
     min_replicas: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1
     max_replicas: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 100
     image: str | None = None
@@ -257,26 +329,89 @@ class DeploymentUnit(Document):
             raise ValueError(f"minReplicas {self.min_replicas} is above maxReplicas {self.max_replicas}")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _is_bought_in_known_ways(self) -> Self:
+        for kind, values in (("capacityTypes", self.capacity_types), ("zones", self.zones)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{kind} names one twice")
+        if self.capacity_types and self.capacity_type not in self.capacity_types:
+            raise ValueError(f"capacityType {self.capacity_type.value} is not among capacityTypes; make it one of them")
+        for capacity_type in self.prices_usd_per_h:
+            if capacity_type is self.capacity_type:
+                raise ValueError(f"the {capacity_type.value} price is `price`; `prices` are of the other capacityTypes")
+            if capacity_type not in self.capacity_types:
+                raise ValueError(f"prices has {capacity_type.value}, which is not among capacityTypes")
+        return self
+
+    @property
+    def ways(self) -> tuple[CapacityType, ...]:
+        """The capacity types that its instances may be bought in, the main one first."""
+        return (self.capacity_type, *(other for other in self.capacity_types if other is not self.capacity_type))
+
     @property
     def devices_per_replica(self) -> int:
         return self.devices or self.tensor_parallel * self.pipeline_parallel
 
 
+Quota = Literal["G", "P", "Inf", "Trn", "DL", "G spot", "P spot", "Inf spot", "Trn spot", "DL spot"]
+"""EC2's classes of vCPU quotas for instances with accelerators, on demand and as spot."""
+
+_SHORT = {"none": (), "one-pool": (Loss.POOL,)}
+
+
+def _losses(value: object) -> object:
+    """The short forms of `survive` as lists."""
+    if not isinstance(value, str):
+        return value
+    if value not in _SHORT:
+        kinds = ", ".join(kind.value for kind in Loss)
+        raise ValueError(f"{value!r} is neither none nor one-pool, nor a list of {kinds}")
+    return _SHORT[value]
+
+
+def _short_losses(value: tuple[Loss, ...]) -> str | list[str]:
+    return next((short for short, losses in _SHORT.items() if value == losses), [kind.value for kind in value])
+
+
+Losses = Annotated[
+    tuple[Loss, ...],
+    pydantic.BeforeValidator(_losses),
+    pydantic.PlainSerializer(_short_losses),
+    pydantic.WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(_SHORT)},
+                {"type": "array", "items": {"enum": [kind.value for kind in Loss]}, "uniqueItems": True},
+            ]
+        }
+    ),
+]
+
+
 class CapacityPolicy(Document):
-    """How full a unit is planned, and which loss the plan must survive.
+    """How full a unit is planned, which loss the plan must survive, and what bounds it.
 
     utilization_target: share of a unit's breaking point that it is planned to carry, 0..1.
-    survive: `one-pool` sizes the fleet so that any one pool may vanish and the rest, filled to their
-    breaking points, still carry the planned demand.
+    headroom: share of the demand that is planned for on top of it.
+    survive:  kinds of loss (`zone`, `accelerator`, `spot`, `pool`), `one-pool` for [pool], or `none`. Any one loss of
+        these kinds may strike: the rest, filled to their breaking points, still carry the planned demand.
+    max_pools: most units with replicas; a plan for an ALB needs 5 or fewer. Any number when absent.
+    quotas:   vCPUs by class of EC2 quota (`G`, `P`, `Inf`, `Trn`, `DL`; `G spot` and so on for spot); unbounded when
+        absent. EC2 counts spot of the P class by generation: give the quota of the generation that the units use.
     """
 
     utilization_target: Share = 0.8
-    survive: Literal["none", "one-pool"] = "one-pool"
+    headroom: Share = 0.0
+    survive: Losses = (Loss.POOL,)
+    max_pools: Annotated[int | None, Field(strict=True, ge=1, le=1000)] = None
+    quotas: dict[Quota, Vcpus] = {}
 
     @pydantic.model_validator(mode="after")
     def _target_is_positive(self) -> Self:
         if self.utilization_target <= 0:
             raise ValueError("a utilizationTarget of 0% leaves no capacity to plan with")
+        if len(set(self.survive)) < len(self.survive):
+            raise ValueError("survive names a kind of loss twice")
         return self
 
 
@@ -307,12 +442,15 @@ class RoutingPolicy(Document):
     policy:    `failover` is per-pool merit order with failover; `static` keeps the plan's weights.
     weights:   how the plan shares traffic out.
     min_share: share that every ready pool keeps so that it stays warm and measured.
+    by_size:   whether whoever routes knows the size of a request (workload.sizes) and sends each where the plan says.
+        Weights know nothing of it: without, every pool gets all sizes in the same mixture.
     dwell_s:   least time between a mode change and the failback from it.
     """
 
     policy: Literal["failover", "static"] = "failover"
     weights: WeightPolicy = WeightPolicy.MERIT_ORDER
     min_share: Share = 0.01
+    by_size: Annotated[bool, Field(strict=True)] = False
     dwell_s: Annotated[Duration, Field(alias="dwell")] = 120.0
     ramp: Ramp = Ramp()
 
@@ -336,6 +474,7 @@ class FleetSpec(Document):
     slo: Slo
     demand: Demand
     region: str = "us-west-2"
+    zones: tuple[Zone, ...] = ()
     units: Annotated[tuple[DeploymentUnit, ...], Field(min_length=1)]
     capacity: CapacityPolicy = CapacityPolicy()
     routing: RoutingPolicy = RoutingPolicy()
@@ -347,6 +486,20 @@ class FleetSpec(Document):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two units are named {twice[0]!r}; give each its own name")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _zones_are_known(self) -> Self:
+        if len(set(self.zones)) < len(self.zones):
+            raise ValueError("zones names one twice")
+        if Loss.ZONE in self.capacity.survive and not all(unit.zones or self.zones for unit in self.units):
+            raise ValueError("capacity.survive has zone, and zones does not say which there are, e.g. [us-west-2a]")
+        for unit in self.units:
+            strange = sorted(set(unit.zones) - set(self.zones)) if self.zones else []
+            if strange:
+                raise ValueError(f"unit {unit.name!r} is in zone {strange[0]}, which is not among the fleet's zones")
+        if self.routing.by_size and not self.workload.sizes:
+            raise ValueError("routing.bySize has no workload.sizes to route by; give them, or remove it")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from holdfast.model.fleet import CapacityType
@@ -50,6 +51,17 @@ class InstanceType:
     allocatable_memory_gib: float | None
     resource_name: str
     resource_count: int
+
+    @property
+    def quota_class(self) -> str:
+        """The class of EC2's vCPU quotas that it counts against: `G` (with VT), `P`, `Inf`, `Trn`, `DL` and so on.
+
+        Quotas are one per class, on demand and as spot apart (docs.aws.amazon.com/ec2/latest/instancetypes,
+        "Amazon EC2 instance type quotas"); classes are named by the letters that their families begin with.
+        """
+        letters = re.match(r"[a-z]*", self.family)
+        name = letters[0] if letters else ""
+        return {"g": "G", "gr": "G", "vt": "G", "dl": "DL"}.get(name, name.capitalize())
 
 
 @dataclass(frozen=True)

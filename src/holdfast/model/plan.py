@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 from holdfast.model.findings import Finding
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.tables import Table
 
 VERSION = 1
@@ -30,6 +31,8 @@ class UnitEvidence:
     replicas_per_instance: replicas of the unit that one instance holds.
     price_usd_per_h:    price of one replica: instance price / replicas_per_instance.
     latency_s:          mean end-to-end latency at the limit; None when not measured.
+    limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
+                        requests were of that size, above 0, in the order of `workload.sizes`; else empty.
     """
 
     unit: str
@@ -40,6 +43,7 @@ class UnitEvidence:
     latency_s: float | None
     limit_source: str
     price_source: str
+    limits_by_size_per_s: tuple[float, ...] = ()
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -87,11 +91,33 @@ class Autoscaling:
 
 
 @dataclass(frozen=True)
+class Allotment:
+    """Replicas of a unit in one zone and capacity type.
+
+    zone:     empty where the fleet names none. instance_usd_per_h: price of one whole instance.
+    replicas: by period of the plan, 0..
+    """
+
+    unit: str
+    zone: str
+    capacity_type: CapacityType
+    instance_usd_per_h: float
+    replicas_per_instance: int
+    replicas: tuple[int, ...]
+
+    def instances(self, period: int) -> int:
+        return math.ceil(self.replicas[period] / self.replicas_per_instance)
+
+
+@dataclass(frozen=True)
 class PoolPlan:
     """One pool of the plan.
 
-    weight:       integer share of TOTAL_WEIGHT.
+    replicas:     in the period with the highest demand.
+    weight:       integer share of TOTAL_WEIGHT, in that period.
     expected_per_s: traffic it gets at the planned demand; utilization: that over replicas x limit.
+    price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
+    allotments:   its replicas by zone, capacity type and period; none for a pool without any.
     """
 
     unit: str
@@ -107,14 +133,25 @@ class PoolPlan:
     reason: str
     limit_source: str
     price_source: str
+    allotments: tuple[Allotment, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanPeriod:
+    """One period of a plan: its demand, and what its replicas and their starts cost."""
+
+    demand_per_s: float
+    cost_usd_per_h: float
 
 
 @dataclass(frozen=True)
 class Plan:
     """A plan for a fleet, complete enough to render from.
 
+    cost_usd_per_h: mean over the periods. demand_per_s: in the highest of them.
     gap:     certified optimality gap of the cost, 0..1.
     reasons: what decided the plan, and for an infeasible one which constraint fails and by how much.
+    periods: the hours of the day that is planned for, or one for all time.
     """
 
     version: int
@@ -127,6 +164,7 @@ class Plan:
     tables: dict[str, Table]
     findings: tuple[Finding, ...]
     reasons: tuple[str, ...]
+    periods: tuple[PlanPeriod, ...] = ()
 
     def pool(self, unit: str) -> PoolPlan:
         """The pool of that unit. Raises KeyError."""

@@ -29,6 +29,7 @@ _DURATION = {
 }
 _RATE = {"/s": Fraction(1), "/min": Fraction(1, 60), "/h": Fraction(1, 3600)}
 _SHARE = {"%": Fraction(1, 100)}
+_VCPUS = {"vcpu": Fraction(1), "vcpus": Fraction(1)}
 _PRICE = {"$/h": Fraction(1), "usd/h": Fraction(1)}
 
 
@@ -78,6 +79,14 @@ def price_usd_per_h(text: object) -> float:
     return _read(text, _PRICE, "price", "$1.006/h")
 
 
+def vcpus(text: object) -> int:
+    """Virtual CPUs from `192 vCPU`. Raises ValueError with a sentence."""
+    value = _read(text, _VCPUS, "quota", "192 vCPU")
+    if value != int(value):
+        raise ValueError(f"{text!r} is not a whole number of vCPUs")
+    return int(value)
+
+
 def _plain(value: float) -> str:
     return f"{value:.6g}"
 
@@ -110,6 +119,7 @@ _N = r"^ *[0-9]+(\.[0-9]+)? *"
 Duration = Annotated[float, *_annotated(duration_s, "{}s", _N + "(us|ms|s|min|m|h|d)$", "0.9s")]
 Rate = Annotated[float, *_annotated(rate_per_s, "{}/s", _N + "/(s|min|h)$", "12/s")]
 Share = Annotated[float, *_annotated(share, "{}%", _N + "%$", "80%", 100)]
+Vcpus = Annotated[int, *_annotated(vcpus, "{} vCPU", r"^ *[0-9]+ *vCPUs?$", "192 vCPU")]
 Price = Annotated[
     float,
     *_annotated(price_usd_per_h, "${}/h", r"^(\$ *[0-9]+(\.[0-9]+)?/h|[0-9]+(\.[0-9]+)? *USD/h)$", "$1.006/h"),

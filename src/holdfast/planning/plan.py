@@ -8,11 +8,20 @@ from typing import Any
 from holdfast.model import codec
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet, WeightPolicy
-from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanStatus, PoolPlan, UnitEvidence
+from holdfast.model.hardware import InstanceType
+from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanPeriod, PlanStatus, PoolPlan, UnitEvidence
 from holdfast.model.tables import Table
-from holdfast.planning import reasons, tables, weights
+from holdfast.planning import placing, reasons, supplies, tables, weights
 from holdfast.planning.autoscaling import autoscaling
-from holdfast.planning.mix import Candidate, Mix, Requirement, cheapest_mix
+from holdfast.planning.mix import Mix, cheapest_mix
+from holdfast.planning.supplies import Offerings, Work
+
+_DAY_GAP = 0.01
+"""What a plan hour by hour may lack to the cheapest: a hundredth, far within what a day's rates are known to. A plan of
+one rate is exact."""
+
+_TIME_LIMIT_S = 10.0
+"""A fleet of a handful of units takes milliseconds; a huge one is answered with the gap that is left by then."""
 
 
 def make_plan(
@@ -21,29 +30,46 @@ def make_plan(
     *,
     findings: Sequence[Finding] = (),
     extra_tables: Mapping[str, Table] | None = None,
+    hardware: Mapping[str, InstanceType] | None = None,
+    offerings: Offerings | None = None,
+    work: Work | None = None,
 ) -> Plan:
-    """The cheapest plan that carries the fleet's planned demand (its peak), or why there is none.
+    """The cheapest plan that carries the fleet's planned demand (its peak, or its day by the hour), or why none does.
 
-    An infeasible plan has every known pool at maxReplicas. Units without evidence get no pool. `findings` are
-    carried over; `extra_tables` join the tables `cost` and `adjusted_throughput`. Raises ValueError when a unit
-    of the evidence is not of the fleet, or one has more than one evidence.
+    An infeasible plan has as many replicas as the limits allow. Units without evidence get no pool, nor do those beyond
+    capacity.maxPools. `findings` are carried over; `extra_tables` join those of the plan. By unit name: `hardware` for
+    quotas, `offerings` for capacity types that the fleet gives no price of. `work` scales limits to sizes of requests
+    that were not measured. Raises InputError where one of them is needed and does not say; ValueError when a unit of
+    the evidence is not of the fleet, or one has more than one evidence.
     """
     _refuse_other_units(fleet, evidence)
-    candidates = [_candidate(fleet, known) for known in evidence]
-    requirement = _requirement(fleet)
-    mix = cheapest_mix(candidates, requirement)
-    weighing = _weigh(fleet, evidence, mix)
+    evidence = [supplies.by_size(fleet, known, work) for known in evidence]
+    candidates = supplies.candidates(fleet, evidence, hardware or {}, offerings or {})
+    requirement = supplies.requirement(fleet)
+    rates = fleet.spec.demand.periods_per_s
+    mix = cheapest_mix(candidates, requirement, gap=_DAY_GAP if len(rates) > 1 else 0.0, time_limit_s=_TIME_LIMIT_S)
+    peak = rates.index(max(rates))
+    known_units = evidence
+    evidence = placing.pools(fleet, [placing.as_bought(known, mix, peak) for known in evidence], mix)
+    replicas = {known.unit: mix.replicas(known.unit, peak) for known in evidence}
+    weighing = _weigh(fleet, evidence, mix, replicas)
     return Plan(
         version=VERSION,
         fleet=fleet,
         status=PlanStatus.FEASIBLE if mix.feasible else PlanStatus.INFEASIBLE,
         cost_usd_per_h=mix.cost_usd_per_h,
         gap=mix.gap,
-        demand_per_s=requirement.demand_per_s,
-        pools=tuple(_pool(fleet, evidence, known, mix, weighing.weights[known.unit]) for known in evidence),
-        tables={**tables.of_evidence(evidence), **(extra_tables or {})},
+        demand_per_s=max(rates),
+        pools=tuple(
+            _pool(fleet, evidence, known, replicas[known.unit], weighing.weights[known.unit], mix) for known in evidence
+        ),
+        tables={**tables.of_evidence(known_units), **placing.tables(fleet, mix, peak), **(extra_tables or {})},
         findings=tuple(findings),
-        reasons=(*reasons.of_plan(fleet, evidence, candidates, requirement, mix), *_of_policy(weighing)),
+        reasons=(
+            *reasons.of_plan(fleet, known_units, evidence, candidates, requirement, mix, peak),
+            *_of_policy(weighing),
+        ),
+        periods=tuple(map(PlanPeriod, rates, mix.cost_by_period_usd_per_h)),
     )
 
 
@@ -58,11 +84,13 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "tables": {name: codec.to_jsonable(table) for name, table in plan.tables.items()},
         "findings": [codec.to_jsonable(finding) for finding in plan.findings],
         "reasons": list(plan.reasons),
+        "periods": [codec.to_jsonable(period) for period in plan.periods],
     }
 
 
 _POOL_KEYS = (
     "unit", "replicas", "weight", "limit_per_s", "usd_per_million_requests", "tokens_per_usd", "autoscaling", "reason",
+    "allotments",
 )  # fmt: skip
 
 
@@ -80,35 +108,19 @@ def _refuse_other_units(fleet: InferenceFleet, evidence: Sequence[UnitEvidence])
         raise ValueError(f"the evidence is of units that the fleet does not have: {sorted(others)}")
 
 
-def _candidate(fleet: InferenceFleet, known: UnitEvidence) -> Candidate:
-    unit = fleet.unit(known.unit)
-    return Candidate(
-        unit=known.unit,
-        limit_per_s=known.limit_per_s,
-        instance_usd_per_h=known.price_usd_per_h * known.replicas_per_instance,
-        replicas_per_instance=known.replicas_per_instance,
-        min_replicas=unit.min_replicas,
-        max_replicas=unit.max_replicas,
-    )
-
-
-def _requirement(fleet: InferenceFleet) -> Requirement:
-    capacity = fleet.spec.capacity
-    return Requirement(
-        demand_per_s=fleet.spec.demand.planned_per_s,
-        utilization_target=capacity.utilization_target,
-        survive_one_pool=capacity.survive == "one-pool",
-    )
-
-
-def _weigh(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix) -> weights.Weighting:
-    """The weights at the planned demand, by the policy of the fleet."""
+def _weigh(
+    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix, replicas: Mapping[str, int]
+) -> weights.Weighting:
+    """The weights at the planned demand: by the fleet's policy, or where traffic goes by size, what each pool gets."""
+    if fleet.spec.routing.by_size and mix.feasible:
+        by_size = weights.integer_weights(placing.traffic_shares(mix, replicas))
+        return weights.Weighting(WeightPolicy.MERIT_ORDER, by_size, by_size)
     pools = [
         weights.Fillable(
             known.unit,
-            known.limit_per_s * mix.replicas[known.unit],
+            known.limit_per_s * replicas[known.unit],
             known.usd_per_million_requests,
-            max(1, mix.replicas[known.unit]),
+            max(1, replicas[known.unit]),
         )
         for known in evidence
     ]
@@ -121,10 +133,14 @@ def _of_policy(weighing: weights.Weighting) -> tuple[str, ...]:
 
 
 def _pool(
-    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: UnitEvidence, mix: Mix, weight: int
+    fleet: InferenceFleet,
+    evidence: Sequence[UnitEvidence],
+    known: UnitEvidence,
+    replicas: int,
+    weight: int,
+    mix: Mix,
 ) -> PoolPlan:
     unit = fleet.unit(known.unit)
-    replicas = mix.replicas[known.unit]
     expected_per_s = fleet.spec.demand.planned_per_s * weight / TOTAL_WEIGHT
     utilization = expected_per_s / (replicas * known.limit_per_s) if replicas else 0.0
     return PoolPlan(
@@ -141,4 +157,5 @@ def _pool(
         reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s),
         limit_source=known.limit_source,
         price_source=known.price_source,
+        allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
     )

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from holdfast.model.fleet import DeploymentUnit, InferenceFleet, format_slo
+import numpy as np
+
+from holdfast.model.fleet import CapacityType, DeploymentUnit, InferenceFleet, Loss, format_slo
 from holdfast.model.plan import UnitEvidence
-from holdfast.planning.mix import TOLERANCE, Candidate, Mix, Requirement, cheapest_mix
+from holdfast.model.quantities import format_share
+from holdfast.planning.mix import Candidate, Mix, Problem, Requirement, cheapest_mix
+from holdfast.planning.mix.carrying import load_factor
+from holdfast.planning.mix.highs import TOLERANCE, Floats
+from holdfast.planning.mix.losses import Event, events
+
+_ENOUGH_FOR_A_DIFFERENCE = 1e-4
+"""Gap to which the mix without insurance is planned: its cost is only said, to four decimals."""
 
 
 def of_plan(
     fleet: InferenceFleet,
     evidence: Sequence[UnitEvidence],
+    pools: Sequence[UnitEvidence],
     candidates: Sequence[Candidate],
     requirement: Requirement,
     mix: Mix,
+    peak: int,
 ) -> tuple[str, ...]:
-    """What decided the plan; for an infeasible one first the constraints that fail, and by how much."""
-    decided = list(_of_mix(candidates, requirement, mix)) if mix.feasible else list(mix.shortfalls)
-    return (*decided, *_left_out(fleet, evidence), *_idle_slots(candidates, mix))
+    """What decided the plan; for an infeasible one first the constraints that fail, and by how much.
+
+    pools: those of the evidence that get a pool. peak: the period with the highest demand.
+    """
+    decided = list(_of_mix(fleet, candidates, requirement, mix, peak)) if mix.feasible else list(mix.shortfalls)
+    return (
+        *decided,
+        *_without_pool(evidence, pools),
+        *_left_out(fleet, evidence),
+        *_idle_slots(candidates, mix, peak),
+    )
 
 
 def of_pool(
@@ -56,32 +75,80 @@ def _place(evidence: Sequence[UnitEvidence], known: UnitEvidence) -> str:
     )
 
 
-def _of_mix(candidates: Sequence[Candidate], requirement: Requirement, mix: Mix) -> Iterator[str]:
-    target = requirement.utilization_target
-    whole = math.fsum(c.limit_per_s * mix.replicas[c.unit] for c in candidates)
+def _of_mix(
+    fleet: InferenceFleet, candidates: Sequence[Candidate], requirement: Requirement, mix: Mix, peak: int
+) -> Iterator[str]:
+    target, days = requirement.utilization_target, len(requirement.demand_per_s) > 1
+    planned = math.fsum(requirement.demand_per_s[peak])
+    headroom = fleet.spec.capacity.headroom
+    above = f", {format_share(headroom)} headroom included" if headroom else ""
+    problem = Problem(tuple(candidates), requirement)
+    whole = planned * load_factor(problem.limits, problem.demand[peak], _by_unit(candidates, mix, peak))[0]
     yield (
-        f"{mix.cost_usd_per_h:.4f} USD/h is the least that meets every constraint, certified to within {mix.gap:.2%}."
+        f"{mix.cost_usd_per_h:.4f} USD/h{' on average over the day' if days else ''} is the least that meets every "
+        f"constraint, certified to within {mix.gap:.2%}."
     )
     yield (
         f"Filled to {target:.0%} of their limits the pools carry {whole * target:.4g}/s "
-        f"for a planned demand of {requirement.demand_per_s:.4g}/s."
+        f"for a planned demand of {planned:.4g}/s{above}."
     )
-    if requirement.survive_one_pool:
-        yield from _of_survival(candidates, requirement, mix, whole)
+    if requirement.survive:
+        yield from _of_survival(problem, mix, peak)
+    yield from (binding.words for binding in mix.binding)
 
 
-def _of_survival(candidates: Sequence[Candidate], requirement: Requirement, mix: Mix, whole: float) -> Iterator[str]:
-    largest = max(candidates, key=lambda c: c.limit_per_s * mix.replicas[c.unit])
-    rest = whole - largest.limit_per_s * mix.replicas[largest.unit]
-    careless = cheapest_mix(candidates, replace(requirement, survive_one_pool=False))
+def _of_survival(problem: Problem, mix: Mix, peak: int) -> Iterator[str]:
+    demand = problem.demand[peak]
+    left = {event: _carried_after(problem, event, mix, peak) for event in events(problem)}
+    if not left:
+        kinds = ", ".join(kind.value for kind in Loss if kind in problem.requirement.survive)
+        yield f"No loss of the kinds that must be survived ({kinds}) can strike this fleet."
+        return
+    worst, rest = min(left.items(), key=lambda item: item[1])
+    largest = f"the largest pool, {worst.name}," if worst.kind is Loss.POOL else worst.name
+    careless = cheapest_mix(
+        problem.candidates, replace(problem.requirement, survive=frozenset()), gap=_ENOUGH_FOR_A_DIFFERENCE
+    )
     yield (
-        f"If the largest pool, {largest.unit}, goes, the others carry {rest:.4g}/s at their limits; "
+        f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; "
         f"this insurance costs {max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h):.4f} USD/h."
     )
     yield (
         "The reserve stands only as long as its replicas do: an autoscaler that follows the traffic shrinks a pool "
         "that carries little to minReplicas."
     )
+
+
+def _carried_after(problem: Problem, event: Event, mix: Mix, period: int) -> float:
+    """The multiple of the period's demand that is carried at the limits once the event has struck."""
+    lost = {
+        (problem.supplies[index][0].unit, problem.supplies[index][1].zone, problem.supplies[index][1].capacity_type)
+        for index in event.supplies
+    }
+    units = _by_unit(problem.candidates, mix, period, lost)
+    return load_factor(problem.limits, problem.demand[period], units)[0]
+
+
+def _by_unit(
+    candidates: Sequence[Candidate],
+    mix: Mix,
+    period: int,
+    lost: Collection[tuple[str, str, CapacityType]] = (),
+) -> Floats:
+    held = dict.fromkeys((candidate.unit for candidate in candidates), 0.0)
+    for allotment in mix.allotments:
+        if (allotment.unit, allotment.zone, allotment.capacity_type) not in lost:
+            held[allotment.unit] += allotment.replicas[period]
+    return np.array(list(held.values()))
+
+
+def _without_pool(evidence: Sequence[UnitEvidence], pools: Sequence[UnitEvidence]) -> Iterator[str]:
+    names = {known.unit for known in pools}
+    closed = [known.unit for known in evidence if known.unit not in names]
+    if closed:
+        verb = "is" if len(closed) == 1 else "are"
+        most = len(pools)
+        yield f"{', '.join(closed)} {verb} not among the pools: capacity.maxPools leaves {most}, others do for less."
 
 
 def _left_out(fleet: InferenceFleet, evidence: Sequence[UnitEvidence]) -> Iterator[str]:
@@ -92,10 +159,10 @@ def _left_out(fleet: InferenceFleet, evidence: Sequence[UnitEvidence]) -> Iterat
         yield f"{', '.join(names)} {verb} left out: nothing shows a load that meets {format_slo(fleet.spec.slo)}."
 
 
-def _idle_slots(candidates: Sequence[Candidate], mix: Mix) -> Iterator[str]:
+def _idle_slots(candidates: Sequence[Candidate], mix: Mix, peak: int) -> Iterator[str]:
     for candidate in candidates:
-        replicas = mix.replicas[candidate.unit]
-        instances = candidate.instances(replicas)
+        replicas = mix.replicas(candidate.unit, peak)
+        instances = sum(a.instances(peak) for a in mix.allotments if a.unit == candidate.unit)
         idle = instances * candidate.replicas_per_instance - replicas
         if idle:
             yield (

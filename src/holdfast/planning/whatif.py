@@ -1,6 +1,6 @@
 """The same fleet under other circumstances: without some of it, on spot, at other rates, within a budget.
 
-Each of them plans anew with `make_plan`; nothing is scaled or interpolated. A fleet is a value, so what-if is a changed
+Each of them plans anew; nothing is scaled or interpolated. A fleet is a value, so what-if is a changed
 copy of it. Rates are steady: they stand for the demand's usual rate and its peak alike.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.model.cost_curve import CostCurve, CostPoint, PoolCost
@@ -17,15 +17,17 @@ from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import CapacityType, Demand, DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Offering
 from holdfast.model.measurements import Measurement
-from holdfast.model.plan import Plan, PlanStatus, UnitEvidence
+from holdfast.model.plan import Plan, PlanStatus, PoolPlan
 from holdfast.model.quantities import format_share
-from holdfast.planning.plan import make_plan
 
 PRECISION = 1e-3
 """Relative: the most load of a budget is found to a thousandth, far within what a breaking point is known to."""
 
 LEAST_PER_S, MOST_PER_S = 1e-6, 1e7
 """Rates that a demand may have (model.fleet.Demand)."""
+
+Planner = Callable[[InferenceFleet], Plan]
+"""Makes the plan of a fleet on the evidence that is known: `make_plan` with the rest of its arguments."""
 
 CURVE_POINTS = 40
 """At most about so many rates make a cost curve: on a page 800 pixels wide a step every 20."""
@@ -60,17 +62,20 @@ def _unknown(fleet: InferenceFleet, name: str) -> InputError:
     return InputError(f"the fleet has no unit, accelerator or family {name!r}", where="--without", mend=mend)
 
 
+_ON_SPOT: dict[str, object] = {
+    "capacity_type": CapacityType.SPOT,
+    "price_usd_per_h": None,
+    "capacity_types": (),
+    "prices_usd_per_h": {},
+}
+
+
 def on_spot(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[InferenceFleet, tuple[Finding, ...]]:
     """The fleet with each unit on spot that has a spot price, and what is to be said of the prices.
 
     spot: spot offerings in the fleet's region by unit name. It takes the place of a price in the fleet document.
     """
-    units = tuple(
-        unit.model_copy(update={"capacity_type": CapacityType.SPOT, "price_usd_per_h": None})
-        if unit.name in spot
-        else unit
-        for unit in fleet.spec.units
-    )
+    units = tuple(unit.model_copy(update=_ON_SPOT) if unit.name in spot else unit for unit in fleet.spec.units)
     lacking = [unit for unit in fleet.spec.units if unit.name not in spot]
     return _with_units(fleet, units), (*_snapshots(fleet, spot), *_without_spot_price(fleet, lacking))
 
@@ -168,7 +173,7 @@ class MostLoad:
 
 
 def most_load(
-    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], budget_usd_per_h: float, precision: float = PRECISION
+    fleet: InferenceFleet, plan_of: Planner, budget_usd_per_h: float, precision: float = PRECISION
 ) -> MostLoad:
     """The highest steady rate whose cheapest plan costs no more than the budget, to `precision` (relative).
 
@@ -177,7 +182,7 @@ def most_load(
     """
 
     def plan_at(rate_per_s: float) -> Plan:
-        return make_plan(at_rate(fleet, rate_per_s), evidence)
+        return plan_of(at_rate(fleet, rate_per_s))
 
     def held(plan: Plan) -> bool:
         # A budget of exactly what a plan costs holds it: a sum of floats may lie an ulp above.
@@ -186,10 +191,11 @@ def most_load(
     low, plan = LEAST_PER_S, plan_at(LEAST_PER_S)
     if not held(plan):
         return MostLoad(budget_usd_per_h, 0.0, plan, False, _binding(plan, budget_usd_per_h))
-    # Above what all pools hold together there is nothing to look for.
-    most = math.fsum(known.limit_per_s * fleet.unit(known.unit).max_replicas for known in evidence)
-    high = min(MOST_PER_S, most * (1 + precision))
-    beyond = plan_at(high)
+    high, beyond = fleet.spec.demand.planned_per_s, plan_at(fleet.spec.demand.planned_per_s)
+    while held(beyond) and high < MOST_PER_S:
+        low, plan = high, beyond
+        high = min(MOST_PER_S, 4 * high)
+        beyond = plan_at(high)
     while high / low > 1 + precision and not held(beyond):
         # By ratio while far apart: the rate may be anywhere within 13 decades.
         middle = math.sqrt(low * high) if high / low > 4 else (low + high) / 2
@@ -218,9 +224,9 @@ def _binding(beyond: Plan, budget_usd_per_h: float, precision: float | None = No
     )
 
 
-def cost_curve(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], rates_per_s: Sequence[float]) -> CostCurve:
+def cost_curve(fleet: InferenceFleet, plan_of: Planner, rates_per_s: Sequence[float]) -> CostCurve:
     """The cheapest plan at each rate, lowest first."""
-    points = tuple(_point(make_plan(at_rate(fleet, rate), evidence), evidence) for rate in sorted(rates_per_s))
+    points = tuple(_point(plan_of(at_rate(fleet, rate))) for rate in sorted(rates_per_s))
     return CostCurve(fleet.metadata.name, fleet.spec.model.id, points)
 
 
@@ -235,16 +241,13 @@ def spread(low_per_s: float, high_per_s: float) -> tuple[float, ...]:
     return (low_per_s, *(step * n for n in range(first, last)), high_per_s)
 
 
-def _point(plan: Plan, evidence: Sequence[UnitEvidence]) -> CostPoint:
+def _point(plan: Plan) -> CostPoint:
     if plan.status is PlanStatus.INFEASIBLE:
         return CostPoint(plan.demand_per_s, math.nan, plan.gap, (), plan.reasons[0])
-    slots = {known.unit: known.replicas_per_instance for known in evidence}
-    pools = tuple(
-        PoolCost(
-            pool.unit,
-            pool.replicas,
-            math.ceil(pool.replicas / slots[pool.unit]) * slots[pool.unit] * pool.price_usd_per_h,
-        )
-        for pool in plan.pools
-    )
+    pools = tuple(PoolCost(pool.unit, pool.replicas, _cost_usd_per_h(pool)) for pool in plan.pools)
     return CostPoint(plan.demand_per_s, plan.cost_usd_per_h, plan.gap, pools)
+
+
+def _cost_usd_per_h(pool: PoolPlan) -> float:
+    """Of the pool's whole instances in a plan of one period."""
+    return math.fsum(allotted.instances(0) * allotted.instance_usd_per_h for allotted in pool.allotments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from holdfast.model.cost_curve import CostCurve, CostPoint
+from holdfast.model.cost_curve import CostCurve, CostPoint, PoolCost
 from holdfast.model.tables import Cell, Column, Table
 from holdfast.reports import cells, figures
 from holdfast.reports.figures import Chart
@@ -36,7 +36,8 @@ def cost_curve_chart(curve: CostCurve, styles: Styles) -> Chart:
 
 
 def _pool_area(unit: str, held: list[CostPoint], styles: Styles) -> go.Scatter:
-    pools = [next(pool for pool in point.pools if pool.unit == unit) for point in held]
+    none = PoolCost(unit, 0, 0.0)
+    pools = [next((pool for pool in point.pools if pool.unit == unit), none) for point in held]
     return go.Scatter(
         x=figures.points([point.rate_per_s for point in held]),
         y=figures.points([pool.usd_per_h for pool in pools]),

@@ -1,0 +1,177 @@
+"""Linear and mixed-integer programs for HiGHS: the one place that speaks to it.
+
+HiGHS: Huangfu & Hall (2018), doi:10.1007/s12532-017-0130-5.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+TOLERANCE = 1e-9
+"""What a row may lack: limits are products of floats, and 3 x 0.1 is not 0.3. Rows are scaled to be about 1."""
+
+
+@dataclass
+class Program:
+    """A program under construction: minimise cost x values, rows and columns within their bounds.
+
+    Columns and rows are added by blocks; both calls give the indices that the block was given.
+    """
+
+    _columns: list[tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]] = field(default_factory=list)
+    _rows: list[tuple[Floats, Floats]] = field(default_factory=list)
+    _entries: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
+    column_count: int = 0
+    row_count: int = 0
+
+    def columns(
+        self,
+        count: int,
+        *,
+        cost: Floats | float = 0.0,
+        lower: Floats | float = 0.0,
+        upper: Floats | float = math.inf,
+        integer: bool = False,
+    ) -> Ints:
+        """Adds `count` columns."""
+        self._columns.append((_full(cost, count), _full(lower, count), _full(upper, count), np.full(count, integer)))
+        self.column_count += count
+        return np.arange(self.column_count - count, self.column_count)
+
+    def rows(
+        self,
+        count: int,
+        *terms: tuple[Ints | Sequence[int] | int, Ints, Floats | float],
+        lower: Floats | float = -math.inf,
+        upper: Floats | float = math.inf,
+    ) -> Ints:
+        """Adds `count` rows. A term is (row within the block, column, coefficient), arrays that broadcast."""
+        for row, column, value in terms:
+            at, to, what = np.broadcast_arrays(np.asarray(row) + self.row_count, column, value)
+            self._entries.append((at.ravel().astype(np.int64), to.ravel().astype(np.int64), what.ravel().astype(float)))
+        self._rows.append((_full(lower, count), _full(upper, count)))
+        self.row_count += count
+        return np.arange(self.row_count - count, self.row_count)
+
+    def compiled(self, *, relaxed: bool) -> highspy.HighsLp:
+        """The program in HiGHS's arrays, its matrix by rows; without integrality when `relaxed`."""
+        cost, lower, upper, integer = (np.concatenate(parts) for parts in zip(*self._columns, strict=True))
+        row_lower, row_upper = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
+        row, column, value = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
+        order = np.argsort(row, kind="stable")
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self.column_count, self.row_count
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
+        lp.row_lower_, lp.row_upper_ = row_lower, row_upper
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        lp.a_matrix_.start_ = np.searchsorted(row[order], np.arange(self.row_count + 1)).astype(np.int32)
+        lp.a_matrix_.index_ = column[order].astype(np.int32)
+        lp.a_matrix_.value_ = value[order]
+        if not relaxed:
+            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+            lp.integrality_ = [kinds[int(whole)] for whole in integer]
+        return lp
+
+
+class Status(enum.Enum):
+    """SOLVED: to the gap that was asked for. STOPPED: by the time limit, with a solution. NOTHING: without one."""
+
+    SOLVED = "solved"
+    STOPPED = "stopped"
+    INFEASIBLE = "infeasible"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Values of the columns, and what is proved of the objective: no solution is below `bound`.
+
+    row_worth: of a relaxed program, what one unit of a row's bound is worth (HiGHS's duals); empty otherwise.
+    seconds:   that the solver ran.
+    """
+
+    status: Status
+    values: Floats
+    objective: float
+    bound: float
+    row_worth: Floats
+    seconds: float
+
+    @property
+    def found(self) -> bool:
+        return self.status in (Status.SOLVED, Status.STOPPED)
+
+
+def solve(
+    program: Program,
+    *,
+    relaxed: bool = False,
+    gap: float = 0.0,
+    gap_usd: float = 0.0,
+    time_limit_s: float = 10.0,
+    start: Floats | None = None,
+) -> Solution:
+    """The least-cost solution, to a relative gap of 0..1, or one in US dollars, or until the time is up.
+
+    start: a solution to begin with; of continuous columns any value will do.
+
+    One thread and a fixed seed: the same program has the same solution, and nothing outlives the call.
+    """
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver.silent()
+    options = {
+        "threads": 1,
+        "random_seed": 0,
+        "time_limit": max(time_limit_s, 0.01),
+        "mip_rel_gap": gap,
+        "mip_abs_gap": max(gap_usd, 1e-6),
+        "mip_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE,
+        "dual_feasibility_tolerance": TOLERANCE,
+    }
+    for name, value in options.items():
+        solver.setOptionValue(name, value)
+    solver.passModel(program.compiled(relaxed=relaxed))
+    if start is not None:
+        given = highspy.HighsSolution()
+        given.col_value = start.tolist()
+        solver.setSolution(given)
+    solver.run()
+    return _solution(solver, relaxed)
+
+
+def _solution(solver: highspy.Highs, relaxed: bool) -> Solution:
+    status, info = solver.getModelStatus(), solver.getInfo()
+    nothing, seconds = np.empty(0), solver.getRunTime()
+    if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+        return Solution(Status.INFEASIBLE, nothing, math.inf, math.inf, nothing, seconds)
+    if info.primal_solution_status != int(highspy.SolutionStatus.kSolutionStatusFeasible):
+        return Solution(Status.NOTHING, nothing, math.inf, -math.inf, nothing, seconds)
+    solved = status == highspy.HighsModelStatus.kOptimal
+    found = solver.getSolution()
+    if not relaxed:
+        bound = min(info.mip_dual_bound, info.objective_function_value)
+    else:
+        bound = info.objective_function_value if solved else -math.inf
+    return Solution(
+        status=Status.SOLVED if solved else Status.STOPPED,
+        values=np.array(found.col_value),
+        objective=info.objective_function_value,
+        bound=bound,
+        row_worth=np.array(found.row_dual) if relaxed else nothing,
+        seconds=seconds,
+    )
+
+
+def _full(value: Floats | float, count: int) -> Floats:
+    return np.broadcast_to(np.asarray(value, dtype=float), (count,)).copy()

@@ -1,0 +1,291 @@
+"""The mix as a mixed-integer program: of one period, of several together, or with limits that give way at a price.
+
+For every period t, unit u, supply o of it, bucket b (formulas in docs/planning.md):
+
+    n_o    replicas, whole            m_o   instances, whole; n_o <= replicas_per_instance * m_o
+    x_ub   share of the bucket's requests that goes to the unit; sum_u x_ub >= 1
+    sum_b (d_b / limit_ub) x_ub <= utilization_target * sum_{o of u} n_o
+    W_pi - sum_{o lost} mu_u n_o >= pi d     after each loss, W_pi = sum_o mu_u n_o, at price vectors pi (`carrying`)
+    s_o >= m_ot - m_o(t-1)                   instances that start, each of which costs its start-up time
+
+and the limits: replicas of units and supplies, quotas in vCPUs, the number of units with replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.planning.mix import carrying
+from holdfast.planning.mix.cuts import Cut
+from holdfast.planning.mix.highs import TOLERANCE, Floats, Ints, Program
+from holdfast.planning.mix.problem import Problem
+
+
+@dataclass(frozen=True)
+class Period:
+    """The columns of one period, and those of its rows that say what a limit is worth.
+
+    replicas, instances, starts: columns by supply (starts empty without a period before). shares: (units, buckets).
+    opened: which units have replicas, where least shares need to know it; else empty.
+    unit_rows: rows of maxReplicas by unit. quota_rows: by class.
+    """
+
+    index: int
+    replicas: Ints
+    instances: Ints
+    starts: Ints
+    shares: Ints
+    opened: Ints
+    unit_rows: Ints
+    quota_rows: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Give:
+    """Columns by which limits give way: by unit, by supply, by quota class, and of the number of pools."""
+
+    units: Ints
+    supplies: Ints
+    quotas: Mapping[str, int]
+    pools: Ints
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A program and where its columns are. start_rows: (periods, supplies), empty where starts are not linked.
+
+    pools: which units have replicas in any period; empty where their number is not bounded.
+    prices: US dollars of one instance in a period, (periods, supplies). most: replicas by unit.
+    """
+
+    program: Program
+    periods: tuple[Period, ...]
+    prices: Floats
+    most: Ints
+    pools: Ints
+    start_rows: Ints
+    give: Give | None
+
+
+def build(
+    problem: Problem,
+    cuts: Sequence[Cut],
+    periods: Sequence[int],
+    *,
+    prices: Floats | None = None,
+    before: Ints | None = None,
+    circle: bool = False,
+    most: Ints | None = None,
+    gives: bool = False,
+    scaled: bool = False,
+) -> Layout:
+    """The program of those periods.
+
+    prices: US dollars of one instance in one of the periods, (periods, supplies); the plain price if not given.
+    before: instances by supply that run before the first period; starts against them are paid.
+    circle: starts are paid in every period, in the first against the last.
+    most:   replicas by unit that stand for the problem's maximum.
+    gives:  limits give way, and nothing but that costs.
+    scaled: the multiple of the demand that is carried is to be as great as it can be; nothing else counts, nor do least
+            shares.
+    """
+    program = Program()
+    give = _give(problem, program) if gives else None
+    scale = program.columns(1, cost=-1.0) if scaled else None
+    pools = _pools(problem, program, give)
+    hours = problem.requirement.period_h
+    cost = np.tile(problem.prices * hours, (len(periods), 1)) if prices is None else prices
+    most = problem.max_by_unit if most is None else most
+    blocks = []
+    for position, index in enumerate(periods):
+        paid = np.zeros_like(problem.prices) if gives or scaled else cost[position]
+        starts = circle or (before is not None and position == 0)
+        blocks.append(_period(problem, program, cuts, index, paid, starts, most, pools, give, scale))
+    start_rows = np.empty((0, len(problem.prices)), dtype=np.int64)
+    if circle:
+        start_rows = np.stack(
+            [_start_rows(program, block, blocks[position - 1]) for position, block in enumerate(blocks)]
+        )
+    elif before is not None:
+        own, supplies = blocks[0], np.arange(len(problem.prices))
+        program.rows(
+            len(supplies), (supplies, own.starts, 1.0), (supplies, own.instances, -1.0), lower=-before.astype(float)
+        )
+    return Layout(program, tuple(blocks), cost, most, pools, start_rows, give)
+
+
+def _start_rows(program: Program, block: Period, last: Period) -> Ints:
+    supplies = np.arange(len(block.instances))
+    terms = [(supplies, block.starts, 1.0), (supplies, block.instances, -1.0), (supplies, last.instances, 1.0)]
+    return program.rows(len(supplies), *terms, lower=0.0)
+
+
+def _period(
+    problem: Problem,
+    program: Program,
+    cuts: Sequence[Cut],
+    index: int,
+    cost: Floats,
+    starts: bool,
+    most: Ints,
+    pools: Ints,
+    give: Give | None,
+    scale: Ints | None,
+) -> Period:
+    demand, limits, units = problem.demand[index], problem.limits, np.arange(len(problem.candidates))
+    supplies, buckets = np.arange(len(cost)), np.arange(len(demand))
+    largest = _largest(problem, index) if give else np.minimum(problem.max_by_supply, most[problem.unit_of])
+    shared = problem.per_instance > 1
+    replicas = program.columns(
+        len(supplies), cost=np.where(shared, 0.0, cost), upper=largest.astype(float), integer=True
+    )
+    instances = replicas.copy()
+    instances[shared] = program.columns(int(shared.sum()), cost=cost[shared], integer=True)
+    program.rows(
+        int(shared.sum()),
+        (np.arange(shared.sum()), replicas[shared], 1.0),
+        (np.arange(shared.sum()), instances[shared], -problem.per_instance[shared].astype(float)),
+        upper=0.0,
+    )
+    started = program.columns(len(supplies) if starts else 0, cost=problem.start_usd if starts else 0.0)
+    work = np.divide(demand, limits, out=np.zeros_like(limits), where=limits > 0)
+    whole = 1.0 if scale is None else np.inf
+    shares = program.columns(limits.size, upper=np.where(limits > 0, whole, 0.0).ravel()).reshape(limits.shape)
+    carried = [] if scale is None else [(buckets, scale, -1.0)]
+    program.rows(len(buckets), (buckets, shares, 1.0), *carried, lower=1 - TOLERANCE if scale is None else 0.0)
+    target = problem.requirement.utilization_target
+    program.rows(
+        len(units), (units[:, None], shares, work), (problem.unit_of, replicas, -target), upper=0.0
+    )  # traffic within the utilisation target
+    given = [(units, give.units, -1.0)] if give else []
+    unit_rows = program.rows(
+        len(units),
+        (problem.unit_of, replicas, 1.0),
+        *given,
+        lower=problem.min_by_unit.astype(float),
+        upper=most.astype(float),
+    )
+    if give:
+        own = np.array([supply.max_replicas is not None for _, supply in problem.supplies])
+        at = np.arange(own.sum())
+        program.rows(
+            len(at),
+            (at, replicas[own], 1.0),
+            (at, give.supplies[own], -1.0),
+            upper=problem.max_by_supply[own].astype(float),
+        )
+    quota_rows = _quota_rows(problem, program, instances, give)
+    floors = problem.floors[index] if scale is None else np.zeros(len(units))
+    opened = _open_rows(problem, program, demand, floors, replicas, shares, largest, pools)
+    _loss_rows(problem, program, cuts, demand, replicas, scale)
+    return Period(index, replicas, instances, started, shares, opened, unit_rows, quota_rows)
+
+
+def _quota_rows(problem: Problem, program: Program, instances: Ints, give: Give | None) -> dict[str, int]:
+    rows = {}
+    for quota, vcpus in problem.requirement.quotas.items():
+        counted = np.array([index for index, (_, supply) in enumerate(problem.supplies) if supply.quota == quota])
+        if len(counted):
+            each = np.array([problem.supplies[index][1].vcpus for index in counted], dtype=float)
+            given = [(0, np.array([give.quotas[quota]]), -1.0)] if give else []
+            rows[quota] = int(program.rows(1, (0, instances[counted], each), *given, upper=float(vcpus))[0])
+    return rows
+
+
+def _pools(problem: Problem, program: Program, give: Give | None) -> Ints:
+    """Columns that say which units have replicas at all; empty where their number is not bounded."""
+    most, units = problem.requirement.max_pools, len(problem.candidates)
+    if most is None or most >= units:
+        return np.empty(0, dtype=np.int64)
+    pools = program.columns(units, lower=(problem.min_by_unit > 0).astype(float), upper=1.0, integer=True)
+    program.rows(1, (0, pools, 1.0), *([(0, give.pools, -1.0)] if give else []), upper=float(most))
+    return pools
+
+
+def _open_rows(
+    problem: Problem,
+    program: Program,
+    demand: Floats,
+    floors: Floats,
+    replicas: Ints,
+    shares: Ints,
+    largest: Ints,
+    pools: Ints,
+) -> Ints:
+    """Units with replicas are pools, and each of them gets its least share; the columns that say which have replicas.
+
+    Requests of one bucket need no rows for the least shares: whatever the replicas, traffic can be moved until all
+    are kept, since the shares are within what one replica carries.
+    """
+    units = np.arange(len(problem.candidates))
+    warm = len(demand) > 1 and bool(floors.any())
+    most = np.maximum(problem.by_unit(largest), 1.0)
+    opened = program.columns(len(units) if warm else 0, upper=1.0, integer=True)
+    if warm or len(pools):
+        bounds = opened if warm else pools
+        program.rows(len(units), (problem.unit_of, replicas, 1.0), (units, bounds, -most), upper=0.0)
+    if warm:
+        if len(pools):
+            program.rows(len(units), (units, opened, 1.0), (units, pools, -1.0), upper=0.0)
+        rate = demand.sum()
+        weights = np.broadcast_to(demand / rate, shares.shape)
+        program.rows(len(units), (units[:, None], shares, weights), (units, opened, -floors / rate), lower=0.0)
+    return opened
+
+
+def _loss_rows(
+    problem: Problem, program: Program, cuts: Sequence[Cut], demand: Floats, replicas: Ints, scale: Ints | None
+) -> None:
+    for prices in dict.fromkeys(cut.prices for cut in cuts):
+        worth = float(np.array(prices) @ demand)
+        if worth <= 0:
+            continue
+        earned = (carrying.earnings(problem.limits, np.array(prices)) / worth)[problem.unit_of]
+        # That the whole fleet earns enough at its utilisation target follows from its traffic; the solver gains by it.
+        least = (1 - TOLERANCE) / problem.requirement.utilization_target if scale is None else 0.0
+        whole = program.columns(1, lower=least)
+        program.rows(1, (0, replicas, earned), (0, whole, -1.0), lower=0.0, upper=0.0)
+        lost = [cut.event.supplies for cut in cuts if cut.prices == prices]
+        at = np.repeat(np.arange(len(lost)), [len(event) for event in lost])
+        gone = np.concatenate(lost).astype(np.int64)
+        carried = [] if scale is None else [(np.arange(len(lost)), scale, -1.0)]
+        program.rows(
+            len(lost),
+            (np.arange(len(lost)), whole, 1.0),
+            (at, replicas[gone], -earned[gone]),
+            *carried,
+            lower=1 - TOLERANCE if scale is None else 0.0,
+        )
+
+
+def _largest(problem: Problem, index: int) -> Ints:
+    """Replicas by supply that no mix needs more of: they alone carry all of the demand that their unit serves."""
+    limits = problem.limits
+    work = np.divide(problem.demand[index], limits, out=np.zeros_like(limits), where=limits > 0).sum(axis=1)
+    alone = np.ceil(work / problem.requirement.utilization_target).astype(np.int64)
+    largest: Ints = np.maximum(alone, problem.min_by_unit)[problem.unit_of] + problem.per_instance
+    return largest
+
+
+def _give(problem: Problem, program: Program) -> Give:
+    """What it costs that a limit gives way: as much as what could then be bought, in US dollars per hour.
+
+    A replica more at the unit's lowest price, a vCPU at the lowest price of one of its class, a pool at the price of
+    the cheapest instance.
+    """
+    each = problem.prices / problem.per_instance
+    lowest = np.full(len(problem.candidates), np.inf)
+    np.minimum.at(lowest, problem.unit_of, each)
+    quotas = {}
+    for quota in problem.requirement.quotas:
+        per_vcpu = [s.instance_usd_per_h / s.vcpus for _, s in problem.supplies if s.quota == quota and s.vcpus]
+        quotas[quota] = int(program.columns(1, cost=min(per_vcpu, default=0.0), integer=True)[0])
+    return Give(
+        units=program.columns(len(lowest), cost=lowest, integer=True),
+        supplies=program.columns(len(each), cost=each, integer=True),
+        quotas=quotas,
+        pools=program.columns(1, cost=float(problem.prices.min()), integer=True),
+    )
