@@ -1,0 +1,167 @@
+"""holdfast estimate"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from holdfast import catalog
+from holdfast.catalog import models
+from holdfast.cli import flags
+from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
+from holdfast.model.errors import InputError
+from holdfast.model.hardware import Accelerator, InstanceType
+from holdfast.performance import memory
+from holdfast.performance.estimate import Estimate
+from holdfast.performance.estimate import estimate as estimated
+from holdfast.performance.memory import Fit
+from holdfast.reports import estimates, terminal
+
+
+@click.command()
+@click.argument("model")
+@click.option("--instance", required=True, help="Instance type, e.g. g5.12xlarge.")
+@click.option("--tp", type=flags.COUNT, help="Tensor parallelism, on Neuron in cores. By default the least that fits.")
+@click.option("--pp", type=flags.COUNT, default=1, show_default=True, help="Pipeline parallelism.")
+@click.option("--input-tokens", type=flags.COUNT, help="Of each request.")
+@click.option("--output-tokens", type=flags.COUNT, help="Of each request.")
+@click.option("--max-num-seqs", type=flags.COUNT, help="The engine's batch limit. By default the engine's own.")
+@click.option("--dtype", type=click.Choice([dtype.value for dtype in Dtype]), help="Weights stored otherwise.")
+@click.option("--framework", help="Whose coefficients: vllm, tensorrt-llm, deepspeed-mii. By default vllm.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+def estimate(
+    model: str,
+    instance: str,
+    tp: int | None,
+    pp: int,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    max_num_seqs: int | None,
+    dtype: str | None,
+    framework: str | None,
+    as_json: bool,
+) -> None:
+    """What of MODEL fits on an instance, and how fast it should be there.
+
+    \b
+    holdfast estimate openai/gpt-oss-20b --instance g5.12xlarge --tp 4 \\
+        --input-tokens 200 --output-tokens 100
+
+    MODEL is a Hugging Face id that the catalogue knows, or the folder of a config.json. Exit code 1 when it does not
+    fit.
+    """
+    architecture = _stored_as(models.architecture(model), dtype)
+    kind = catalog.instance_type(instance)
+    device = catalog.accelerator(kind.accelerator)
+    lengths = _lengths(architecture, input_tokens, output_tokens)
+    if tp is None and pp > 1:
+        raise InputError("--pp goes with --tp", mend="give both, or neither and the least that fits is found")
+    chosen = _least(architecture, device, kind, sum(lengths)) if tp is None else None
+    tensor = tp or (chosen.tensor_parallel if chosen else 1)
+    pipeline = chosen.pipeline_parallel if chosen else pp
+    _check_ranks(tensor * pipeline, device, kind)
+    found = estimated(
+        architecture,
+        device,
+        tensor_parallel=tensor,
+        pipeline_parallel=pipeline,
+        input_tokens=lengths[0],
+        output_tokens=lengths[1],
+        max_num_seqs=max_num_seqs,
+        framework=framework,
+    )
+    least = None if found.fit.fits else _least(architecture, device, kind, sum(lengths))
+    if as_json:
+        flags.echo_json(_json(found, kind, lengths, least))
+    elif found.fit.fits:
+        click.echo(_heading(found, kind) + "\n")
+        for table in (estimates.memory(found), estimates.speed(found)):
+            click.echo(terminal.text(terminal.table(table)))
+    else:
+        click.echo(_refusal(found, kind, least))
+    if not found.fit.fits:
+        raise click.exceptions.Exit(1)
+
+
+def _stored_as(model: ModelArchitecture | FixedWork, dtype: str | None) -> ModelArchitecture | FixedWork:
+    """The model with its matrices stored otherwise; a quantisation leaves the embeddings in 16 bits, as engines do."""
+    if dtype is None:
+        return model
+    weights = Dtype(dtype)
+    if isinstance(model, FixedWork):
+        return replace(model, weight_dtype=weights)
+    plain = model.embedding_parameters if weights.bytes < Dtype.BF16.bytes else 0.0
+    return replace(model, weight_dtype=weights, plain_parameters=plain)
+
+
+def _lengths(
+    model: ModelArchitecture | FixedWork, input_tokens: int | None, output_tokens: int | None
+) -> tuple[int, int]:
+    if isinstance(model, FixedWork):
+        return input_tokens or 1, output_tokens or 1  # which a model of fixed work takes no notice of
+    if input_tokens is None or output_tokens is None:
+        flag = "--input-tokens" if input_tokens is None else "--output-tokens"
+        raise InputError(
+            f"how long requests are decides what fits and how fast it is; {flag} is missing", mend="give it"
+        )
+    return input_tokens, output_tokens
+
+
+def _least(
+    model: ModelArchitecture | FixedWork, device: Accelerator, kind: InstanceType, sequence_tokens: int
+) -> Fit | None:
+    return memory.smallest(model, device, sequence_tokens=sequence_tokens, sequences=1, most_devices=kind.devices)
+
+
+def _check_ranks(ranks: int, device: Accelerator, kind: InstanceType) -> None:
+    there = kind.devices * device.cores_per_device
+    if ranks > there:
+        what = "devices" if device.cores_per_device == 1 else "cores"
+        raise InputError(
+            f"a parallelism of {ranks} needs {ranks} {what}, and {kind.name} has {there}",
+            mend="give less, or a larger size",
+        )
+
+
+def _heading(found: Estimate, kind: InstanceType) -> str:
+    ranks = found.tensor_parallel * found.pipeline_parallel
+    used = -(-ranks // found.accelerator.cores_per_device)
+    pipeline = f" PP={found.pipeline_parallel}" if found.pipeline_parallel > 1 else ""
+    return (
+        f"{found.model.name} on {kind.name}: TP={found.tensor_parallel}{pipeline} on {used} of {kind.devices} "
+        f"{found.accelerator.name}"
+    )
+
+
+def _refusal(found: Estimate, kind: InstanceType, least: Fit | None) -> str:
+    if least is None:
+        instead = f"no parallelism up to its {kind.devices} {found.accelerator.name} holds one such request."
+    else:
+        pipeline = f" PP={least.pipeline_parallel}" if least.pipeline_parallel > 1 else ""
+        instead = f"TP={least.tensor_parallel}{pipeline} holds {least.sequences:,} requests at a time."
+    return (
+        f"{found.model.name} does not fit with TP={found.tensor_parallel} ({found.fit.why}).\nOn {kind.name} {instead}"
+    )
+
+
+def _json(found: Estimate, kind: InstanceType, lengths: tuple[int, int], least: Fit | None) -> dict[str, object]:
+    return {
+        "model": found.model.name,
+        "model_source": found.model.source,
+        "instance_type": kind.name,
+        "accelerator": found.accelerator.name,
+        "tensor_parallel": found.tensor_parallel,
+        "pipeline_parallel": found.pipeline_parallel,
+        "input_tokens": lengths[0],
+        "output_tokens": lengths[1],
+        "fits": found.fit.fits,
+        "least_that_fits": least,
+        "memory": found.fit,
+        "points": found.points,
+        "physical_limit_tokens_per_s": found.physical_limit_tokens_per_s,
+        "physical_limit_per_s": found.physical_limit_per_s,
+        "coefficients_source": found.coefficients_source,
+        "borrowed_from": found.borrowed or None,
+        "error": found.error,
+    }

@@ -1,0 +1,224 @@
+"""How long one pass through a model takes, term by term.
+
+A decode step gives every sequence of a batch one token; a prefill reads a prompt and gives the first. Both multiply
+each token with the weights (2 FLOP per active parameter) and with what it attends to (4 FLOP per head, number of the
+head, layer and token looked back at), read the weights once, read the KV cache of each sequence, and join the parts
+of a tensor-parallel group by two all-reduces per layer, each of which moves 2 (TP - 1) / TP of its bytes over the
+link. The arithmetic hides behind the reading of weights or the other way round (Williams, Waterman and Patterson,
+Roofline, 2009, doi:10.1145/1498765.1498785); the rest was found to add up, so that
+
+    time = max(compute, weights) + cache + link + overhead
+
+Of a mixture's experts a batch reads those that it is expected to touch: with a of E active per token and tokens that
+choose independently, E (1 - (1 - a / E)^tokens). Real routers have favourites and touch fewer.
+
+A pipeline of PP stages works on PP parts of the batch at once: each part passes all the layers in one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
+from holdfast.model.hardware import Accelerator
+from holdfast.performance import coefficients
+from holdfast.performance.coefficients import Coefficients
+
+ACTIVATION_BYTES = Dtype.BF16.bytes
+"""Bytes of one number between layers: engines keep activations in 16 bits whatever the weights are."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Seconds of one pass by what they are spent on. `weights_s` and `compute_s` overlap: the longer counts."""
+
+    compute_s: float
+    weights_s: float
+    cache_s: float
+    link_s: float
+    overhead_s: float
+
+    @property
+    def total_s(self) -> float:
+        return max(self.compute_s, self.weights_s) + self.cache_s + self.link_s + self.overhead_s
+
+    def times(self, factor: float) -> Terms:
+        """So many of these passes."""
+        return Terms(*(factor * value for value in self._values()))
+
+    def plus(self, other: Terms) -> Terms:
+        """One pass after the other: of each what overlaps its longer part is left out."""
+        return Terms(*(mine + others for mine, others in zip(self._counted(), other._counted(), strict=True)))
+
+    @property
+    def binds(self) -> str:
+        """What takes most of the time: `compute`, `memory`, `link` or `overhead`."""
+        compute_s, weights_s, cache_s, link_s, overhead_s = self._counted()
+        parts = {"memory": weights_s + cache_s, "compute": compute_s, "link": link_s, "overhead": overhead_s}
+        return max(parts, key=lambda part: parts[part])
+
+    def _values(self) -> tuple[float, ...]:
+        return (self.compute_s, self.weights_s, self.cache_s, self.link_s, self.overhead_s)
+
+    def _counted(self) -> tuple[float, ...]:
+        hidden = self.compute_s if self.compute_s > self.weights_s else 0.0
+        return (hidden, 0.0 if hidden else self.weights_s, self.cache_s, self.link_s, self.overhead_s)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A model on devices: what one tensor-parallel rank has to do, and how fast it does it.
+
+    A rank is a device, on Neuron a core of it. Raises InputError where the peaks of the device are not stated.
+    """
+
+    model: ModelArchitecture
+    device: Accelerator
+    tensor_parallel: int
+    pipeline_parallel: int
+    coefficients: Coefficients
+
+    def decode(self, batch: float, context_tokens: float) -> Terms:
+        """One step of `batch` sequences (at least 1) that look back at `context_tokens` each, on average."""
+        flops = batch * (
+            2 * self.model.active_parameters + self._attention_flops(_attended(self.model, context_tokens))
+        )
+        part = max(1.0, batch / self.pipeline_parallel)
+        return self._pass(
+            flops=flops * part / batch,
+            weight_bytes=read_bytes(self.model, part),
+            cache_bytes=part * self.model.kv_bytes(context_tokens),
+            tokens=part,
+            sequences=batch,
+        )
+
+    def prefill(self, tokens: float) -> Terms:
+        """The prefill of one prompt of so many tokens, by itself."""
+        return self._pass(
+            flops=prefill_flops(self.model, tokens),
+            weight_bytes=read_bytes(self.model, tokens),
+            cache_bytes=self.model.kv_bytes(tokens),
+            tokens=tokens,
+            sequences=1,
+        )
+
+    def _pass(self, *, flops: float, weight_bytes: float, cache_bytes: float, tokens: float, sequences: float) -> Terms:
+        rates, given, ranks = rank(self.device, self.coefficients), self.coefficients, self.tensor_parallel
+        kv_ranks = 1 if self.model.latent_kv else min(ranks, self.model.kv_heads)
+        passed = tokens * self.model.hidden_size * ACTIVATION_BYTES
+        all_reduces = 2 * self.model.layers if ranks > 1 else 0
+        handovers = self.pipeline_parallel - 1
+        return Terms(
+            compute_s=flops / ranks / rates.flops,
+            weights_s=weight_bytes / ranks / rates.weight_bytes,
+            cache_s=cache_bytes / kv_ranks / rates.cache_bytes,
+            link_s=(all_reduces * 2 * (ranks - 1) / ranks + handovers) * passed / rates.link_bytes
+            + (all_reduces + handovers) * given.all_reduce_s,
+            overhead_s=self.model.layers * given.layer_s
+            + sequences * given.sequence_s
+            + self.pipeline_parallel * given.step_s,
+        )
+
+    def _attention_flops(self, attended: float) -> float:
+        # Of a latent cache each head looks at the whole latent.
+        width = self.model.kv_numbers if self.model.latent_kv else self.model.head_size
+        return 4 * self.model.heads * width * attended
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one rank does in a second: FLOP, and bytes of weights, of KV cache and over the link."""
+
+    flops: float
+    weight_bytes: float
+    cache_bytes: float
+    link_bytes: float
+
+
+def rank(device: Accelerator, given: Coefficients) -> Rates:
+    """The rates of one rank under these coefficients. Raises InputError where the peaks are not stated."""
+    memory_gb_per_s, tflops = coefficients.peaks(device)
+    stated = device.link_gb_per_s
+    link_gb_per_s = given.link_per_memory * memory_gb_per_s if stated is None else stated
+    bytes_per_s = memory_gb_per_s * 1e9 / device.cores_per_device
+    return Rates(
+        flops=tflops * 1e12 / device.cores_per_device * given.compute,
+        weight_bytes=bytes_per_s * given.memory,
+        cache_bytes=bytes_per_s * given.cache,
+        link_bytes=link_gb_per_s * 1e9 / device.cores_per_device * given.link,
+    )
+
+
+def read_bytes(model: ModelArchitecture, tokens: float) -> float:
+    """Bytes of weights that a pass of so many tokens reads: all but the embeddings' table and the experts not touched.
+
+    Of the table of input embeddings a token reads one row; what `active_parameters` leaves out beside the experts is
+    it.
+    """
+    per_parameter = model.weight_dtype.bytes
+    if not model.experts:
+        table = model.parameters - model.active_parameters
+        untouched = 0.0
+    else:
+        share = model.active_experts / model.experts
+        table = model.parameters - model.active_parameters - model.expert_parameters * (1 - share)
+        untouched = model.expert_parameters * (1 - share) ** tokens
+    return model.weight_bytes - max(0.0, table) * max(per_parameter, Dtype.BF16.bytes) - untouched * per_parameter
+
+
+def prefill_flops(model: ModelArchitecture, tokens: float) -> float:
+    """FLOP of the prefill of one prompt: its tokens look back at half of it, or at their window."""
+    window = min(tokens, model.window_tokens) if model.window_tokens is not None else tokens
+    looked_at = (model.layers - model.window_layers) * tokens**2 / 2
+    looked_at += model.window_layers * (window * tokens - window**2 / 2)
+    return tokens * 2 * model.active_parameters + 4 * model.heads * model.head_size * looked_at
+
+
+def image(model: FixedWork, device: Accelerator, given: Coefficients, *, tensor_parallel: int = 1) -> Terms:
+    """One request of fixed work: its arithmetic, or its reading of all weights in each of its steps."""
+    rates = rank(device, given)
+    return Terms(
+        compute_s=model.flops / tensor_parallel / rates.flops,
+        weights_s=model.steps * model.weight_bytes / tensor_parallel / rates.weight_bytes,
+        cache_s=0.0,
+        link_s=0.0,
+        overhead_s=0.0,
+    )
+
+
+def limit_per_s(
+    model: ModelArchitecture,
+    device: Accelerator,
+    *,
+    tensor_parallel: int,
+    pipeline_parallel: int = 1,
+    input_tokens: float,
+    output_tokens: float,
+    sequences: float,
+) -> float:
+    """Requests per second that no engine can exceed with so many sequences at a time.
+
+    All the arithmetic of a request at the peak, or all its reading at the peak, whichever is longer, with everything
+    else hidden behind it; the weights are read once for a token of each sequence.
+    """
+    devices = tensor_parallel * pipeline_parallel
+    peak = rank(device, coefficients.PEAKS)
+    steps = output_tokens - 1
+    one = Placement(model, device, 1, 1, coefficients.PEAKS).decode(1.0, mean_context(input_tokens, output_tokens))
+    kv_ranks = (1 if model.latent_kv else min(tensor_parallel, model.kv_heads)) * pipeline_parallel
+    compute_s = (prefill_flops(model, input_tokens) / peak.flops + steps * one.compute_s) / devices
+    reading_s = steps * (
+        read_bytes(model, sequences) / sequences / peak.weight_bytes / devices + one.cache_s / kv_ranks
+    )
+    return 1 / max(compute_s, reading_s)
+
+
+def mean_context(input_tokens: float, output_tokens: float) -> float:
+    """Tokens that a decode step looks back at, averaged over the steps of a request."""
+    return input_tokens + output_tokens / 2
+
+
+def _attended(model: ModelArchitecture, tokens: float) -> float:
+    """Tokens looked back at, summed over the layers."""
+    kept = min(tokens, model.window_tokens) if model.window_tokens is not None else tokens
+    return (model.layers - model.window_layers) * tokens + model.window_layers * kept

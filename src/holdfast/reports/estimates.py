@@ -1,0 +1,75 @@
+"""An estimate as tables and a few sentences."""
+
+from __future__ import annotations
+
+from holdfast.model.tables import Column, Table
+from holdfast.performance.estimate import Estimate, Point
+
+
+def memory(value: Estimate) -> Table:
+    """What one device, or one core of it, holds when the batch is full."""
+    fit = value.fit
+    batch = value.points[-1].concurrency if value.points else 0
+    kv_gib = batch * fit.kv_gib_per_sequence
+    held_gib = fit.weights_gib + fit.activations_gib + fit.overhead_gib + kv_gib
+    part = "device" if value.accelerator.cores_per_device == 1 else "core"
+    return Table(
+        title=f"Memory of each {part}, {batch:,} in flight",
+        columns=(
+            Column("weights", "GiB", 2),
+            Column("KV cache", "GiB", 2),
+            Column("activations", "GiB", 2),
+            Column("engine", "GiB", 2),
+            Column("free", "GiB", 2),
+            Column("of", "GiB", 2),
+            Column("fit", "sequences"),
+        ),
+        rows=(
+            (
+                fit.weights_gib,
+                kv_gib,
+                fit.activations_gib,
+                fit.overhead_gib,
+                fit.memory_gib - held_gib,
+                fit.memory_gib,
+                fit.sequences,
+            ),
+        ),
+    )
+
+
+def speed(value: Estimate) -> Table:
+    """Latency and throughput against concurrency, and what they rest on; columns of tokens only where there are any."""
+    tokens = value.physical_limit_tokens_per_s > 0
+    limit = f"{value.physical_limit_per_s:,.2f} requests/s"
+    if tokens:
+        limit = f"{value.physical_limit_tokens_per_s:,.0f} output tokens/s, {limit}"
+    return Table(
+        title="Speed of one replica, an estimate",
+        columns=(
+            Column("in flight"),
+            *((Column("TTFT", "ms", 0), Column("ITL", "ms", 1)) if tokens else ()),
+            Column("latency", "s", 2),
+            Column("rate", "requests/s", 2),
+            *((Column("output", "tokens/s", 0),) if tokens else ()),
+            Column("binds"),
+        ),
+        rows=tuple(_speed(point, tokens) for point in value.points),
+        notes=(
+            f"Physical limit of such a batch: {limit}.",
+            f"Error: {value.error:.0%}, the median over decode steps that were held out"
+            + (", each accelerator predicted by its nearest kin." if value.borrowed else "."),
+            f"Coefficients: {value.coefficients_source}.",
+        ),
+    )
+
+
+def _speed(point: Point, tokens: bool) -> tuple[str | float | int | None, ...]:
+    return (
+        point.concurrency,
+        *((point.ttft_s * 1000, None if point.itl_s is None else point.itl_s * 1000) if tokens else ()),
+        point.latency_s,
+        point.rate_per_s,
+        *((point.output_tokens_per_s,) if tokens else ()),
+        point.binds,
+    )
