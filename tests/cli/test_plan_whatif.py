@@ -150,6 +150,43 @@ def test_the_grid_and_its_choice_are_shown() -> None:
     assert "g5.12xlarge tp4 gives the most per dollar: 1.631 requests/s per USD/h, against 1.023" in output
 
 
+def test_without_measurements_the_plan_is_of_estimates_and_says_so(tmp_path: Path) -> None:
+    arguments = [str(GPT_OSS / "fleet.yaml"), "--out", str(tmp_path / "plan.json"), "--json"]
+
+    result = CliRunner().invoke(plan, arguments, standalone_mode=False)
+
+    found = json.loads(result.output)
+    assert (found["status"], len(found["pools"])) == ("feasible", 4)
+    assert "estimated" in {finding["check"] for finding in found["findings"]}
+    assert {"grid", "tp_scaling"} <= set(found["tables"])
+    made = codec.loads(Plan, (tmp_path / "plan.json").read_text(), where="plan.json")
+    assert all(pool.limit_source.startswith("an estimate, not measured: ") for pool in made.pools)
+
+
+def test_estimates_fill_in_for_units_without_rows_only_when_asked(tmp_path: Path) -> None:
+    rows = (GPT_OSS / "measurements.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "some.csv").write_text("".join(row for row in rows if not row.startswith("g5-8xlarge")))
+    arguments = [str(GPT_OSS / "fleet.yaml"), "--measurements", str(tmp_path / "some.csv"), "--json"]
+
+    def pools(*flags: str) -> list[str]:
+        result = CliRunner().invoke(plan, [*arguments, *flags], standalone_mode=False)
+        return [pool["unit"] for pool in json.loads(result.output)["pools"]]
+
+    # g5-16xlarge has rows, none of which meets the SLO: that is a measurement, and no estimate takes its place.
+    assert pools() == ["g5-12xlarge", "g5-48xlarge"]
+    assert pools("--estimate") == ["g5-8xlarge", "g5-12xlarge", "g5-48xlarge"]
+
+
+def test_a_model_that_nobody_knows_cannot_be_estimated(tmp_path: Path) -> None:
+    text = (GPT_OSS / "fleet.yaml").read_text().replace("openai/gpt-oss-20b", "openai/gpt-oss-21b")
+    (tmp_path / "fleet.yaml").write_text(text)
+
+    result = CliRunner().invoke(plan, [str(tmp_path / "fleet.yaml")], standalone_mode=False)
+
+    assert isinstance(result.exception, InputError)
+    assert "'openai/gpt-oss-21b' is neither a built-in model nor a path" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -213,7 +213,7 @@ def test_a_wrong_measurement_file_is_one_sentence(
     ("arguments", "words"),
     [
         (("plan", "nowhere.yaml", "--measurements", "x.csv"), ("nowhere.yaml", "cannot be read")),
-        (("plan", "nowhere.yaml"), ("give either --measurements or --run",)),
+        (("plan", "nowhere.yaml"), ("nowhere.yaml", "cannot be read")),
         (("render", "nowhere.json", "-o", "deploy"), ("nowhere.json", "cannot be read")),
         (("report", "nowhere"), ("nowhere", "cannot be read")),
         (("emulate", "sd21-inf3"), ("sd21-inf3", "sd21-inf2-neuronx")),

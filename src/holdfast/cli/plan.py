@@ -54,6 +54,7 @@ class _Output:
     multiple=True,
     help="A run directory of `holdfast limit` for one unit; may be repeated.",
 )
+@click.option("--estimate", is_flag=True, help="Plan units without measurements on estimates; so too without both.")
 @click.option("--out", type=flags.OUT, help="Write the plan here, for `holdfast render`; NAME.html is a page.")
 @click.option("--html", type=flags.OUT, help="Write a page here, beside --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
@@ -63,6 +64,7 @@ def plan(
     fleet: Path,
     file: Path | None,
     runs: tuple[str, ...],
+    estimate: bool,
     out: Path | None,
     html: Path | None,
     as_json: bool,
@@ -70,19 +72,20 @@ def plan(
     """Plan the cheapest mix of units for the FLEET document.
 
     \b
+    holdfast plan fleet.yaml
     holdfast plan fleet.yaml --measurements measurements.csv --out plan.json
     holdfast plan fleet.yaml --run g5-triton=holdfast-runs/limit-20261121-120000
     holdfast plan fleet.yaml --measurements measurements.csv --rate 1/s..100/s --out cost.html
 
-    Exit code 1 when no plan holds.
+    Without measurements it plans on estimates, and says so. Exit code 1 when no plan holds.
     """
-    if (file is None) == (not runs):
-        raise InputError("give either --measurements or --run", mend="a plan needs the limits of its units")
+    if file is not None and runs:
+        raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
     output = _Output(out, html, as_json)
     declared = _routed(flags.read_fleet(fleet), asked)
     other = None if asked.compare is None else flags.read_plan(asked.compare)
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    circumstances = Circumstances(declared, asked.without, asked.spot, today)
+    circumstances = Circumstances(declared, asked.without, asked.spot, estimate or not (file or runs), today)
     found = known.from_runs(circumstances, runs) if file is None else known.from_file(circumstances, file)
     if asked.rates_per_s is not None and asked.asks_for_curve:
         rates = whatif.spread(*asked.rates_per_s)

@@ -52,7 +52,7 @@ def from_measurements(
         own = _as_planned(unit, rows)
         found = best(own, fleet.spec.slo)
         if found is None:
-            findings.append(_left_out(unit, where, *_why_no_row(own, fleet.spec.slo)))
+            findings.append(left_out(unit, where, *_why_no_row(own, fleet.spec.slo)))
             continue
         row, judgement = found
         price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
@@ -79,7 +79,7 @@ def from_breaking_points(
             rows = _rows(unit, curve)
             found = best(rows, fleet.spec.slo)
             if found is None:
-                findings.append(_left_out(unit, "", 0, _why_no_row(rows, fleet.spec.slo)[1]))
+                findings.append(left_out(unit, "", 0, _why_no_row(rows, fleet.spec.slo)[1]))
                 continue
             row, judgement = found
             price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
@@ -87,7 +87,7 @@ def from_breaking_points(
             continue
         if curve is None or point is None or point.rate_per_s <= 0:
             reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
-            findings.append(_left_out(unit, "", 0, reason))
+            findings.append(left_out(unit, "", 0, reason))
             continue
         price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
         evidence.append(_evidence_of_curve(unit, curve, point, price))
@@ -216,7 +216,8 @@ def _why_no_row(rows: Sequence[Measurement], slo: Slo) -> tuple[int, str]:
     return row.row, f"none of its {len(rated)} rows meets the SLO; the nearest: {'; '.join(judgement.broken)}"
 
 
-def _left_out(unit: DeploymentUnit, where: str, row: int, reason: str) -> Finding:
+def left_out(unit: DeploymentUnit, where: str, row: int, reason: str) -> Finding:
+    """The finding that names a unit which is not planned with, and why; `row` is the line to look at, 0 for none."""
     return Finding(
         file=where,
         row=row,

@@ -52,7 +52,7 @@ class GridCell:
     peak_per_s, peak_tokens_per_s: of one replica at its highest load, whatever the latency.
     price_usd_per_h: of one instance; None where nobody states it.
     why_not:      why it does not do (memory, devices, the SLO), empty where it does.
-    source:       where the figures come from.
+    source:       where the figures come from; estimated: whether that is no measurement.
     """
 
     configuration: Configuration
@@ -68,6 +68,7 @@ class GridCell:
     price_usd_per_h: float | None
     why_not: str
     source: str
+    estimated: bool = False
 
     @property
     def holds(self) -> bool:

@@ -42,6 +42,7 @@ def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice]) -> dict[str, 
 def grid(cells: Sequence[GridCell], choices: Sequence[Choice]) -> Table:
     """Every configuration: one replica's throughput and latency, what an instance gives, and whether it does."""
     taken = [choice.cell for choice in choices]
+    mixed = len({cell.estimated for cell in cells}) > 1
     statistics = sorted({cell.statistic for cell in cells if cell.statistic}) or [""]
     latency = f"latency {statistics[0]}".strip() if len(statistics) == 1 else "latency"
     return Table(
@@ -58,9 +59,15 @@ def grid(cells: Sequence[GridCell], choices: Sequence[Choice]) -> Table:
             Column("RPS per $", "requests/s per USD/h", 2),
             Column("verdict"),
         ),
-        rows=tuple(_grid_row(cell, cell in taken) for cell in sorted(cells, key=_order)),
-        notes=tuple(f"{choice.platform}: {choice.why}" for choice in choices),
+        rows=tuple(_grid_row(cell, cell in taken, mixed) for cell in sorted(cells, key=_order)),
+        notes=(*(f"{choice.platform}: {choice.why}" for choice in choices), *_estimates(cells)),
     )
+
+
+def _estimates(cells: Sequence[GridCell]) -> tuple[str, ...]:
+    estimated = sum(cell.estimated for cell in cells)
+    said = f"{estimated} of {len(cells)} configurations are estimates, not measured; their latencies are means."
+    return (said,) if estimated else ()
 
 
 def _order(cell: GridCell) -> tuple[object, ...]:
@@ -68,9 +75,10 @@ def _order(cell: GridCell) -> tuple[object, ...]:
     return shape.platform, shape.tensor_parallel, shape.pipeline_parallel, shape.max_num_seqs or 0, shape.instance_type
 
 
-def _grid_row(cell: GridCell, chosen: bool) -> tuple[Cell, ...]:
+def _grid_row(cell: GridCell, chosen: bool, mixed: bool) -> tuple[Cell, ...]:
     shape = cell.configuration
     verdict = cell.why_not or ("chosen" if chosen else "meets the SLO")
+    verdict += " (estimate)" if mixed and cell.estimated else ""
     return (
         shape.name,
         shape.tensor_parallel,

@@ -44,7 +44,7 @@ def without(fleet: InferenceFleet, names: Sequence[str]) -> InferenceFleet:
     kept = tuple(unit for unit in fleet.spec.units if not any(_is_meant(unit, name) for name in names))
     if not kept:
         raise InputError(f"without {' and '.join(names)} no unit is left", where="--without", mend="leave one in")
-    return _with_units(fleet, kept)
+    return with_units(fleet, kept)
 
 
 def _is_meant(unit: DeploymentUnit, name: str) -> bool:
@@ -77,7 +77,7 @@ def on_spot(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[Infere
     """
     units = tuple(unit.model_copy(update=_ON_SPOT) if unit.name in spot else unit for unit in fleet.spec.units)
     lacking = [unit for unit in fleet.spec.units if unit.name not in spot]
-    return _with_units(fleet, units), (*_snapshots(fleet, spot), *_without_spot_price(fleet, lacking))
+    return with_units(fleet, units), (*_snapshots(fleet, spot), *_without_spot_price(fleet, lacking))
 
 
 def _snapshots(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[Finding, ...]:
@@ -130,7 +130,8 @@ def at_rate(fleet: InferenceFleet, rate_per_s: float) -> InferenceFleet:
     return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"demand": demand})})
 
 
-def _with_units(fleet: InferenceFleet, units: tuple[DeploymentUnit, ...]) -> InferenceFleet:
+def with_units(fleet: InferenceFleet, units: tuple[DeploymentUnit, ...]) -> InferenceFleet:
+    """The fleet with these units instead of its own."""
     return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"units": units})})
 
 
