@@ -85,6 +85,29 @@ def test_spot_takes_the_place_of_stated_prices_and_says_whose_it_lacks(fleet: In
     ]
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"capacity_type": CapacityType.SPOT, "price_usd_per_h": 0.3},
+        {
+            "capacity_types": tuple(CapacityType)[:2],
+            "prices_usd_per_h": {CapacityType.SPOT: 0.3},
+            "price_usd_per_h": 9.0,
+        },
+    ],
+)
+def test_a_spot_price_of_the_fleet_document_goes_before_the_catalogues(
+    fleet: InferenceFleet, stated: dict[str, object]
+) -> None:
+    unit = fleet.unit("single").model_copy(update=stated)
+    declared = fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"units": (unit,)})})
+
+    on_spot, said = whatif.on_spot(declared, {"single": SPOT})
+
+    found = on_spot.unit("single")
+    assert (found.ways, found.price_usd_per_h, said) == ((CapacityType.SPOT,), 0.3, ())
+
+
 def test_rows_lose_the_price_that_is_not_theirs_on_spot() -> None:
     rows = [Measurement(row=2, unit="a", price_usd_per_h=1.0), Measurement(row=3, unit="b", price_usd_per_h=2.0)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.model.cost_curve import CostCurve, CostPoint, PoolCost
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 from holdfast.model.stages import LoadCurve
@@ -77,6 +78,17 @@ def test_every_figure_is_drawn_without_a_complaint(open_page: Open, demo: Page) 
     kinds = [trace.type for chart in charts for trace in chart.figure.data]
     assert len(re.findall(r'class="trace scatter', dom)) == kinds.count("scatter")
     assert len(re.findall(r'class="trace bars', dom)) == kinds.count("bar")
+
+
+def test_a_cost_curve_is_drawn_as_a_band_per_pool(open_page: Open) -> None:
+    points = tuple(
+        CostPoint(rate, 3.0 * rate, 0.0, (PoolCost("cheap", 1, rate), PoolCost("dear", 1, 2 * rate)))
+        for rate in (1.0, 2.0, 4.0)
+    )
+    dom, console = open_page(contents.cost_curve_page(CostCurve("pair", "some/model", points)))
+    assert console == []
+    assert drawn(dom) == 1
+    assert len(re.findall(r'class="js-fill"', dom)) == 2
 
 
 def test_a_dark_screen_gets_the_dark_shades(open_page: Open, demo: Page) -> None:

@@ -142,11 +142,19 @@ def _answer_budget(most: MostLoad, found: Known, asked: Question, other: Plan | 
     raise click.exceptions.Exit(1)
 
 
+def _sources(found: Known) -> tuple[str, ...]:
+    return tuple(
+        f"{one.unit}: {one.limit_per_s:.4g} requests/s per replica ({one.limit_source}), {one.price_usd_per_h:.4g} USD/h "
+        f"({one.price_source})."
+        for one in found.evidence
+    )
+
+
 def _answer_curve(curve: CostCurve, found: Known, output: _Output) -> None:
     document = codec.to_jsonable(curve)
     for drawn, point in zip(document["points"], curve.points, strict=True):
         drawn["usd_per_million_requests"] = point.usd_per_million_requests if point.holds else None
-    output.write(codec.dumps(document), lambda: contents.cost_curve_page(curve, found.findings, _PROVENANCE))
+    output.write(codec.dumps(document), lambda: contents.cost_curve_page(curve, found.findings, _sources(found)))
     if output.as_json:
         flags.echo_json(document)
     else:

@@ -62,22 +62,31 @@ def _unknown(fleet: InferenceFleet, name: str) -> InputError:
     return InputError(f"the fleet has no unit, accelerator or family {name!r}", where="--without", mend=mend)
 
 
-_ON_SPOT: dict[str, object] = {
-    "capacity_type": CapacityType.SPOT,
-    "price_usd_per_h": None,
-    "capacity_types": (),
-    "prices_usd_per_h": {},
-}
-
-
 def on_spot(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[InferenceFleet, tuple[Finding, ...]]:
-    """The fleet with each unit on spot that has a spot price, and what is to be said of the prices.
+    """The fleet with each unit on spot alone that has a spot price, and what is to be said of the prices.
 
-    spot: spot offerings in the fleet's region by unit name. It takes the place of a price in the fleet document.
+    spot: the catalogue's spot offerings by unit name. A spot price of the fleet document goes before it; an on-demand
+    price gives way.
     """
-    units = tuple(unit.model_copy(update=_ON_SPOT) if unit.name in spot else unit for unit in fleet.spec.units)
-    lacking = [unit for unit in fleet.spec.units if unit.name not in spot]
-    return with_units(fleet, units), (*_snapshots(fleet, spot), *_without_spot_price(fleet, lacking))
+    units = tuple(_as_spot(unit, unit.name in spot) for unit in fleet.spec.units)
+    lacking = [unit for unit in units if unit.capacity_type is not CapacityType.SPOT]
+    taken = {unit.name: spot[unit.name] for unit in units if unit.name in spot and unit.price_usd_per_h is None}
+    return with_units(fleet, units), (*_snapshots(fleet, taken), *_without_spot_price(fleet, lacking))
+
+
+def _as_spot(unit: DeploymentUnit, offered: bool) -> DeploymentUnit:
+    stated = unit.price_usd_per_h if unit.capacity_type is CapacityType.SPOT else None
+    price = unit.prices_usd_per_h.get(CapacityType.SPOT, stated)
+    if price is None and not offered:
+        return unit
+    return unit.model_copy(
+        update={
+            "capacity_type": CapacityType.SPOT,
+            "price_usd_per_h": price,
+            "capacity_types": (),
+            "prices_usd_per_h": {},
+        }
+    )
 
 
 def _snapshots(fleet: InferenceFleet, spot: Mapping[str, Offering]) -> tuple[Finding, ...]:
