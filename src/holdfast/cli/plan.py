@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast import catalog
+from holdfast.auditing import audit_rows
 from holdfast.cli import flags
 from holdfast.model import codec, measurements
 from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import InferenceFleet, format_slo
 from holdfast.model.plan import Plan, PlanStatus
-from holdfast.planning import arithmetic, evidence, prices, tables
+from holdfast.planning import evidence, prices, tables
 from holdfast.planning.plan import make_plan, plan_json
 from holdfast.reports import terminal
 
@@ -65,7 +66,7 @@ def _from_file(fleet: InferenceFleet, file: Path) -> Plan:
     rows = measurements.read_measurements(flags.read_text(file), where=where)
     known, findings = evidence.from_measurements(fleet, rows, offerings, hardware, where)
     priced = prices.priced_rows(fleet, rows, offerings, hardware)
-    checked = arithmetic.check_rows(rows, fleet.spec.slo, where)
+    checked = audit_rows(rows, fleet.spec.slo, where, region=fleet.spec.region)
     return make_plan(fleet, known, findings=(*findings, *checked), extra_tables=tables.of_rows(priced, fleet.spec.slo))
 
 
