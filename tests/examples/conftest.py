@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast import catalog
+from holdfast.auditing import audit_rows
 from holdfast.model.document import read_fleet
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet, parse_slo
@@ -14,7 +15,7 @@ from holdfast.model.hardware import InstanceType
 from holdfast.model.measurements import Measurement, read_measurements
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.model.tables import Table
-from holdfast.planning import arithmetic, evidence, grid, parallelism, plan, prices, tables
+from holdfast.planning import evidence, grid, parallelism, plan, prices, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +48,7 @@ class Example:
         return evidence.from_measurements(self.fleet, self.rows, {}, self.hardware, "measurements.csv")[0]
 
     def findings(self) -> tuple[Finding, ...]:
-        return arithmetic.check_rows(self.rows, self.fleet.spec.slo, "measurements.csv")
+        return audit_rows(self.rows, self.fleet.spec.slo, "measurements.csv", region=self.fleet.spec.region)
 
     def plan(self) -> Plan:
         known, findings = evidence.from_measurements(self.fleet, self.rows, {}, self.hardware, "measurements.csv")

@@ -26,7 +26,7 @@ def test_rates_per_minute_are_converted() -> None:
 
 
 def test_the_columns_are_those_of_the_contract() -> None:
-    assert set(COLUMNS) == {field.name for field in fields(Measurement)} - {"row"} | {"rate_per_min"}
+    assert set(COLUMNS) == {field.name for field in fields(Measurement)} - {"row", "last_digit"} | {"rate_per_min"}
     assert len(COLUMNS) == len(set(COLUMNS))
 
 

@@ -88,7 +88,7 @@ def test_a_cost_curve_is_drawn_as_a_band_per_pool(open_page: Open) -> None:
     dom, console = open_page(contents.cost_curve_page(CostCurve("pair", "some/model", points)))
     assert console == []
     assert drawn(dom) == 1
-    assert len(re.findall(r'class="js-fill"', dom)) == 2
+    assert len(re.findall(r'<g class="fills">', dom)) == 2
 
 
 def test_a_dark_screen_gets_the_dark_shades(open_page: Open, demo: Page) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast import catalog
+from holdfast.auditing import audit_rows
 from holdfast.catalog import models
 from holdfast.cli import flags
 from holdfast.model import measurements
@@ -21,7 +22,6 @@ from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
 from holdfast.planning import (
     ageing,
-    arithmetic,
     estimated,
     estimated_grid,
     evidence,
@@ -112,7 +112,7 @@ def from_file(asked: Circumstances, file: Path) -> Known:
     if not rows:
         return rest.joined(fleet, Known(fleet, (), said, {}), ())
     known, found = evidence.from_measurements(rest.others(fleet), rows, offerings, hardware, where)
-    checked = arithmetic.check_rows(rows, fleet.spec.slo, where)
+    checked = audit_rows(rows, fleet.spec.slo, where, region=fleet.spec.region)
     cells = grid.of_measurements(fleet, rows, offerings, catalog.equipment_of(fleet), where)
     shown = tables.of_rows(prices.priced_rows(fleet, rows, offerings, hardware), fleet.spec.slo)
     aged = ageing.check_prices(fleet, rows, offerings, asked.today)

@@ -16,6 +16,7 @@ _VERBS = {
     "load": "Send load to an endpoint and measure it.",
     "sweep": "Hold one load level after another, and print the table.",
     "merge": "Join the runs of shards to one run.",
+    "audit": "Are these numbers possible?",
     "plan": "Which units, how many, at what cost?",
     "estimate": "What of a model fits on an instance, and how fast should it be?",
     "render": "What do I apply to my cluster?",

@@ -144,8 +144,8 @@ def _answer_budget(most: MostLoad, found: Known, asked: Question, other: Plan | 
 
 def _sources(found: Known) -> tuple[str, ...]:
     return tuple(
-        f"{one.unit}: {one.limit_per_s:.4g} requests/s per replica ({one.limit_source}), {one.price_usd_per_h:.4g} USD/h "
-        f"({one.price_source})."
+        f"{one.unit}: {one.limit_per_s:.4g} requests/s per replica ({one.limit_source}), "
+        f"{one.price_usd_per_h:.4g} USD/h ({one.price_source})."
         for one in found.evidence
     )
 

@@ -1,4 +1,4 @@
-"""What a check found wrong with somebody's numbers."""
+"""What checks found wrong with somebody's numbers, and what they looked at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 
 class Severity(enum.Enum):
+    """IMPOSSIBLE: no system does this, or the figures contradict each other. SUSPICIOUS: it may be so, and rarely is.
+    NOTE: nothing is wrong, and a reader should know."""
+
     IMPOSSIBLE = "impossible"
     SUSPICIOUS = "suspicious"
     NOTE = "note"
@@ -14,7 +17,12 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. `row` is the line number in `file`, 0 when it is about the whole file."""
+    """One finding.
+
+    row:     line number in `file`; of a run the stage, counted from 1; 0 when it is about the whole file.
+    message: what is found against what was expected, in sentences that stand alone.
+    likely:  the likeliest explanation, a sentence; empty where none is likelier than another.
+    """
 
     file: str
     row: int
@@ -23,3 +31,46 @@ class Finding:
     found: str
     expected: str
     message: str
+    likely: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one check came to. judged: rows (stages, pools) that had the figures which it needs."""
+
+    check: str
+    judged: int
+    findings: tuple[Finding, ...]
+
+
+class Kind(enum.Enum):
+    """What an audited file holds."""
+
+    MEASUREMENTS = "measurements"
+    RUN = "run"
+    PLAN = "plan"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All checks on one file. rows: its rows, stages or pools."""
+
+    file: str
+    kind: Kind
+    rows: int
+    checked: tuple[Checked, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all checks, in the order of the checks."""
+        return tuple(finding for checked in self.checked for finding in checked.findings)
+
+    @property
+    def impossible(self) -> bool:
+        """Whether something cannot be."""
+        return any(finding.severity is Severity.IMPOSSIBLE for finding in self.findings)
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """The checks for which no row had figures."""
+        return tuple(checked.check for checked in self.checked if not checked.judged)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import difflib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 
 from holdfast.model.errors import InputError
 
@@ -20,7 +21,12 @@ from holdfast.model.errors import InputError
 class Measurement:
     """One load level of one unit. Figures that the file leaves out are None. Prices are of `replicas` replicas.
 
-    row: the line in the file.
+    row:        the line in the file.
+    cost_of_inference: price over throughput, in whichever unit the file prints it throughout.
+    rate_per_s_per_usd_per_h, output_tokens_per_s_per_usd_per_h: the field's "RPS per $" and "tokens per $/hour".
+    caption:    what the table that the row was printed in says of all its rows, e.g. `average latency < 3 s`.
+    last_digit: what one unit in the last printed digit of a figure is worth, by field; empty for figures that were
+                not read from text and are taken as exact.
     """
 
     row: int
@@ -52,7 +58,11 @@ class Measurement:
     requests: int | None = None
     price_usd_per_h: float | None = None
     cost_of_inference: float | None = None
+    rate_per_s_per_usd_per_h: float | None = None
+    output_tokens_per_s_per_usd_per_h: float | None = None
+    caption: str | None = None
     source: str | None = None
+    last_digit: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def latency_s(self, statistic: str) -> float | None:
         """The latency statistic `avg`, `p50`, `p90`, `p95` or `p99` in seconds, where given."""
@@ -60,7 +70,7 @@ class Measurement:
         return None if value is None else float(value)
 
 
-_TEXT = {"unit", "model", "instance_type", "accelerator", "framework", "source"}
+_TEXT = {"unit", "model", "instance_type", "accelerator", "framework", "caption", "source"}
 _WHOLE = {
     "tensor_parallel", "pipeline_parallel", "replicas", "max_num_seqs", "concurrency", "clients", "requests",
 }  # fmt: skip
@@ -68,9 +78,9 @@ _SHARES = {"error_rate", "utilization"}
 _MAY_BE_ZERO = {"error_rate", "utilization", "think_time_s", "rate_per_s", "rate_per_min", "output_tokens_per_s"}
 COLUMNS = tuple(
     column
-    for field in fields(Measurement)
-    if field.name != "row"
-    for column in ((field.name, "rate_per_min") if field.name == "rate_per_s" else (field.name,))
+    for each in fields(Measurement)
+    if each.name not in ("row", "last_digit")
+    for column in ((each.name, "rate_per_min") if each.name == "rate_per_s" else (each.name,))
 )
 
 
@@ -118,15 +128,18 @@ def _rows(header: list[str], lines: list[tuple[int, str]], where: str) -> Iterat
                 f"the row has {len(cells)} cells and the header {len(header)}", where=place, mend="mend the row"
             )
         values: dict[str, object] = {"row": number}
+        last_digit: dict[str, float] = {}
         for column, cell in zip(header, cells, strict=True):
             if cell.strip():
                 name = "rate_per_s" if column == "rate_per_min" else column
                 values[name] = _value(column, cell.strip(), place)
+                if column not in _TEXT:
+                    last_digit[name] = _last_digit(column, cell.strip())
         if "unit" not in values:
             raise InputError("the row names no unit", where=place, mend="fill in the column 'unit'")
         if "rate_per_s" not in values and "concurrency" not in values:
             raise InputError("the row has neither a rate nor a concurrency", where=place, mend="fill in one of them")
-        yield Measurement(**values)  # type: ignore[arg-type]
+        yield Measurement(**values, last_digit=last_digit)  # type: ignore[arg-type]
 
 
 def _value(column: str, cell: str, place: str) -> object:
@@ -148,3 +161,10 @@ def _value(column: str, cell: str, place: str) -> object:
             raise InputError(f"{column} is {cell} and must be a whole number", where=place, mend="mend the cell")
         return int(number)
     return number / 60 if column == "rate_per_min" else number
+
+
+def _last_digit(column: str, cell: str) -> float:
+    """One unit in the last digit after the point; 1 for whole numbers, whose trailing zeros may be meant."""
+    exponent = Decimal(cell).as_tuple().exponent
+    step = 10.0 ** min(exponent, 0) if isinstance(exponent, int) else 0.0
+    return step / 60 if column == "rate_per_min" else step

@@ -1,6 +1,6 @@
 """From what is known of each unit to a plan: which units, how many, with which share of the traffic, and why.
 
-evidence    limits and prices from measurements or runs  judgement       a published row against an SLO
+evidence    limits and prices from measurements or runs
 estimated   the same of what nobody measured             estimated_grid  its TP and batches
 grid        TP x batch, and the rule that chooses        parallelism     grid, DP, scaling of TP as tables
 prices      what a replica costs                         ageing          prices too old to plan with
@@ -9,7 +9,6 @@ placing     a mix by pool, zone and hour                 weights         traffic
 plan        all of it as one Plan, and its JSON          reasons         the plan in sentences
 whatif      without, on spot, at a budget                difference      two plans side by side
 tables      the figures that the field publishes         autoscaling     when a pool grows
-arithmetic  can published figures be?
 
 Import the module that is needed: the solver is loaded with `mix` and `plan` only.
 """

@@ -16,11 +16,11 @@ from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import InstanceType, Offering
+from holdfast.model.judgement import Judgement, best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.planning import prices
-from holdfast.planning.judgement import Judgement, best, nearest
 
 _PARALLELISM = ("tensor_parallel", "pipeline_parallel", "max_num_seqs")
 _CONFIGURATION = ("instance_type", "accelerator", "framework", *_PARALLELISM)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
+from holdfast.model.judgement import best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.planning import prices
-from holdfast.planning.judgement import best, nearest
 
 Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
 """Instance type and accelerator of each unit, by unit name."""

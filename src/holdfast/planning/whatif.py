@@ -198,16 +198,18 @@ def most_load(
         # A budget of exactly what a plan costs holds it: a sum of floats may lie an ulp above.
         return plan.status is PlanStatus.FEASIBLE and plan.cost_usd_per_h <= budget_usd_per_h * (1 + 1e-9)
 
-    low, plan = LEAST_PER_S, plan_at(LEAST_PER_S)
+    high, beyond = fleet.spec.demand.planned_per_s, plan_at(fleet.spec.demand.planned_per_s)
+    # No mix is cheaper than that for a hundredth of a replica: less load needs as many replicas.
+    low = max(LEAST_PER_S, min((pool.limit_per_s for pool in beyond.pools), default=high) / 100)
+    plan = plan_at(low)
     if not held(plan):
         return MostLoad(budget_usd_per_h, 0.0, plan, False, _binding(plan, budget_usd_per_h))
-    high, beyond = fleet.spec.demand.planned_per_s, plan_at(fleet.spec.demand.planned_per_s)
     while held(beyond) and high < MOST_PER_S:
         low, plan = high, beyond
         high = min(MOST_PER_S, 4 * high)
         beyond = plan_at(high)
     while high / low > 1 + precision and not held(beyond):
-        # By ratio while far apart: the rate may be anywhere within 13 decades.
+        # By ratio while far apart: the rate may be anywhere within decades.
         middle = math.sqrt(low * high) if high / low > 4 else (low + high) / 2
         tried = plan_at(middle)
         if held(tried):

@@ -56,3 +56,8 @@ def _plain(cell: Cell) -> str:
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return ""
     return cell if isinstance(cell, str) else repr(cell)
+
+
+def plain(content: str) -> str:
+    """Text from outside without what would steer the terminal."""
+    return "".join(character if character.isprintable() else " " for character in content)

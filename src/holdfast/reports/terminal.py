@@ -36,12 +36,12 @@ _SEVERITY_STYLES = {Severity.IMPOSSIBLE: "bold red", Severity.SUSPICIOUS: "yello
 
 def table(value: Table, width: int = WIDTH) -> RenderableType:
     """The table for a terminal of `width` columns: side by side where that fits, else stacked."""
-    title = Text(_plain(value.title), style="bold")
+    title = Text(cells.plain(value.title), style="bold")
     if not value.rows:
         return Group(title, Text("  nothing to show", style="dim"))
     panels = _panels(value, width)
     body = _stacked(value) if panels is None else _below_each_other([_side_by_side(value, one) for one in panels])
-    return Group(title, body, *(Text(_plain(note), style="dim") for note in value.notes))
+    return Group(title, body, *(Text(cells.plain(note), style="dim") for note in value.notes))
 
 
 def _below_each_other(parts: Sequence[RenderableType]) -> RenderableType:
@@ -57,7 +57,7 @@ def text(renderable: RenderableType, width: int = WIDTH) -> str:
 
 def breaking_point(curve: LoadCurve) -> RenderableType:
     """Where one unit breaks, in two or three lines: rate, interval and confidence, then the evidence."""
-    unit, point = Text(_plain(curve.unit), style="bold"), curve.breaking_point
+    unit, point = Text(cells.plain(curve.unit), style="bold"), curve.breaking_point
     if point is None:
         return Text.assemble(unit, ": no breaking point was searched for")
     rate = Text(f"{cells.significant(point.rate_per_s)} requests/s", style="bold")
@@ -67,13 +67,13 @@ def breaking_point(curve: LoadCurve) -> RenderableType:
         low, high = cells.significant(point.low_per_s), cells.significant(point.high_per_s)
         edge = f"breaks between {low} and {high} by {point.cause.value}, {point.confidence:.0%} confident"
     verb = " holds " if point.rate_per_s > 0 else " does not hold even the lowest rate tried: "
-    evidence = Padding(Text(_plain(point.why), style="dim"), (0, 0, 0, 2))
+    evidence = Padding(Text(cells.plain(point.why), style="dim"), (0, 0, 0, 2))
     return Group(Text.assemble(unit, verb, rate, f"; {edge}"), evidence)
 
 
 def answer(sentence: str) -> RenderableType:
     """What was asked for, in a sentence that stands out."""
-    return Text(_plain(sentence), style="bold")
+    return Text(cells.plain(sentence), style="bold")
 
 
 def findings(found: Sequence[Finding]) -> RenderableType:
@@ -106,17 +106,12 @@ def _answer(value: Plan) -> Text:
 
 def _bullet(sentence: str, lead: str = "", style: str = "") -> RenderableType:
     grid = Grid.grid(padding=(0, 1, 0, 0))
-    grid.add_row("-", Text.assemble((_plain(lead), style or "bold"), _plain(sentence)))
+    grid.add_row("-", Text.assemble((cells.plain(lead), style or "bold"), cells.plain(sentence)))
     return grid
 
 
-def _plain(content: str) -> str:
-    """Text from outside without what would steer the terminal."""
-    return "".join(character if character.isprintable() else " " for character in content)
-
-
 def _cells(value: Table, column: int) -> list[str]:
-    return [_plain(cells.text(value, row, column)) for row in range(len(value.rows))]
+    return [cells.plain(cells.text(value, row, column)) for row in range(len(value.rows))]
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,7 @@ def _least_width(value: Table, index: int) -> int:
 
 
 def _heading_words(column: Column) -> list[str]:
-    return [*_plain(column.name).split(), *([f"[{_plain(column.unit)}]"] if column.unit else []), ""]
+    return [*cells.plain(column.name).split(), *([f"[{cells.plain(column.unit)}]"] if column.unit else []), ""]
 
 
 def _longest_word(contents: Sequence[str]) -> int:
@@ -186,11 +181,11 @@ def _side_by_side(value: Table, panel: _Panel) -> RenderableType:
 
 
 def _heading(column: Column, width: int) -> list[str]:
-    whole = _plain(column.heading)
+    whole = cells.plain(column.heading)
     if cell_len(whole) <= width:
         return [whole]
-    unit = [f"[{_plain(column.unit)}]"] if column.unit else []
-    return textwrap.wrap(_plain(column.name), width) + unit
+    unit = [f"[{cells.plain(column.unit)}]"] if column.unit else []
+    return textwrap.wrap(cells.plain(column.name), width) + unit
 
 
 def _stacked(value: Table) -> RenderableType:
@@ -204,6 +199,6 @@ def _stacked(value: Table) -> RenderableType:
         grid = Grid.grid(padding=(0, _GUTTER, 0, 0))
         for index, content in enumerate(row[1:], 1):
             shown = content.rjust(number) if cells.is_numeric(value, index) else content
-            grid.add_row(Text(_plain(value.columns[index].heading), style="dim"), Text(shown))
+            grid.add_row(Text(cells.plain(value.columns[index].heading), style="dim"), Text(shown))
         blocks += [Text(row[0], style="bold"), Padding(grid, (0, 0, 0, 2))]
     return Group(*blocks)

@@ -3,8 +3,8 @@
 import pytest
 
 from holdfast.model.fleet import parse_slo
+from holdfast.model.judgement import judge
 from holdfast.model.measurements import Measurement
-from holdfast.planning.judgement import judge
 
 
 def row(**figures: float) -> Measurement:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.auditing import audit_rows, derived, held, littles_law, tokens
 from holdfast.model.findings import Severity
 from holdfast.model.fleet import parse_slo
 from holdfast.model.measurements import Measurement
-from holdfast.planning import arithmetic
 
 ROW = Measurement(row=5, unit="u", rate_per_s=2.0, latency_avg_s=5.0, concurrency=10, price_usd_per_h=1.2)
 
@@ -20,7 +20,7 @@ def test_a_row_in_keeping_with_littles_law_is_not_found(
 ) -> None:
     row = replace(ROW, concurrency=concurrency, latency_avg_s=latency_s, think_time_s=think_s)
 
-    assert not list(arithmetic.check_little([row], "m.csv"))
+    assert not littles_law.littles_law([row], "m.csv").findings
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_row_in_keeping_with_littles_law_is_not_found(
     ],
 )
 def test_a_row_against_littles_law_is_found_with_its_figures(latency_s: float, severity: Severity) -> None:
-    (finding,) = arithmetic.check_little([replace(ROW, latency_avg_s=latency_s)], "m.csv")
+    (finding,) = littles_law.littles_law([replace(ROW, latency_avg_s=latency_s)], "m.csv").findings
 
     assert (finding.row, finding.severity) == (5, severity)
     assert finding.found == f"{2 * latency_s:g} in flight"
@@ -39,7 +39,7 @@ def test_a_row_against_littles_law_is_found_with_its_figures(latency_s: float, s
 
 
 def test_a_row_that_lacks_a_figure_is_not_judged_by_littles_law() -> None:
-    assert not list(arithmetic.check_little([replace(ROW, concurrency=None), replace(ROW, latency_avg_s=None)], "m"))
+    assert not littles_law.littles_law([replace(ROW, concurrency=None), replace(ROW, latency_avg_s=None)], "m").findings
 
 
 @given(
@@ -54,7 +54,7 @@ def test_a_right_cost_of_inference_is_not_found_in_whichever_unit_it_is_printed(
         for rate, price in figures
     ]
 
-    assert not list(arithmetic.check_cost_of_inference([row for row in rows if row.cost_of_inference], "m.csv"))
+    assert not derived.cost_of_inference([row for row in rows if row.cost_of_inference], "m.csv").findings
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_wrong_cost_of_inference_is_found_by_the_digits_that_the_column_prints
     rows.append(replace(ROW, row=7, price_usd_per_h=1.20012, cost_of_inference=0.01000))
     rows.append(replace(ROW, row=8, price_usd_per_h=1.2012, cost_of_inference=0.01001))
 
-    (finding,) = arithmetic.check_cost_of_inference(rows, "m.csv")
+    (finding,) = derived.cost_of_inference(rows, "m.csv").findings
 
     assert (finding.row, finding.severity, finding.expected) == (6, severity, "0.01")
     assert finding.message.endswith("is 0.01 USD/h per request/min.")
@@ -86,7 +86,7 @@ def test_tokens_that_were_not_counted_as_asked_are_found_once_per_unit() -> None
         replace(ROW, row=4, output_tokens=100, output_tokens_per_s=205),
     ]
 
-    (finding,) = arithmetic.check_token_count(rows, "m.csv")
+    (finding,) = tokens.token_count(rows, "m.csv").findings
 
     assert finding.row == 2
     assert finding.found == "125 to 130 tokens per request"
@@ -97,7 +97,7 @@ def test_tokens_that_were_not_counted_as_asked_are_found_once_per_unit() -> None
 def test_rows_that_break_the_slo_are_found_once_per_unit(latencies: tuple[float, ...], severity: Severity) -> None:
     rows = [replace(ROW, row=n, latency_avg_s=latency_s) for n, latency_s in enumerate(latencies, 2)]
 
-    (finding,) = arithmetic.check_slo(rows, parse_slo("avg<2s"), "m.csv")
+    (finding,) = held.slo(rows, parse_slo("avg<2s"), "m.csv").findings
 
     assert finding.severity is severity
     assert finding.expected == "avg<2s, errors<1%"
@@ -106,6 +106,6 @@ def test_rows_that_break_the_slo_are_found_once_per_unit(latencies: tuple[float,
 def test_all_checks_run_on_one_file() -> None:
     row = replace(ROW, latency_avg_s=4.0, output_tokens=100, output_tokens_per_s=250, cost_of_inference=0.0123)
 
-    checks = {finding.check for finding in arithmetic.check_rows([row], parse_slo("avg<2s"), "m.csv")}
+    checks = {finding.check for finding in audit_rows([row], parse_slo("avg<2s"), "m.csv")}
 
     assert checks == {"cost-of-inference", "littles-law", "token-count", "slo"}
