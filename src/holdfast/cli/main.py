@@ -22,6 +22,7 @@ _VERBS = {
     "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",
     "emulate": "Serve as an emulated accelerator.",
+    "prices": "What instances cost, how old each price is, and new ones from AWS.",
     "catalog": "Accelerators, instance types and prices, with their sources.",
     "schema": "The JSON schema of an InferenceFleet.",
 }
