@@ -15,11 +15,16 @@ class Dtype(enum.Enum):
     FP8 = "fp8"
     INT8 = "int8"
     INT4 = "int4"
+    INT4_G32 = "int4-g32"
     MXFP4 = "mxfp4"
+    NVFP4 = "nvfp4"
 
     @property
     def bytes(self) -> float:
-        """Bytes of one number and its part of its block's scale (mxfp4: 8 bits for 32 numbers; int4: 16 for 128)."""
+        """Bytes of one number and its part of its block's scale.
+
+        int4: a scale of 16 bits for 128 numbers, int4-g32: for 32; mxfp4: of 8 bits for 32, nvfp4: for 16.
+        """
         return _BYTES[self]
 
 
@@ -30,7 +35,9 @@ _BYTES = {
     Dtype.FP8: 1.0,
     Dtype.INT8: 1.0,
     Dtype.INT4: 0.5 + 2 / 128,
+    Dtype.INT4_G32: 0.5 + 2 / 32,
     Dtype.MXFP4: 0.5 + 1 / 32,
+    Dtype.NVFP4: 0.5 + 1 / 16,
 }
 
 
@@ -39,9 +46,16 @@ class ModelArchitecture:
     """A decoder that makes text, as its `config.json` describes it; figures are of the whole model.
 
     name:              Hugging Face id, or the folder that the configuration was read from.
-    parameters:        all weights. active_parameters: those that one token passes through (a mixture has fewer).
+    parameters:        all weights. active_parameters: those that one token is multiplied with: of a mixture only the
+                       experts that it passes, and no table of input embeddings, of which it reads one row.
     expert_parameters: of all weights, those of experts that a token may or may not pass through; 0 in a dense model.
+    plain_parameters:  of all weights, those of 2 bytes beside a quantised `weight_dtype`: norms, embeddings, and what
+                       the checkpoint leaves out of its quantisation. 0 where nothing is quantised.
+    embedding_parameters: of all weights, the table of input embeddings and the output head; one table if they are tied.
+    replicated_bytes:  bytes of the weights that tensor parallelism does not divide: norms, routers, the projections
+                       to and from a latent.
     layers, hidden_size, vocabulary_size: of the decoder.
+    intermediate_size: numbers between the two halves of the feed-forward of one token, all its experts together.
     heads, kv_heads:   of attention per layer; both divide by the tensor-parallel degree, or kv_heads are replicated.
     head_size:         numbers per head.
     kv_numbers:        numbers that one token leaves in the KV cache per layer: 2 x kv_heads x head_size; of multi-head
@@ -50,6 +64,7 @@ class ModelArchitecture:
     window_tokens:     tokens that a layer with sliding-window attention looks back; None where there is none.
     window_layers:     how many of the layers have one.
     experts, active_experts: routed experts per layer, and those that a token passes through; 0 in a dense model.
+    expert_layers:     how many of the layers have experts.
     weight_dtype, kv_dtype: how weights and KV cache are stored.
     max_length:        tokens of prompt and answer together.
     source:            where this comes from: path, or model card and date.
@@ -59,8 +74,12 @@ class ModelArchitecture:
     parameters: float
     active_parameters: float
     expert_parameters: float
+    plain_parameters: float
+    embedding_parameters: float
+    replicated_bytes: float
     layers: int
     hidden_size: int
+    intermediate_size: int
     vocabulary_size: int
     heads: int
     kv_heads: int
@@ -71,6 +90,7 @@ class ModelArchitecture:
     window_layers: int
     experts: int
     active_experts: int
+    expert_layers: int
     weight_dtype: Dtype
     kv_dtype: Dtype
     max_length: int
@@ -78,11 +98,11 @@ class ModelArchitecture:
 
     @property
     def weight_bytes(self) -> float:
-        """Bytes of all weights. Where experts alone are quantised the other weights are 2 bytes each (mxfp4)."""
-        if self.weight_dtype is Dtype.MXFP4:
-            dense = self.parameters - self.expert_parameters
-            return dense * Dtype.BF16.bytes + self.expert_parameters * self.weight_dtype.bytes
-        return self.parameters * self.weight_dtype.bytes
+        """Bytes of all weights."""
+        return (
+            self.plain_parameters * Dtype.BF16.bytes
+            + (self.parameters - self.plain_parameters) * self.weight_dtype.bytes
+        )
 
     def kv_bytes(self, tokens: float) -> float:
         """Bytes of KV cache of one sequence of so many tokens, over all layers."""
@@ -97,12 +117,14 @@ class FixedWork:
 
     parameters: all weights. flops: floating-point operations of one request (a multiply-add counts as two).
     steps:      how often the weights are read for one request.
+    activation_bytes: the most that one request holds beside the weights while it is worked on.
     """
 
     name: str
     parameters: float
     flops: float
     steps: int
+    activation_bytes: float
     weight_dtype: Dtype
     source: str
 

@@ -1,0 +1,67 @@
+"""What a serving engine takes of a device's memory besides weights and KV cache, with its settings as shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.model.hardware import Accelerator
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine on one kind of device.
+
+    share:           of the device's memory, what the engine uses altogether.
+    batched_tokens:  most tokens in one forward pass; None where a whole sequence is one pass.
+    max_sequences:   most sequences in a batch, for whose logits room is kept.
+    logits_bytes:    bytes per sequence and word of the vocabulary while a token is drawn.
+    own_gib:         what the engine holds on every rank; link_gib: more of it where ranks talk to each other.
+    source:          where these figures come from.
+    """
+
+    share: float
+    batched_tokens: int | None
+    max_sequences: int
+    logits_bytes: float
+    own_gib: float
+    link_gib: float
+    source: str
+
+
+VLLM = Engine(
+    share=0.90,
+    batched_tokens=2048,
+    max_sequences=256,
+    logits_bytes=16,
+    own_gib=0.8,
+    link_gib=0.5,
+    source="vLLM",
+)
+VLLM_LARGE = Engine(
+    share=0.90,
+    batched_tokens=8192,
+    max_sequences=1024,
+    logits_bytes=16,
+    own_gib=0.8,
+    link_gib=0.5,
+    source="vLLM",
+)
+NEURON = Engine(
+    share=1.0,
+    batched_tokens=None,
+    max_sequences=32,
+    logits_bytes=16,
+    own_gib=1.0,
+    link_gib=0.0,
+    source="NxD Inference",
+)
+
+
+def engine(device: Accelerator) -> Engine:
+    """The engine that serves on the device, as shipped: vLLM on GPUs, NxD Inference on Neuron.
+
+    vLLM takes more tokens and sequences at a time on devices of 70 GiB and more, other than the A100.
+    """
+    if device.vendor == "aws":
+        return NEURON
+    return VLLM_LARGE if device.memory_gib >= 70 and not device.name.startswith("a100") else VLLM
