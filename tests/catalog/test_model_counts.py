@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.catalog import models
+from holdfast.catalog import configs, models
 from holdfast.model.architecture import ModelArchitecture
 
 PUBLISHED = {
@@ -65,6 +65,55 @@ def text_model(name: str) -> ModelArchitecture:
 def test_all_weights_are_as_many_as_published(name: str, published: tuple[float, float]) -> None:
     count, tolerance = published
     assert text_model(name).parameters == pytest.approx(count, rel=tolerance)
+
+
+def sizes(kind: str, *figures: int, **others: int) -> dict[str, object]:
+    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")
+    rest = {"max_position_embeddings": 4096, "torch_dtype": "bfloat16"}
+    return {"model_type": kind} | dict(zip(names, figures, strict=True)) | rest | others
+
+
+OTHER_FAMILIES = {
+    # Families that no built-in model has, by the fields of one of their models.
+    "phi-2": (sizes("phi", 2560, 32, 32, 32, 51200, intermediate_size=10240), 2.78e9),
+    "Phi-3-mini": (sizes("phi3", 3072, 32, 32, 32, 32064, intermediate_size=8192), 3.82e9),
+    "gemma-2b": (sizes("gemma", 2048, 18, 8, 1, 256000, intermediate_size=16384), 2.51e9),
+    "gemma-2-9b": (sizes("gemma2", 3584, 42, 16, 8, 256000, intermediate_size=14336), 9.24e9),
+    "gemma-3-1b": (sizes("gemma3_text", 1152, 26, 4, 1, 262144, intermediate_size=6912), 1.00e9),
+    "Qwen1.5-MoE-A2.7B": (
+        sizes(
+            *("qwen2_moe", 2048, 24, 16, 16, 151936),
+            num_experts=60,
+            num_experts_per_tok=4,
+            moe_intermediate_size=1408,
+            shared_expert_intermediate_size=5632,
+        ),
+        14.3e9,
+    ),
+    "DeepSeek-V2-Lite": (
+        sizes(
+            *("deepseek_v2", 2048, 27, 16, 16, 102400),
+            intermediate_size=10944,
+            n_routed_experts=64,
+            n_shared_experts=2,
+            num_experts_per_tok=6,
+            moe_intermediate_size=1408,
+            first_k_dense_replace=1,
+            kv_lora_rank=512,
+            qk_nope_head_dim=128,
+            qk_rope_head_dim=64,
+            v_head_dim=128,
+        ),
+        15.7e9,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FAMILIES)
+def test_the_weights_of_other_families_are_as_many_as_published(name: str) -> None:
+    config, count = OTHER_FAMILIES[name]
+    found = configs.read(config, name=name, where="a test", source="its config.json")
+    assert found.parameters == pytest.approx(count, rel=0.005)
 
 
 @pytest.mark.parametrize(("name", "count"), ACTIVE.items())

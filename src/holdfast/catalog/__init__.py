@@ -5,8 +5,9 @@ prices     offerings               listing    all of it as tables
 own        the user's own prices   refresh    current prices from AWS
 rows       reading the data files  lookup     finding by name, with the nearest names in the error
 fleets     what it knows of the units of a fleet
+models     architectures           configs    reading a Hugging Face config.json (families, parts, quantisation, fields)
 
-The figures live in `data/*.csv`, each with its source; a file is read when it is first asked for.
+The figures live in `data/`, each with its source; a file is read when it is first asked for.
 """
 
 from holdfast.catalog.devices import accelerator, accelerators

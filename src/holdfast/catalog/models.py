@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.resources
 import json
@@ -10,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.catalog import configs, lookup
+from holdfast.catalog import configs
 from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
 from holdfast.model.errors import InputError
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of `data/models.json`: its fields of `config.json`, or its fixed work, with source and date."""
+    """One model of `data/models.json`: its fields of `config.json`, or its fixed work, with source and date.
+
+    also: ids of models of the same architecture, such as the one tuned to instructions.
+    """
 
     id: str
+    also: tuple[str, ...]
     source: str
     date: str
     config: Mapping[str, Any] | None
@@ -38,38 +43,54 @@ def entries() -> tuple[Entry, ...]:
     """Every built-in model, in the order of `data/models.json`."""
     text = importlib.resources.files("holdfast.catalog").joinpath("data", "models.json").read_text(encoding="utf-8")
     return tuple(
-        Entry(row["id"], row["source"], row["date"], row.get("config"), row.get("fixed_work"))
+        Entry(
+            id=row["id"],
+            also=tuple(row.get("also", ())),
+            source=row["source"],
+            date=row["date"],
+            config=row.get("config"),
+            work=row.get("fixed_work"),
+        )
         for row in json.loads(text)["models"]
     )
 
 
 def architecture(name_or_path: str) -> ModelArchitecture | FixedWork:
-    """The architecture of a built-in model by its Hugging Face id, whatever its case, or of a local `config.json`.
+    """The architecture of a built-in model by its Hugging Face id, or of a local `config.json`.
 
-    A path is the file itself, or the folder that holds it, as `huggingface-cli download` writes it. Raises InputError
-    for what is neither, and for a configuration that cannot be read.
+    An id may be in any case, and without its owner: `llama-3.1-8b`. A path is the file itself, or the folder that holds
+    it, as a download from Hugging Face leaves it. Raises InputError for what is neither, and for a configuration that
+    cannot be read.
     """
-    known = {entry.id.lower(): entry for entry in entries()}
     name = name_or_path.strip()
-    if name.lower() in known:
-        return known[name.lower()].architecture()
-    if "\0" not in name and name and (path := Path(name).expanduser()).exists():
-        return _local(path / "config.json" if path.is_dir() else path)
-    short = {key.rpartition("/")[2]: entry for key, entry in known.items()}
-    if name.lower() in short:
-        return short[name.lower()].architecture()
-    return _unknown(name, tuple(entry.id for entry in entries()))
+    table = _table()
+    if name.lower() in table:
+        return table[name.lower()].architecture()
+    if name and _exists(Path(name)):
+        return _local(Path(name))
+    near = difflib.get_close_matches(name.lower(), table, n=3, cutoff=0.6)
+    raise InputError(
+        f"{name!r} is neither a built-in model nor a path",
+        mend=(f"did you mean {' or '.join(near)}, or " if near else "")
+        + "give the folder of a Hugging Face config.json",
+    )
 
 
-def _unknown(name: str, ids: tuple[str, ...]) -> ModelArchitecture | FixedWork:
+@functools.cache
+def _table() -> Mapping[str, Entry]:
+    ids = {id.lower(): entry for entry in entries() for id in (entry.id, *entry.also)}
+    return {id.rpartition("/")[2]: entry for id, entry in ids.items()} | ids
+
+
+def _exists(path: Path) -> bool:
     try:
-        lookup.find("model", name, {id.lower(): id for id in ids})
-    except InputError as error:
-        raise InputError(error.what, mend=f"{error.mend}, or give the folder of a Hugging Face config.json") from None
-    raise AssertionError(name)
+        return path.exists()
+    except OSError:  # a name longer than any file's, or a folder that may not be looked into
+        return False
 
 
-def _local(path: Path) -> ModelArchitecture:
+def _local(given: Path) -> ModelArchitecture:
+    path = given / "config.json" if given.is_dir() else given
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -80,4 +101,4 @@ def _local(path: Path) -> ModelArchitecture:
         raise InputError("is not JSON", where=str(path), mend="give the model's config.json") from error
     if not isinstance(values, dict):
         raise InputError("is JSON, but no object", where=str(path), mend="give the model's config.json")
-    return configs.read(values, name=path.parent.name or str(path), where=str(path), source=str(path))
+    return configs.read(values, name=path.resolve().parent.name, where=str(path), source=str(path))

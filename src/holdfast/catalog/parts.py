@@ -92,7 +92,7 @@ def shape(config: Fields, family: Family) -> Shape:
     else:
         head_size = max(1, hidden // heads)
     return Shape(
-        layers=config.whole("num_hidden_layers", "n_layer", most=10_000),
+        layers=config.whole("num_hidden_layers", "n_layer", most=1_000),
         hidden=hidden,
         vocabulary=config.whole("vocab_size"),
         heads=heads,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,15 +100,7 @@ def _keeps(stored: Fields) -> Callable[[str], bool]:
     """
     names = stored.texts("modules_to_not_convert") + stored.texts("ignore") + stored.texts("ignored_layers")
     runs = {name for name in names if not name.startswith("re:") and "*" not in name}
-    patterns = [
-        re.compile(fnmatch.translate(name)[:-2]) for name in names if "*" in name and not name.startswith("re:")
-    ]
-    for name in names:
-        if name.startswith("re:"):
-            try:
-                patterns.append(re.compile(name[3:]))
-            except re.error as error:
-                raise stored.error(f"{shown(name)} is no regular expression ({error})", "correct it") from error
+    patterns = [_pattern(name, stored) for name in names if name not in runs]
 
     def keeps(module: str) -> bool:
         steps = module.split(".")
@@ -117,3 +108,13 @@ def _keeps(stored: Fields) -> Callable[[str], bool]:
         return not runs.isdisjoint(inner) or any(pattern.match(module) for pattern in patterns)
 
     return keeps
+
+
+def _pattern(name: str, stored: Fields) -> re.Pattern[str]:
+    if not name.startswith("re:"):
+        # Whole components of a path: `mlp.gate` is the router and not the first half of `mlp.gate_proj`.
+        return re.compile(".*".join(map(re.escape, name.split("*"))) + r"(?:\.|$)")
+    try:
+        return re.compile(name[3:])
+    except (re.error, OverflowError, RecursionError) as error:
+        raise stored.error(f"{shown(name)} is no regular expression ({error})", "correct it") from error

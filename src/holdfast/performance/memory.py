@@ -149,16 +149,25 @@ def check(model: ModelArchitecture | FixedWork, tensor_parallel: int, pipeline_p
         if tensor_parallel * pipeline_parallel > 1:
             raise InputError(f"{model.name} is served whole on one device", mend="give a parallelism of 1")
         return
-    if model.heads % tensor_parallel:
+    if not _divides(model, tensor_parallel):
+        given = [str(ranks) for ranks in range(1, model.heads + 1) if _divides(model, ranks)]
         raise InputError(
-            f"tensor parallelism {tensor_parallel} does not divide the {model.heads} attention heads of {model.name}",
-            mend=f"give one of {', '.join(str(n) for n in range(1, model.heads + 1) if model.heads % n == 0)}",
+            f"tensor parallelism {tensor_parallel} does not divide the {model.heads} attention heads of {model.name}"
+            + ("" if model.latent_kv else f" and its {model.kv_heads} KV heads, or repeat them evenly"),
+            mend=f"give one of {', '.join(given)}",
         )
     if pipeline_parallel > model.layers:
         raise InputError(
             f"pipeline parallelism {pipeline_parallel} is more than the {model.layers} layers of {model.name}",
             mend="give less",
         )
+
+
+def _divides(model: ModelArchitecture, ranks: int) -> bool:
+    """Every rank has as many heads as any other, and KV heads of its own or one that as many other ranks repeat."""
+    if model.heads % ranks:
+        return False
+    return model.latent_kv or model.kv_heads % ranks == 0 or ranks % model.kv_heads == 0
 
 
 def _divisions(model: ModelArchitecture | FixedWork, most_ranks: int) -> Iterator[tuple[int, int]]:
@@ -169,7 +178,7 @@ def _divisions(model: ModelArchitecture | FixedWork, most_ranks: int) -> Iterato
     while ranks <= most_ranks:
         pipeline = 1
         while pipeline <= min(ranks, model.layers):
-            if model.heads % (ranks // pipeline) == 0:
+            if _divides(model, ranks // pipeline):
                 yield ranks // pipeline, pipeline
             pipeline *= 2
         ranks *= 2
