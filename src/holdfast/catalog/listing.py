@@ -73,7 +73,7 @@ def aged_prices(offers: Sequence[Offering], today: date) -> Table:
             offer.capacity_type.value,
             offer.price_usd_per_h,
             _figure(offer),
-            _age(offer, today),
+            age(offer, today),
             sources[offer.source],
         )
         for offer in offers
@@ -97,7 +97,8 @@ def _figure(offer: Offering) -> str:
     return "estimate" if offer.estimated else "read"
 
 
-def _age(offer: Offering, today: date) -> str:
+def age(offer: Offering, today: date) -> str:
+    """`12 d`, `124 d, stale`, or `unknown`."""
     days = prices.age_days(offer, today)
     if days is None:
         return "unknown"

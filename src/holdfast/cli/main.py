@@ -17,6 +17,7 @@ _VERBS = {
     "sweep": "Hold one load level after another, and print the table.",
     "merge": "Join the runs of shards to one run.",
     "plan": "Which units, how many, at what cost?",
+    "advise": "How would one serve this model on EKS, and why?",
     "render": "What do I apply to my cluster?",
     "report": "A page of a run or a plan.",
     "export": "A run for other tools: JSON, CSV, vLLM's names.",
