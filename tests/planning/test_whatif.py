@@ -274,11 +274,11 @@ TODAY = datetime.date(2026, 11, 21)
     [
         ("2026-08-23", None),  # 90 days
         ("2026-08-22", "are 91 days old (read 2026-08-22, today is 2026-11-21); give price: in the unit"),
-        ("undated snapshot (2026)", "are of no date (undated snapshot (2026)); give price: in the unit"),
+        ("undated snapshot (2026)", "are of no known date (undated snapshot (2026)); give price: in the unit"),
     ],
 )
 def test_prices_that_are_old_or_undated_are_found(fleet: InferenceFleet, date: str, words: str | None) -> None:
-    offerings = {name: replace(SPOT, date=date) for name in ("single", "quad")}
+    offerings = {name: {CapacityType.ON_DEMAND: replace(SPOT, date=date)} for name in ("single", "quad")}
 
     found = ageing.check_prices(fleet, (), offerings, TODAY)
 
@@ -288,6 +288,13 @@ def test_prices_that_are_old_or_undated_are_found(fleet: InferenceFleet, date: s
 
 
 def test_a_price_that_somebody_states_does_not_age(fleet: InferenceFleet) -> None:
-    old = {"single": replace(SPOT, date="2020-01-01")}
+    ways = {"capacity_types": (CapacityType.ON_DEMAND, CapacityType.SPOT)}
+    units = (fleet.unit("single").model_copy(update=ways),)
+    both = fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"units": units})})
+    old = replace(SPOT, date="2020-01-01")
+    rows = [Measurement(row=2, unit="single", price_usd_per_h=1.0)]
 
-    assert ageing.check_prices(fleet, [Measurement(row=2, unit="single", price_usd_per_h=1.0)], old, TODAY) == ()
+    assert ageing.check_prices(fleet, rows, {"single": {CapacityType.ON_DEMAND: old}}, TODAY) == ()
+    # A row says what the main capacity type costs, and nothing of the others.
+    (found,) = ageing.check_prices(both, rows, {"single": dict.fromkeys(CapacityType, old)}, TODAY)
+    assert "prices of single are" in found.message

@@ -2,6 +2,7 @@
 
 devices    accelerators            instances  instance types
 prices     offerings               listing    all of it as tables
+own        the user's own prices   refresh    current prices from AWS
 rows       reading the data files  lookup     finding by name, with the nearest names in the error
 fleets     what it knows of the units of a fleet
 models     architectures           configs    reading a Hugging Face config.json (families, parts, quantisation, fields)
@@ -13,11 +14,13 @@ from holdfast.catalog.devices import accelerator, accelerators
 from holdfast.catalog.fleets import equipment_of, hardware_of, offerings_by_way, offerings_of
 from holdfast.catalog.instances import instance_type, instance_types
 from holdfast.catalog.listing import tables
-from holdfast.catalog.prices import offerings, price, regions
+from holdfast.catalog.prices import STALE_AFTER_DAYS, age_days, offerings, price, regions, stale
 
 __all__ = [
+    "STALE_AFTER_DAYS",
     "accelerator",
     "accelerators",
+    "age_days",
     "equipment_of",
     "hardware_of",
     "instance_type",
@@ -27,5 +30,6 @@ __all__ = [
     "offerings_of",
     "price",
     "regions",
+    "stale",
     "tables",
 ]

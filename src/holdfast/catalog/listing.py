@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from holdfast.catalog import devices, instances, prices
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.tables import Column, Table
@@ -34,6 +37,15 @@ _PRICE_COLUMNS = (
     Column("date"),
     Column("source"),
 )
+_AGED_COLUMNS = (
+    Column("instance type"),
+    Column("region"),
+    Column("capacity"),
+    Column("price", "USD/h", digits=4),
+    Column("figure"),
+    Column("age"),
+    Column("source"),
+)
 
 
 def tables(accelerator: str | None = None, region: str | None = None) -> tuple[Table, ...]:
@@ -49,6 +61,48 @@ def tables(accelerator: str | None = None, region: str | None = None) -> tuple[T
         Table("Instance types", _INSTANCE_COLUMNS, tuple(map(_instance_row, kinds))),
         Table("Prices", _PRICE_COLUMNS, tuple(map(_price_row, offers)), _price_notes(offers)),
     )
+
+
+def aged_prices(offers: Sequence[Offering], today: date) -> Table:
+    """Offerings with the age of their price; a source is a letter, spelt out in the notes."""
+    sources = {source: letters(index) for index, source in enumerate(sorted({offer.source for offer in offers}))}
+    rows = tuple(
+        (
+            offer.instance_type,
+            offer.region,
+            offer.capacity_type.value,
+            offer.price_usd_per_h,
+            _figure(offer),
+            age(offer, today),
+            sources[offer.source],
+        )
+        for offer in offers
+    )
+    spelt = tuple(f"{letter}  {source}" for source, letter in sources.items())
+    old = sum(prices.stale(offer, today) for offer in offers)
+    count = (
+        f"{old} of {len(offers)} prices are of unknown age or were read more than {prices.STALE_AFTER_DAYS} days ago"
+    )
+    stale = (f"{count}; `holdfast prices refresh` reads new ones.",) if old else ()
+    return Table("Prices, Linux, shared tenancy", _AGED_COLUMNS, rows, (*spelt, *_price_notes(tuple(offers)), *stale))
+
+
+def letters(index: int) -> str:
+    """a, b, .. z, aa, ab, ..: the name of the source with that index."""
+    rest, last = divmod(index, 26)
+    return (letters(rest - 1) if rest else "") + chr(ord("a") + last)
+
+
+def _figure(offer: Offering) -> str:
+    return "estimate" if offer.estimated else "read"
+
+
+def age(offer: Offering, today: date) -> str:
+    """`12 d`, `124 d, stale`, or `unknown`."""
+    days = prices.age_days(offer, today)
+    if days is None:
+        return "unknown"
+    return f"{days} d{', stale' if prices.stale(offer, today) else ''}"
 
 
 def _device_row(device: Accelerator) -> tuple[str | float | int | None, ...]:
@@ -75,7 +129,7 @@ def _price_row(offer: Offering) -> tuple[str | float | int | None, ...]:
         offer.region,
         offer.capacity_type.value,
         offer.price_usd_per_h,
-        "estimate" if offer.estimated else "read",
+        _figure(offer),
         offer.date,
         offer.source,
     )

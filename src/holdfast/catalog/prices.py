@@ -1,36 +1,86 @@
-"""The offerings of the catalogue: instance types at a price, by region and capacity type."""
+"""The offerings of the catalogue: instance types at a price, by region and capacity type.
+
+There are two catalogues, the package's and the user's (`own`). Of two prices of one offering the user's stands,
+unless the package's was read later; an estimate never takes the place of a price that was read.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
 
-from holdfast.catalog import instances, lookup, rows
+from holdfast.catalog import instances, lookup, own, rows
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType
 from holdfast.model.hardware import Offering
 
+STALE_AFTER_DAYS = 90
+"""EC2's on-demand prices change a few times a decade, spot prices weekly; a quarter is what a budget is made for."""
+
 
 @functools.cache
-def _all() -> tuple[Offering, ...]:
-    return tuple(_offering(row) for row in rows.read("prices.csv"))
+def _packaged() -> tuple[Offering, ...]:
+    return tuple(own.offering(row) for row in rows.read("prices.csv"))
 
 
-def regions() -> tuple[str, ...]:
-    """The regions that the catalogue has prices for, by name."""
-    return tuple(sorted({offering.region for offering in _all()}))
+def known(file: Path | None = None) -> tuple[Offering, ...]:
+    """Every offering of the package's catalogue and the user's, which is `file` or else where `own` looks for it.
+
+    Raises InputError for a user's catalogue that cannot be read.
+    """
+    path = own.default_file() if file is None else file
+    if path is None:
+        return _packaged()
+    try:
+        state = path.stat()
+    except OSError:
+        return _merged(path, 0, 0)
+    return _merged(path, state.st_mtime_ns, state.st_size)
 
 
-def offerings(region: str | None = None, accelerator: str | None = None) -> tuple[Offering, ...]:
-    """On-demand and median spot offerings, all or of one region, of one accelerator.
+@functools.lru_cache(maxsize=8)
+def _merged(path: Path, _changed_ns: int, _size: int) -> tuple[Offering, ...]:
+    """Read once for as long as the file is the same."""
+    return merge(_packaged(), own.read(path))
+
+
+def merge(packaged: Iterable[Offering], owned: Iterable[Offering]) -> tuple[Offering, ...]:
+    """Both catalogues as one, one price per offering: the rule is at the top of this file."""
+    merged = {(one.instance_type, one.region, one.capacity_type): one for one in packaged}
+    for mine in owned:
+        key = (mine.instance_type, mine.region, mine.capacity_type)
+        theirs = merged.get(key)
+        if theirs is None or not _supersedes(theirs, mine):
+            merged[key] = mine
+    return tuple(merged.values())
+
+
+def _supersedes(theirs: Offering, mine: Offering) -> bool:
+    read, had = date_of(theirs), date_of(mine)
+    later = read is not None and had is not None and read > had
+    return later and (mine.estimated or not theirs.estimated)
+
+
+def regions(file: Path | None = None) -> tuple[str, ...]:
+    """The regions that there are prices for, by name."""
+    return tuple(sorted({offering.region for offering in known(file)}))
+
+
+def offerings(
+    region: str | None = None, accelerator: str | None = None, file: Path | None = None
+) -> tuple[Offering, ...]:
+    """On-demand and median spot offerings, all or of one region, of one accelerator; `file` as for `known`.
 
     Raises InputError for a region or an accelerator that the catalogue does not have.
     """
     if region is not None:
-        region = lookup.find("region", region, {name: name for name in regions()})
+        region = lookup.find("region", region, {name: name for name in regions(file)})
     carriers = {kind.name for kind in instances.instance_types(accelerator)}
     return tuple(
         offering
-        for offering in _all()
+        for offering in known(file)
         if offering.instance_type in carriers and (region is None or offering.region == region)
     )
 
@@ -42,25 +92,38 @@ def price(instance_type: str, region: str, capacity_type: CapacityType) -> Offer
     which regions have one, and that `price:` in the unit stands in for the catalogue.
     """
     name = instances.instance_type(instance_type).name
-    alike = [offer for offer in _all() if offer.instance_type == name and offer.capacity_type is capacity_type]
+    alike = [offer for offer in known() if offer.instance_type == name and offer.capacity_type is capacity_type]
     for offer in alike:
         if offer.region == region:
             return offer
-    known = ", ".join(offer.region for offer in alike)
+    elsewhere = ", ".join(offer.region for offer in alike)
     raise InputError(
         f"the catalogue has no {capacity_type.value} price of {name} in {region} "
-        f"({f'it has one in {known}' if known else 'nor in any other region'})",
-        mend="set `price:` in the unit, e.g. price: $1.006/h",
+        f"({f'it has one in {elsewhere}' if elsewhere else 'nor in any other region'})",
+        mend="set `price:` in the unit, e.g. price: $1.006/h, or `holdfast prices refresh`",
     )
 
 
-def _offering(row: dict[str, str]) -> Offering:
-    return Offering(
-        instance_type=row["instance_type"],
-        region=row["region"],
-        capacity_type=CapacityType(row["capacity_type"]),
-        price_usd_per_h=float(row["price_usd_per_h"]),
-        source=row["source"],
-        date=row["date"],
-        estimated=row["source"].startswith("DERIVED"),
-    )
+def date_of(offering: Offering) -> date | None:
+    """The day on which the price was read; None where its catalogue does not say: `undated snapshot (2026)`."""
+    try:
+        return date.fromisoformat(offering.date)
+    except ValueError:
+        return None
+
+
+def age_days(offering: Offering, today: date) -> int | None:
+    """Days since the price was read; None where that is unknown, a date to come included.
+
+    Tomorrow is not one: it is the date already in another time zone.
+    """
+    read = date_of(offering)
+    if read is None or (today - read).days < -1:
+        return None
+    return max((today - read).days, 0)
+
+
+def stale(offering: Offering, today: date) -> bool:
+    """Whether the price was read more than 90 days ago. One of unknown age counts as stale."""
+    days = age_days(offering, today)
+    return days is None or days > STALE_AFTER_DAYS

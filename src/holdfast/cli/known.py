@@ -115,7 +115,7 @@ def from_file(asked: Circumstances, file: Path) -> Known:
     checked = audit_rows(rows, fleet.spec.slo, where, region=fleet.spec.region)
     cells = grid.of_measurements(fleet, rows, offerings, catalog.equipment_of(fleet), where)
     shown = tables.of_rows(prices.priced_rows(fleet, rows, offerings, hardware), fleet.spec.slo)
-    aged = ageing.check_prices(fleet, rows, offerings, asked.today)
+    aged = ageing.check_prices(fleet, rows, catalog.offerings_by_way(fleet), asked.today)
     return rest.joined(fleet, Known(fleet, known, (*said, *aged, *found, *checked), shown), cells, where)
 
 
@@ -126,7 +126,8 @@ def from_runs(asked: Circumstances, runs: Sequence[str]) -> Known:
     rest = _estimates(asked, fleet, set(curves))
     offerings = catalog.offerings_of(fleet)
     planned = {*curves, *rest.names}
-    aged = ageing.check_prices(fleet, (), {name: o for name, o in offerings.items() if name in planned}, asked.today)
+    priced = {name: ways for name, ways in catalog.offerings_by_way(fleet).items() if name in planned}
+    aged = ageing.check_prices(fleet, (), priced, asked.today)
     measured = rest.others(fleet)
     known, left_out = evidence.from_breaking_points(measured, curves, offerings, catalog.hardware_of(fleet))
     return rest.joined(fleet, Known(fleet, known, (*said, *aged, *found, *left_out), {}), ())

@@ -19,11 +19,13 @@ _VERBS = {
     "audit": "Are these numbers possible?",
     "plan": "Which units, how many, at what cost?",
     "estimate": "What of a model fits on an instance, and how fast should it be?",
+    "advise": "How would one serve this model on EKS, and why?",
     "render": "What do I apply to my cluster?",
     "report": "A page of a run or a plan.",
     "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",
     "emulate": "Serve as an emulated accelerator.",
+    "prices": "What instances cost, how old each price is, and new ones from AWS.",
     "catalog": "Accelerators, instance types and prices, with their sources.",
     "schema": "The JSON schema of an InferenceFleet.",
 }

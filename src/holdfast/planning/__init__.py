@@ -9,6 +9,7 @@ placing     a mix by pool, zone and hour                 weights         traffic
 plan        all of it as one Plan, and its JSON          reasons         the plan in sentences
 whatif      without, on spot, at a budget                difference      two plans side by side
 tables      the figures that the field publishes         autoscaling     when a pool grows
+advice      how one would serve a model                  candidates      instances that hold it
 
 Import the module that is needed: the solver is loaded with `mix` and `plan` only.
 """

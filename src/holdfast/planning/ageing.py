@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from holdfast import catalog
 from holdfast.model.findings import Finding, Severity
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.fleet import CapacityType, DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Offering
 from holdfast.model.measurements import Measurement
-
-OLDEST_DAYS = 90
-"""On-demand prices change a few times a year; spot prices within the hour."""
+from holdfast.planning.supplies import Offerings
 
 
 def check_prices(
-    fleet: InferenceFleet, rows: Sequence[Measurement], offerings: Mapping[str, Offering], today: datetime.date
+    fleet: InferenceFleet, rows: Sequence[Measurement], offerings: Offerings, today: datetime.date
 ) -> tuple[Finding, ...]:
-    """A finding for all prices of one date that are older than OLDEST_DAYS, and for those without a date.
+    """A finding for all prices of one age that are older than STALE_AFTER_DAYS, and for those without a date.
 
-    Only prices that the plan takes from the catalogue: those of units whose price neither the fleet document nor a row
-    of the measurements states. offerings: by unit name.
+    Only prices that the plan takes from the catalogue: what neither the fleet document nor, for a unit's main capacity
+    type, a row of the measurements states.
     """
-    stated = {row.unit for row in rows if row.price_usd_per_h is not None}
-    used: dict[str, list[str]] = {}
+    measured = {row.unit for row in rows if row.price_usd_per_h is not None}
+    old: dict[str, list[str]] = {}
     for unit in fleet.spec.units:
-        if unit.price_usd_per_h is None and unit.name not in stated and unit.name in offerings:
-            used.setdefault(offerings[unit.name].date, []).append(unit.name)
-    aged = ((date, _age(date, today), units) for date, units in used.items())
-    return tuple(_finding(date, age, units, today) for date, age, units in aged if age is None or age > OLDEST_DAYS)
+        for offering in _taken(unit, offerings.get(unit.name, {}), unit.name in measured):
+            if catalog.stale(offering, today):
+                old.setdefault(_age(offering, today), []).append(unit.name)
+    return tuple(_finding(age, dict.fromkeys(units)) for age, units in old.items())
 
 
-def _age(date: str, today: datetime.date) -> int | None:
-    """Days since an ISO date; None for anything else that stands where the date should."""
-    try:
-        return (today - datetime.date.fromisoformat(date)).days
-    except ValueError:
-        return None
+def _taken(unit: DeploymentUnit, offered: Mapping[CapacityType, Offering], measured: bool) -> Iterator[Offering]:
+    """The offerings of the unit whose price nobody else states."""
+    stated = set(unit.prices_usd_per_h)
+    if unit.price_usd_per_h is not None or measured:
+        stated.add(unit.capacity_type)
+    yield from (offered[way] for way in unit.ways if way in offered and way not in stated)
 
 
-def _finding(date: str, age: int | None, units: Sequence[str], today: datetime.date) -> Finding:
-    known = f"{age} days old (read {date}, today is {today.isoformat()})" if age is not None else f"of no date ({date})"
+def _age(offering: Offering, today: datetime.date) -> str:
+    days = catalog.age_days(offering, today)
+    if days is None:
+        return f"of no known date ({offering.date})"
+    return f"{days} days old (read {offering.date}, today is {today.isoformat()})"
+
+
+def _finding(age: str, units: Iterable[str]) -> Finding:
     return Finding(
         file="",
         row=0,
         check="price-age",
         severity=Severity.SUSPICIOUS,
-        found=date,
-        expected=f"prices read within {OLDEST_DAYS} days",
-        message=f"The catalogue's prices of {', '.join(units)} are {known}; give price: in the unit, or refresh them "
+        found=age,
+        expected=f"prices read within {catalog.STALE_AFTER_DAYS} days",
+        message=f"The catalogue's prices of {', '.join(units)} are {age}; give price: in the unit, or refresh them "
         "with `holdfast prices refresh`.",
     )
