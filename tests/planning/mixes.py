@@ -1,7 +1,7 @@
 """Small problems for the mix, and what holds of an answer worked out without a program.
 
-Two sizes of request at most: then the best traffic is known in closed form (`carries`), by comparative advantage, and the
-planner's own linear programs need not be trusted to check it.
+Two sizes of request at most: then the best traffic is known in closed form (`carries`), by comparative advantage, and
+the planner's own linear programs need not be trusted to check it.
 """
 
 from __future__ import annotations

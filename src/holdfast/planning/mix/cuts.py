@@ -32,13 +32,12 @@ def unsurvived(
     known: price vectors to try before a program is solved for a new one.
     """
     demand, found, vectors = problem.demand[index], list[Cut](), list(known)
-    whole = problem.by_unit(replicas)
     for event in events:
         gone = np.zeros_like(replicas)
         gone[list(event.supplies)] = replicas[list(event.supplies)]
         if not gone.any():
             continue
-        rest = whole - problem.by_unit(gone)
+        rest = problem.by_unit(replicas - gone)
         prices = next((vector for vector in vectors if _missing(problem, vector, demand, rest) > 0), None)
         if prices is None and len(demand) > 1:
             factor, worth = carrying.load_factor(problem.limits, demand, rest)

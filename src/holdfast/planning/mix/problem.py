@@ -180,6 +180,11 @@ class Problem:
         return np.array(bounds)
 
     @functools.cached_property
+    def has_own_max(self) -> npt.NDArray[np.bool_]:
+        """Which supplies bound their replicas by themselves."""
+        return np.array([supply.max_replicas is not None for _, supply in self.supplies])
+
+    @functools.cached_property
     def floors(self) -> Floats:
         """(periods, units): least requests/s of a pool with replicas. See Requirement.min_share.
 

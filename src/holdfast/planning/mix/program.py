@@ -2,7 +2,7 @@
 
 For every period t, unit u, supply o of it, bucket b (formulas in docs/planning.md):
 
-    n_o    replicas, whole            m_o   instances, whole; n_o <= replicas_per_instance * m_o
+    n_o    replicas, whole            m_o   instances, whole; r (m_o - 1) < n_o <= r m_o, r replicas per instance
     x_ub   share of the bucket's requests that goes to the unit; sum_u x_ub >= 1
     sum_b (d_b / limit_ub) x_ub <= utilization_target * sum_{o of u} n_o
     W_pi - sum_{o lost} mu_u n_o >= pi d     after each loss, W_pi = sum_o mu_u n_o, at price vectors pi (`carrying`)
@@ -139,8 +139,10 @@ def _period(
     supplies, buckets = np.arange(len(cost)), np.arange(len(demand))
     largest = _largest(problem, index) if give else np.minimum(problem.max_by_supply, most[problem.unit_of])
     shared = problem.per_instance > 1
+    # The unit's own maximum is a row and nothing else: what it is worth would else be said of the column.
+    bounds = largest if give else np.where(problem.has_own_max, problem.max_by_supply, np.inf)
     replicas = program.columns(
-        len(supplies), cost=np.where(shared, 0.0, cost), upper=largest.astype(float), integer=True
+        len(supplies), cost=np.where(shared, 0.0, cost), upper=bounds.astype(float), integer=True
     )
     instances = replicas.copy()
     instances[shared] = program.columns(int(shared.sum()), cost=cost[shared], integer=True)
@@ -148,6 +150,7 @@ def _period(
         int(shared.sum()),
         (np.arange(shared.sum()), replicas[shared], 1.0),
         (np.arange(shared.sum()), instances[shared], -problem.per_instance[shared].astype(float)),
+        lower=1.0 - problem.per_instance[shared].astype(float),  # no instance is kept empty to save a start
         upper=0.0,
     )
     started = program.columns(len(supplies) if starts else 0, cost=problem.start_usd if starts else 0.0)
@@ -165,11 +168,12 @@ def _period(
         len(units),
         (problem.unit_of, replicas, 1.0),
         *given,
-        lower=problem.min_by_unit.astype(float),
+        lower=-np.inf if give else problem.min_by_unit.astype(float),
         upper=most.astype(float),
     )
     if give:
-        own = np.array([supply.max_replicas is not None for _, supply in problem.supplies])
+        program.rows(len(units), (problem.unit_of, replicas, 1.0), lower=problem.min_by_unit.astype(float))
+        own = problem.has_own_max
         at = np.arange(own.sum())
         program.rows(
             len(at),

@@ -1,0 +1,82 @@
+"""Replicas hour by hour: starts are paid, and the search's stages agree with brute force."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from holdfast.model.fleet import Loss
+from holdfast.planning.mix import Candidate, Requirement, cheapest_mix, one_rate
+from planning.mixes import brute_force, by_unit, fleets, held, holds, requirements, unit, usd_per_h
+
+INF2 = unit("inf2", 2.0, 1.0)
+
+
+def test_replicas_follow_the_demand() -> None:
+    mix = cheapest_mix([INF2], Requirement(one_rate([4.0, 16.0, 8.0]), 1.0))
+
+    assert [by_unit(mix, period) for period in range(3)] == [{"inf2": 2}, {"inf2": 8}, {"inf2": 4}]
+    assert mix.cost_by_period_usd_per_h == (2.0, 8.0, 4.0)
+    assert mix.cost_usd_per_h == pytest.approx(14 / 3)
+
+
+def test_a_start_is_paid_for_in_the_period_that_it_serves_in() -> None:
+    mix = cheapest_mix([replace(INF2, startup_s=900)], Requirement(one_rate([4.0, 16.0]), 1.0))
+
+    # Six more start for the second period, a quarter of an hour each; then they stop, which costs nothing.
+    assert mix.cost_by_period_usd_per_h == (2.0, 8.0 + 6 * 0.25)
+
+
+def test_a_replica_that_takes_longer_to_start_than_it_would_rest_keeps_running() -> None:
+    mix = cheapest_mix([replace(INF2, startup_s=5400)], Requirement(one_rate([4.0, 16.0, 4.0, 16.0]), 1.0))
+
+    assert [by_unit(mix, period) for period in range(4)] == [{"inf2": 8}] * 4
+
+
+def test_the_first_period_follows_the_last() -> None:
+    late = cheapest_mix([replace(INF2, startup_s=900)], Requirement(one_rate([4.0, 4.0, 16.0]), 1.0))
+    early = cheapest_mix([replace(INF2, startup_s=900)], Requirement(one_rate([16.0, 4.0, 4.0]), 1.0))
+
+    assert late.cost_usd_per_h == pytest.approx(early.cost_usd_per_h)
+
+
+def test_the_pools_of_a_day_are_the_same_all_day() -> None:
+    # At 1/s the small unit is cheapest, at 30/s the large one; one pool has to do for both.
+    small, large = unit("small", 1.0, 1.0, most=40), unit("large", 10.0, 8.0)
+
+    free = cheapest_mix([small, large], Requirement(one_rate([1.0, 30.0]), 1.0))
+    bound = cheapest_mix([small, large], Requirement(one_rate([1.0, 30.0]), 1.0, max_pools=1))
+
+    assert [by_unit(free, period) for period in range(2)] == [{"small": 1}, {"large": 3}]
+    assert [by_unit(bound, period) for period in range(2)] in (
+        [{"small": 1}, {"small": 30}],
+        [{"large": 1}, {"large": 3}],
+    )
+    assert bound.cost_usd_per_h == pytest.approx(min(1 + 30, 8 + 24) / 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(fleets(units=2, most=3), requirements(periods=3, highest=20, bounded=True))
+def test_brute_force_agrees_on_days(candidates: list[Candidate], requirement: Requirement) -> None:
+    mix = cheapest_mix(candidates, requirement)
+    least = brute_force(candidates, requirement)
+
+    assert mix.feasible == math.isfinite(least)
+    if mix.feasible:
+        assert mix.cost_usd_per_h == pytest.approx(least, rel=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(fleets(units=4, zones=2, sizes=2, most=20), requirements(kinds=list(Loss), periods=5, sizes=2, bounded=True))
+def test_every_period_of_a_day_holds_and_the_gap_is_kept(candidates: list[Candidate], requirement: Requirement) -> None:
+    mix = cheapest_mix(candidates, requirement, gap=0.05)
+    exact = cheapest_mix(candidates, requirement, gap=0.001)
+
+    assert mix.feasible == exact.feasible
+    if mix.feasible:
+        days = [held(mix, period) for period in range(len(requirement.demand_per_s))]
+        assert all(holds(candidates, requirement, replicas, period) for period, replicas in enumerate(days))
+        assert mix.cost_usd_per_h == pytest.approx(usd_per_h(candidates, days))
+        assert mix.gap <= 0.05
+        assert mix.cost_usd_per_h * (1 - mix.gap) <= exact.cost_usd_per_h * (1 + 1e-6)
