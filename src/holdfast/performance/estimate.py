@@ -110,7 +110,8 @@ def estimate(
     most = min(found.sequences, max_num_seqs or engines.engine(device).max_sequences)
     if isinstance(model, FixedWork):
         points = tuple(_image(model, device, given, number) for number in _concurrencies(most))
-        limit_per_s = 1 / _longest_s(roofline.image(model, device, coefficients.PEAKS))
+        peak = roofline.image(model, device, coefficients.PEAKS)
+        limit_per_s = 1 / max(peak.compute_s / roofline.narrow_speedup(model.weight_dtype), peak.weights_s)
         limit_tokens_per_s = 0.0
     else:
         placed = Placement(model, device, tensor_parallel, pipeline_parallel, given)
@@ -175,7 +176,3 @@ def _image(model: FixedWork, device: Accelerator, given: Coefficients, concurren
     one = roofline.image(model, device, given)
     latency_s = concurrency * one.total_s
     return Point(concurrency, 1 / one.total_s, 0.0, latency_s, None, latency_s, one.binds, one)
-
-
-def _longest_s(one: Terms) -> float:
-    return max(one.compute_s, one.weights_s)
