@@ -31,7 +31,7 @@ def test_it_reads_well_in_eighty_columns() -> None:
         "binds",
         "Physical limit",
         "Coefficients: a100-40gb",
-        "Error: ",
+        "Error of a decode step: ",
     ):
         assert words in shown.output
 

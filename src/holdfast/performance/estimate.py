@@ -59,7 +59,8 @@ class Estimate:
     physical_limit_tokens_per_s: output tokens per second at the peaks with everything hidden behind the longest; of
                  images requests per second are limited, and it is 0. physical_limit_per_s: the same in requests.
     coefficients_source: on what the coefficients were fitted, and whose they are.
-    error:       median relative error of the decode step on held-out measurements, 0.07 is 7 %.
+    error:       median relative error of the decode step on held-out measurements, 0.07 is 7 %; where the coefficients
+                 are borrowed, the largest such median that borrowing had among measured accelerators.
     borrowed:    of which accelerator the coefficients are, where this one was not measured; else empty.
     """
 
