@@ -40,7 +40,7 @@ def edited(tmp_path: Path, old: str, new: str) -> str:
 def test_help_lists_every_verb(holdfast: Run) -> None:
     done = holdfast("--help")
     assert done.returncode == 0
-    verbs = "limit load sweep merge plan advise render report export demo emulate prices catalog schema"
+    verbs = "limit load sweep merge plan audit estimate advise render report export demo emulate prices catalog schema"
     for verb in verbs.split():
         assert f"  {verb} " in done.stdout
         shown = CliRunner().invoke(cli, [verb, "--help"], terminal_width=80)

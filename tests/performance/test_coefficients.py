@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from holdfast import catalog
 from holdfast.performance import coefficients
@@ -59,3 +61,13 @@ def test_an_unstated_link_is_in_proportion_to_the_memory_of_the_kin() -> None:
 
     assert inferentia2.link_gb_per_s is None
     assert replace(coefficients.of(inferentia2), borrowed="").link_per_memory == 300 / 1555
+
+
+def test_the_benchmarks_page_has_the_errors_that_the_package_ships() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+
+    for row in coefficients.table():
+        line = rf"\| {row.accelerator} +\| {row.framework} +\|.* {row.coefficients.memory:.0%} \|.*\| +(\S+)% \|\n"
+        found = re.search(line, page)
+        assert found is not None, row
+        assert abs(float(found[1]) / 100 - row.coefficients.error) < 0.001

@@ -54,7 +54,7 @@ class Curve:
         """Requests per second with so many in flight; beyond the last level the plateau."""
         first = self.in_flight[0]
         if in_flight <= first:
-            return self.rates_per_s[0] * max(0.0, in_flight) / first
+            return self.rates_per_s[0] * (max(0.0, in_flight) / first)
         return _interpolated(self.in_flight, self.rates_per_s, in_flight)
 
     def latency_s(self, rate_per_s: float) -> float:

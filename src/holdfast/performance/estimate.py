@@ -59,7 +59,8 @@ class Estimate:
     physical_limit_tokens_per_s: output tokens per second at the peaks with everything hidden behind the longest; of
                  images requests per second are limited, and it is 0. physical_limit_per_s: the same in requests.
     coefficients_source: on what the coefficients were fitted, and whose they are.
-    error:       median relative error of the decode step on held-out measurements, 0.07 is 7 %.
+    error:       median relative error of the decode step on held-out measurements, 0.07 is 7 %; where the coefficients
+                 are borrowed, the largest such median that borrowing had among measured accelerators.
     borrowed:    of which accelerator the coefficients are, where this one was not measured; else empty.
     """
 
@@ -110,7 +111,8 @@ def estimate(
     most = min(found.sequences, max_num_seqs or engines.engine(device).max_sequences)
     if isinstance(model, FixedWork):
         points = tuple(_image(model, device, given, number) for number in _concurrencies(most))
-        limit_per_s = 1 / _longest_s(roofline.image(model, device, coefficients.PEAKS))
+        peak = roofline.image(model, device, coefficients.PEAKS)
+        limit_per_s = 1 / max(peak.compute_s / roofline.narrow_speedup(model.weight_dtype), peak.weights_s)
         limit_tokens_per_s = 0.0
     else:
         placed = Placement(model, device, tensor_parallel, pipeline_parallel, given)
@@ -175,7 +177,3 @@ def _image(model: FixedWork, device: Accelerator, given: Coefficients, concurren
     one = roofline.image(model, device, given)
     latency_s = concurrency * one.total_s
     return Point(concurrency, 1 / one.total_s, 0.0, latency_s, None, latency_s, one.binds, one)
-
-
-def _longest_s(one: Terms) -> float:
-    return max(one.compute_s, one.weights_s)

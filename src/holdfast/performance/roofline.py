@@ -199,18 +199,27 @@ def limit_per_s(
     """Requests per second that no engine can exceed with so many sequences at a time.
 
     All the arithmetic of a request at the peak, or all its reading at the peak, whichever is longer, with everything
-    else hidden behind it; the weights are read once for a token of each sequence.
+    else hidden behind it. The weights are read once for a token of each sequence, and multiplied as fast as numbers of
+    their width can be.
     """
     devices = tensor_parallel * pipeline_parallel
     peak = rank(device, coefficients.PEAKS)
     steps = output_tokens - 1
     one = Placement(model, device, 1, 1, coefficients.PEAKS).decode(1.0, mean_context(input_tokens, output_tokens))
     kv_ranks = (1 if model.latent_kv else min(tensor_parallel, model.kv_heads)) * pipeline_parallel
-    compute_s = (prefill_flops(model, input_tokens) / peak.flops + steps * one.compute_s) / devices
+    arithmetic_s = prefill_flops(model, input_tokens) / peak.flops + steps * one.compute_s
+    compute_s = arithmetic_s / devices / narrow_speedup(model.weight_dtype)
     reading_s = steps * (
         read_bytes(model, sequences) / sequences / peak.weight_bytes / devices + one.cache_s / kv_ranks
     )
     return 1 / max(compute_s, reading_s)
+
+
+def narrow_speedup(dtype: Dtype) -> float:
+    """How many times the bf16 rate no device exceeds with weights of this width: 2 with 8 bits, 4 with 4."""
+    if dtype.bytes >= Dtype.BF16.bytes:
+        return 1.0
+    return 2.0 if dtype.bytes >= Dtype.INT8.bytes else 4.0
 
 
 def mean_context(input_tokens: float, output_tokens: float) -> float:

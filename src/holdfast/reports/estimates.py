@@ -57,8 +57,8 @@ def speed(value: Estimate) -> Table:
         rows=tuple(_speed(point, tokens) for point in value.points),
         notes=(
             f"Physical limit of such a batch: {limit}.",
-            f"Error: {value.error:.0%}, the median over decode steps that were held out"
-            + (", each accelerator predicted by its nearest kin." if value.borrowed else "."),
+            f"Error of a decode step: {value.error:.0%}, the median "
+            + ("of the accelerator that borrowing served worst." if value.borrowed else "of measurements held out."),
             f"Coefficients: {value.coefficients_source}.",
         ),
     )

@@ -1,0 +1,87 @@
+"""`holdfast estimate` as a user types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from holdfast.cli.main import cli
+from holdfast.model.errors import InputError
+
+LENGTHS = ("--input-tokens", "200", "--output-tokens", "100")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["estimate", *arguments])
+
+
+def test_it_reads_well_in_eighty_columns() -> None:
+    shown = run("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "4", *LENGTHS)
+
+    assert shown.exit_code == 0
+    assert shown.output.startswith("openai/gpt-oss-20b on g5.12xlarge: TP=4 on 4 of 4 a10g\n")
+    assert max(map(len, shown.output.splitlines())) <= 80
+    for words in (
+        "weights",
+        "KV cache",
+        "TTFT",
+        "ITL",
+        "binds",
+        "Physical limit",
+        "Coefficients: a100-40gb",
+        "Error of a decode step: ",
+    ):
+        assert words in shown.output
+
+
+def test_without_tp_it_takes_the_least_that_fits() -> None:
+    found = json.loads(run("meta-llama/Llama-3.3-70B-Instruct", "--instance", "g5.48xlarge", *LENGTHS, "--json").output)
+
+    assert (found["tensor_parallel"], found["pipeline_parallel"], found["fits"]) == (8, 1, True)
+    assert found["borrowed_from"] == "a100-40gb" and found["points"][0]["concurrency"] == 1
+
+
+def test_what_does_not_fit_ends_with_1_and_says_what_would() -> None:
+    model = "meta-llama/Llama-3.3-70B-Instruct"
+    shown = run(model, "--instance", "g5.48xlarge", "--tp", "4", *LENGTHS)
+    assert shown.exit_code == 1 and "does not fit with TP=4" in shown.output and "TP=8 holds" in shown.output
+
+    never = run(model, "--instance", "g5.xlarge", *LENGTHS)
+    assert never.exit_code == 1 and "no parallelism up to its 1 a10g" in never.output
+
+
+def test_fewer_bits_need_fewer_devices() -> None:
+    asked = ("meta-llama/Llama-3.3-70B-Instruct", "--instance", "p4d.24xlarge", *LENGTHS, "--json")
+    whole, narrow = (json.loads(run(*asked, *more).output) for more in ((), ("--dtype", "int4")))
+
+    assert narrow["tensor_parallel"] < whole["tensor_parallel"]
+
+
+def test_an_image_model_has_no_tokens_to_show() -> None:
+    shown = run("stabilityai/stable-diffusion-2-1-base", "--instance", "g6.xlarge")
+
+    assert shown.exit_code == 0 and "requests/s" in shown.output and "TTFT" not in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("no/model", "--instance", "g5.xlarge", *LENGTHS), "'no/model' is neither"),
+        (("openai/gpt-oss-20b", "--instance", "g5.13xlarge", *LENGTHS), "did you mean g5.16xlarge"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "3", *LENGTHS), "does not divide"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "8", *LENGTHS), "g5.12xlarge has 4"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "0", *LENGTHS), "not a whole number"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--pp", "2", *LENGTHS), "--pp goes with --tp"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "4"), "--input-tokens is missing"),
+        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", *LENGTHS, "--max-num-seqs", "nan"), "not a whole number"),
+        (("/", "--instance", "g5.12xlarge", *LENGTHS), "config.json"),
+        (("meta-llama/Llama-3.2-1B", "--instance", "g7.2xlarge", *LENGTHS), "no source states the memory bandwidth"),
+    ],
+)
+def test_nonsense_gets_one_sentence(arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments)
+
+    assert isinstance(done.exception, InputError)
+    assert words in str(done.exception) and str(done.exception).endswith(".")
