@@ -165,6 +165,7 @@ def _countable(seen: Seen) -> bool:
 
 def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate | None:
     found = list[tuple[Crossing, Cause, str]]()
+    flows = flow.flow([_visit(seen, criteria(slo)[0]) for seen in levels])
     for criterion in criteria(slo):
         visits, bound = [_visit(seen, criterion) for seen in levels], _bound(criterion)
         means = [float(np.nanmean(visit.scores)) for visit in visits if not np.isnan(visit.scores).all()]
@@ -172,10 +173,10 @@ def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate |
             continue
         if min(means) > _BROKEN * bound.value:
             return None
-        crossing = flow.crossing(visits, bound)
+        crossing = flow.crossing(visits, flows, bound)
         if crossing is not None:
             found.append((crossing, criterion.cause, criterion.says()))
-    saturated = flow.capacity([_visit(seen, criteria(slo)[0]) for seen in levels])
+    saturated = flows.capacity
     if saturated is not None and saturated.rate_per_s >= served_per_s:
         found.append((saturated, Cause.UNSTABLE, "the queue has no bound above it"))
     if slo.utilization is not None:
@@ -190,9 +191,9 @@ def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate |
 
 def _about(levels: Sequence[Seen], slo: Slo) -> float | None:
     """Roughly where the first of the criteria meets its bound."""
-    found = [
-        flow.glance([_visit(seen, criterion) for seen in levels], _bound(criterion)) for criterion in criteria(slo)
-    ]
+    bounds = criteria(slo)
+    speeds = flow.speeds([_visit(seen, bounds[0]) for seen in levels])
+    found = [flow.glance([_visit(seen, each) for seen in levels], speeds, _bound(each)) for each in bounds]
     return min((rate for rate in found if rate is not None), default=None)
 
 

@@ -18,13 +18,13 @@ for the interval: B. Efron, R. J. Tibshirani, An Introduction to the Bootstrap (
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from holdfast.limits import paths, unit
-from holdfast.limits.paths import Path, Visit
+from holdfast.limits.paths import Counts, Path, Visit
 from holdfast.limits.unit import Unit
 from holdfast.model.records import Floats
 
@@ -76,40 +76,70 @@ class Crossing:
     error: float
 
 
-def crossing(visits: Sequence[Visit], bound: Bound) -> Crossing | None:
-    """Where the mean score meets its bound; None when the visits do not tell."""
-    tracks = [paths.path(visit) for visit in visits]
-    cuts = math.ceil(BLOCKS / len(tracks))
-    parts = _parts(tracks, cuts)
+@dataclass(frozen=True)
+class Flow:
+    """How requests leave, whatever becomes of them: what all criteria have in common.
+
+    speeds: departures per second by number in flight, shape (most + 1,); others: the same without each piece of the
+    levels in turn. saturated: whether many left a unit that gets no faster.
+    """
+
+    speeds: Floats
+    others: tuple[Floats, ...]
+    saturated: bool
+
+    @property
+    def capacity(self) -> Crossing | None:
+        """The rate above which the queue has no bound: departures with many in flight; None when that was not seen."""
+        if not self.saturated:
+            return None
+        return Crossing(float(self.speeds[-1]), _jackknife_error(np.log([each[-1] for each in self.others])))
+
+
+def flow(visits: Sequence[Visit]) -> Flow:
+    """How requests leave, from all visits together."""
+    parts = _parts([paths.path(visit) for visit in visits])
     whole = paths.together(parts)
     likely = unit.knees(whole)
-    known = unit.fit(whole, likely, bound.limit, share=bound.share, waits=bound.waits)
+    speeds = unit.departures(whole, likely)
+    others = tuple(unit.departures(each, likely, speeds) for each in _leaving_one_out(parts))
+    return Flow(speeds, others, bool(whole.left[likely[0] :].sum() >= _SATURATED * whole.left.sum()))
+
+
+def crossing(visits: Sequence[Visit], flow: Flow, bound: Bound) -> Crossing | None:
+    """Where the mean score meets its bound; None when the visits do not tell."""
+    tracks = [paths.path(visit) for visit in visits]
+    parts = _parts(tracks)
+    known = _unit(paths.together(parts), flow.speeds, bound)
     link = bound.link
     bare = known.solve(link.of(bound.value), link.of)
     if bare is None:
         return None
     prior = math.hypot(_OFF * bare[1], _OFF_SCORE)
-    shift, shift_error = _shift(_tallies(known, tracks, cuts), link, prior)
+    shift, shift_error = _shift(_tallies(known, tracks), link, prior)
     target = link.of(bound.value) - shift
     found = known.solve(target, link.of)
     if found is None:
         return None
     rate, slope = found
-    rest = (paths.together(parts[:left_out] + parts[left_out + 1 :]) for left_out in range(len(parts)))
-    units = (unit.fit(each, likely, bound.limit, share=bound.share, waits=bound.waits) for each in rest)
-    others = [other.solve(target, link.of) for other in units]
+    rest = zip(_leaving_one_out(parts), flow.others, strict=True)
+    others = [_unit(counts, speeds, bound).solve(target, link.of) for counts, speeds in rest]
     logs = np.array([math.log(other[0]) for other in others if other is not None])
     if len(logs) < 0.75 * len(parts):
         return None
     return Crossing(rate, math.hypot(_jackknife_error(logs), shift_error / slope))
 
 
-def glance(visits: Sequence[Visit], bound: Bound) -> float | None:
+def glance(visits: Sequence[Visit], speeds: Floats, bound: Bound) -> float | None:
     """About where the mean score meets its bound; None when the visits do not tell."""
-    whole = paths.together(_parts([paths.path(visit) for visit in visits], 1))
-    known = unit.fit(whole, unit.knees(whole), bound.limit, share=bound.share, waits=bound.waits)
-    found = known.solve(bound.link.of(bound.value), bound.link.of)
-    return None if found is None else found[0]
+    counts = paths.together(_parts([paths.path(visit) for visit in visits]))
+    return solve(_unit(counts, speeds, bound), bound)
+
+
+def speeds(visits: Sequence[Visit]) -> Floats:
+    """How fast requests leave, from all visits together, without how sure that is."""
+    counts = paths.together(_parts([paths.path(visit) for visit in visits]))
+    return unit.departures(counts, unit.knees(counts))
 
 
 def solve(known: Unit, bound: Bound) -> float | None:
@@ -118,22 +148,21 @@ def solve(known: Unit, bound: Bound) -> float | None:
     return None if found is None else found[0]
 
 
-def capacity(visits: Sequence[Visit]) -> Crossing | None:
-    """The rate above which the queue has no bound: departures with many in flight; None when that was not seen."""
-    tracks = [paths.path(visit) for visit in visits]
-    parts = _parts(tracks, math.ceil(BLOCKS / len(tracks)))
-    whole = paths.together(parts)
-    likely = unit.knees(whole)
-    if whole.left[likely[0] :].sum() < _SATURATED * whole.left.sum():
-        return None
-    rest = (paths.together(parts[:left_out] + parts[left_out + 1 :]) for left_out in range(len(parts)))
-    others = np.array([unit.departures(each, likely)[-1] for each in rest])
-    return Crossing(float(unit.departures(whole, likely)[-1]), _jackknife_error(np.log(others)))
+def _unit(counts: Counts, speeds: Floats, bound: Bound) -> Unit:
+    return unit.fit(counts, speeds, bound.limit, share=bound.share, waits=bound.waits)
 
 
-def _parts(tracks: Sequence[Path], cuts: int) -> list[paths.Counts]:
+def _leaving_one_out(parts: Sequence[Counts]) -> Iterator[Counts]:
+    return (paths.together([*parts[:n], *parts[n + 1 :]]) for n in range(len(parts)))
+
+
+def _cuts(tracks: Sequence[Path]) -> int:
+    return math.ceil(BLOCKS / len(tracks))
+
+
+def _parts(tracks: Sequence[Path]) -> list[Counts]:
     most = 2 * max(track.most for track in tracks) + 8
-    return [counts for track in tracks for counts in paths.pieces(track, cuts, most)]
+    return [counts for track in tracks for counts in paths.pieces(track, _cuts(tracks), most)]
 
 
 def _jackknife_error(values: Floats) -> float:
@@ -166,11 +195,11 @@ class _Tallies:
     n: Floats
 
 
-def _tallies(known: Unit, tracks: Sequence[Path], cuts: int) -> _Tallies:
+def _tallies(known: Unit, tracks: Sequence[Path]) -> _Tallies:
     rows = list[tuple[float, float, int]]()
     for track, means in zip(tracks, _on_arrivals(known, tracks), strict=True):
         scores = track.scores[track.steps >= 0]
-        for part in np.array_split(np.arange(len(scores)), cuts):
+        for part in np.array_split(np.arange(len(scores)), _cuts(tracks)):
             kept = part[~np.isnan(scores[part])]
             rows.append((float(scores[kept].sum()), float(means[kept].mean()) if len(kept) else 0.5, len(kept)))
     seen, expected, n = np.array(rows).T

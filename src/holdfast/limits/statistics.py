@@ -135,6 +135,7 @@ def nonnegative(gram: Floats, moments: Floats) -> Floats:
     Source: C. L. Lawson, R. J. Hanson, Solving Least Squares Problems (1974), chapter 23 (NNLS), on normal equations.
     """
     n = len(moments)
+    gram = gram + 1e-12 * float(np.trace(gram)) / n * np.eye(n)  # for columns that are all but the same
     found, free = np.zeros(n), np.zeros(n, dtype=bool)
     tolerance = 1e-10 * float(np.abs(moments).max(initial=0.0))
     for _ in range(3 * n):
@@ -145,7 +146,7 @@ def nonnegative(gram: Floats, moments: Floats) -> Floats:
         free[best] = True
         while free.any():
             trial = np.zeros(n)
-            trial[free] = np.linalg.lstsq(gram[np.ix_(free, free)], moments[free], rcond=None)[0]
+            trial[free] = np.linalg.solve(gram[np.ix_(free, free)], moments[free])
             blocked = free & (trial <= 0)
             if not blocked.any():
                 found = trial

@@ -32,8 +32,11 @@ _EDGE = 1e-9
 _SEEN = 20
 """Departures that must have left a number in flight, or more, for a knee to be looked for there."""
 
-_LIKELY = 0.02
+_LIKELY = 0.05
 """Knees less likely than this share of the likeliest do not count."""
+
+_ROUNDS = 3
+"""Of weighted least squares; the weights then change by less than what they are known to."""
 
 _NEIGHBOURS = 300
 """Requests whose values say what the risk at a number in flight is, as far as those who found just that are fewer."""
@@ -93,19 +96,21 @@ def knees(counts: Counts) -> tuple[int, ...]:
     return tuple(knee for knee, weight in zip(numbers, weights.tolist(), strict=True) if weight > _LIKELY)
 
 
-def departures(counts: Counts, likely: Sequence[int]) -> Floats:
-    """Departures per second by number in flight: the geometric mean of the fits with each of these last knees."""
-    fits = [_fit(counts, knee) for knee in likely]
+def departures(counts: Counts, likely: Sequence[int], near: Floats | None = None) -> Floats:
+    """Departures per second by number in flight: the geometric mean of the fits with each of these last knees.
+
+    near: what almost the same counts gave.
+    """
+    fits = [_fit(counts, knee, near) for knee in likely]
     return np.asarray(np.exp(np.average(np.log(fits), axis=0, weights=_weights(counts, fits, likely))))
 
 
-def fit(counts: Counts, likely: Sequence[int], bound: float, *, share: bool, waits: bool) -> Unit:
-    """The unit that the counts show.
+def fit(counts: Counts, speeds: Floats, bound: float, *, share: bool, waits: bool) -> Unit:
+    """The unit that the counts show, whose departures are `speeds`.
 
     share: the scores are 0 or 1 for being above the bound; otherwise they are the values, and their mean is bounded.
     waits: who finds one more in flight waits for one departure more, however many there are.
     """
-    speeds = departures(counts, likely)
     beyond_s = 1 / speeds[-1] if waits else 0.0
     turned_away = statistics.rising(counts.came - counts.entered, counts.came)
     if not share:
@@ -138,14 +143,14 @@ def _weights(counts: Counts, fits: Sequence[Floats], numbers: Sequence[int]) -> 
     return np.asarray(weights / weights.sum())
 
 
-def _fit(counts: Counts, knee: int) -> Floats:
+def _fit(counts: Counts, knee: int, near: Floats | None = None) -> Floats:
     """The sum of ramps up to `knee` that is likeliest (Poisson), by iterated weighted least squares."""
     last = _last(counts.time_s)
     numbers = np.arange(1, last + 1)
     ramps = np.minimum(numbers[:, None], np.array(_grid(knee))[None, :]).astype(float)
     time_s, left = counts.time_s[1 : last + 1], counts.left[1 : last + 1]
-    rates = ramps[:, -1] * left.sum() / float(ramps[:, -1] @ time_s)
-    for _ in range(4):
+    rates = ramps[:, -1] * left.sum() / float(ramps[:, -1] @ time_s) if near is None else near[1 : last + 1]
+    for _ in range(_ROUNDS if near is None else 1):
         weights = 1 / np.maximum(rates, _EDGE)
         shares = statistics.nonnegative(ramps.T @ (ramps * (time_s * weights)[:, None]), ramps.T @ (left * weights))
         rates = ramps @ shares
