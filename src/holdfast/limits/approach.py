@@ -25,8 +25,11 @@ limit, far enough to see its queue build up."""
 _FILLED = 12
 """A level lasts at least so many latencies: its first ones fill the unit."""
 
-_SETTLED = 30
+_SETTLED = 60
 """And near the limit so many: a queue takes long to come to its usual length."""
+
+_LONGEST = 4
+"""But no level is longer than so many of the longest that were asked for."""
 
 _ROUGH = 1 / 3
 """Share of a full level that is enough to tell a rate that is far from the limit."""
@@ -34,8 +37,11 @@ _ROUGH = 1 / 3
 _FEWEST = 20
 """Requests of the shortest level."""
 
-_APART = 1.2
-"""An estimate may lie this far outside the straits: near the limit they are narrowed by luck."""
+_APART = 1.35
+"""An estimate may lie this far outside the straits: levels begin empty, and short ones go well by luck."""
+
+_REACH = 1.05
+"""An estimate this little beyond the levels is no guess."""
 
 _STRIDE = 1.3
 """A rate is at most this far from all that were held, whatever the estimate."""
@@ -79,8 +85,7 @@ class Approach:
     @property
     def interval(self) -> tuple[float, float]:
         """Between which rates the limit is, as far as that is known by now."""
-        if self._is_told:
-            assert self.found is not None
+        if self.found is not None and self._is_answer(self.found):
             return self.found.low_per_s, self.found.high_per_s
         return self._straits() if self.known.levels else (0.0, math.inf)
 
@@ -94,8 +99,8 @@ class Approach:
         """How long to hold a rate."""
         options = self.options
         wanted_s = min(options.requests / load, options.most_s)
-        if self._is_told:
-            wanted_s = max(wanted_s, _SETTLED * self.known.latency_s)
+        if self.found is not None and self.found.firm:
+            wanted_s = max(wanted_s, min(_SETTLED * self.known.latency_s, _LONGEST * options.most_s))
         else:
             rough_s = min(max(wanted_s * _ROUGH, _FEWEST / load), options.most_s)
             wanted_s = max(rough_s, _FILLED * self.known.latency_s)
@@ -104,7 +109,7 @@ class Approach:
     def point(self, ended: str, spoilt: str) -> BreakingPoint:
         """The breaking point as far as it is known. ended, spoilt: why the search ended early, and what was invalid."""
         found = self.found
-        if found is not None and self._is_told and found.width <= _WIDE:
+        if found is not None and self._is_answer(found):
             narrow = found.width <= 1 + self.options.precision
             why = found.why if narrow else f"{found.why}; {ended or 'levels spent'}"
             return BreakingPoint(
@@ -123,10 +128,10 @@ class Approach:
         rate = math.sqrt(low_per_s * high_per_s)
         return BreakingPoint(rate, low_per_s / (1 + _ASIDE), high_per_s * (1 + _ASIDE), _STRAITS, last.cause, why)
 
-    @property
-    def _is_told(self) -> bool:
+    def _is_answer(self, found: Estimate) -> bool:
         """Whether the estimate is more than a hint where to look."""
-        return self.found is not None and self.found.firm
+        loads = [told.load for told in self.known.levels]
+        return found.width <= _WIDE and min(loads) / _REACH <= found.rate_per_s <= max(loads) * _REACH
 
     def _straits(self) -> tuple[float, float]:
         """The highest load within the bounds and the lowest above them, all levels taken together.

@@ -34,6 +34,10 @@ _PROBE = 16
 """Requests of a probe at least; and four for each user."""
 
 
+_REST = 1.5
+"""The budget being short of so many levels, one is held."""
+
+
 @dataclass
 class Search:
     """See the module docstring."""
@@ -156,7 +160,9 @@ class Search:
         if left_s < least_s or left <= 0:
             self._ended = "the budget was spent"
             return None
-        return replace(level, duration_s=min(level.duration_s, left_s))
+        # What would be too little for another level is better spent on this one.
+        wanted_s = left_s if level.rate_per_s is not None and left_s < _REST * level.duration_s else level.duration_s
+        return replace(level, duration_s=min(wanted_s, left_s))
 
     def _closed_level(self, load: float | None, least: int) -> Level | None:
         if load is None:
