@@ -130,12 +130,11 @@ def rising(totals: Floats, weights: Floats) -> Floats:
 
 
 def nonnegative(gram: Floats, moments: Floats) -> Floats:
-    """The x >= 0 that minimises x'Gx / 2 - m'x; gram: shape (n, n), positive semi-definite; moments: shape (n,).
+    """The x >= 0 that minimises x'Gx / 2 - m'x; gram: shape (n, n), positive definite; moments: shape (n,).
 
     Source: C. L. Lawson, R. J. Hanson, Solving Least Squares Problems (1974), chapter 23 (NNLS), on normal equations.
     """
     n = len(moments)
-    gram = gram + 1e-12 * float(np.trace(gram)) / n * np.eye(n)  # for columns that are all but the same
     found, free = np.zeros(n), np.zeros(n, dtype=bool)
     tolerance = 1e-10 * float(np.abs(moments).max(initial=0.0))
     for _ in range(3 * n):

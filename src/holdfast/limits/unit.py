@@ -38,6 +38,9 @@ _LIKELY = 0.05
 _ROUNDS = 3
 """Of weighted least squares; the weights then change by less than what they are known to."""
 
+_SMOOTH = 0.003
+"""Ridge on the ramps: of curves that fit alike, one of many small bends is likelier than one of few sharp ones."""
+
 _NEIGHBOURS = 300
 """Requests whose values say what the risk at a number in flight is, as far as those who found just that are fewer."""
 
@@ -132,10 +135,10 @@ def _grid(last: int) -> list[int]:
 
 
 def _weights(counts: Counts, fits: Sequence[Floats], numbers: Sequence[int]) -> Floats:
-    """How likely each fit is; a curve up to a knee has about a parameter for every doubling."""
+    """How likely each fit is; a curve up to a knee has about two parameters for every doubling."""
     scores = np.array(
         [
-            float((counts.left * np.log(rates) - rates * counts.time_s)[1:].sum()) - math.log2(knee)
+            float((counts.left * np.log(rates) - rates * counts.time_s)[1:].sum()) - 2 * math.log2(knee)
             for rates, knee in zip(fits, numbers, strict=True)
         ]
     )
@@ -152,7 +155,9 @@ def _fit(counts: Counts, knee: int, near: Floats | None = None) -> Floats:
     rates = ramps[:, -1] * left.sum() / float(ramps[:, -1] @ time_s) if near is None else near[1 : last + 1]
     for _ in range(_ROUNDS if near is None else 1):
         weights = 1 / np.maximum(rates, _EDGE)
-        shares = statistics.nonnegative(ramps.T @ (ramps * (time_s * weights)[:, None]), ramps.T @ (left * weights))
+        gram = ramps.T @ (ramps * (time_s * weights)[:, None])
+        gram += _SMOOTH * np.diag(np.diag(gram))
+        shares = statistics.nonnegative(gram, ramps.T @ (left * weights))
         rates = ramps @ shares
     whole = np.concatenate([[0.0], rates, np.full(len(counts.left) - last - 1, rates[-1])])
     return np.asarray(np.maximum(whole, _EDGE))
