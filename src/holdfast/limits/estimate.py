@@ -10,7 +10,9 @@ import numpy as np
 
 from holdfast.limits import flow
 from holdfast.limits.criteria import Criterion, criteria
-from holdfast.limits.flow import Crossing, Visit
+from holdfast.limits.flow import Bound, Crossing
+from holdfast.limits.paths import Visit
+from holdfast.limits.unit import Unit
 from holdfast.model.fleet import Slo
 from holdfast.model.records import Outcome, RequestTable
 from holdfast.model.stages import Cause, Stage
@@ -31,11 +33,14 @@ _NEAR = 1.12
 _FILLED = 2.0
 """Median latencies that a level is given to fill the unit."""
 
-_BEYOND = 1.1
-"""An estimate this far from any level held is no more than a guess."""
+_BROKEN = 3.0
+"""Where every level is above the bound by this factor, the limit is further below than can be told."""
 
-_AROUND = 3.0
-"""The mean scores of the levels must reach to within this factor of the bound from either side."""
+_SETTLED = 0.02
+"""A centre that would move by less than this, as a logarithm, is left where it is."""
+
+_WAITS = (Cause.LATENCY, Cause.TTFT)
+"""What grows with every request that is in flight already."""
 
 _LEAST = 40
 """Fewer requests in a window say nothing of a unit's flow."""
@@ -83,18 +88,24 @@ def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float, s
     countable = [(seen, rate) for seen, rate in levels if _countable(seen)]
     if len(countable) < 2:
         return None
-    found: Estimate | None = None
     for _ in range(3):
-        near = [(seen, rate) for seen, rate in countable if 1 / _NEAR <= rate / centre_per_s <= _NEAR]
-        again = _lowest([seen for seen, _ in near], slo, served_per_s) if len(near) >= 2 else None
-        if again is None:
+        about = _about([seen for seen, _ in _near(countable, centre_per_s)], slo)
+        if about is None or abs(math.log(about / centre_per_s)) < _SETTLED:
             break
-        least, most = min(rate for _, rate in near), max(rate for _, rate in near)
-        if not least / _BEYOND <= again.rate_per_s <= most * _BEYOND:
-            break
-        found = replace(again, firm=least <= again.rate_per_s <= most)
-        centre_per_s = again.rate_per_s
-    return found
+        centre_per_s = about
+    near = _near(countable, centre_per_s)
+    found = _lowest([seen for seen, _ in near], slo, served_per_s)
+    if found is None:
+        return None
+    least, most = min(rate for _, rate in near), max(rate for _, rate in near)
+    return replace(found, firm=least <= found.rate_per_s <= most)
+
+
+def _near(levels: Sequence[tuple[Seen, float]], centre_per_s: float) -> list[tuple[Seen, float]]:
+    """Those near the centre; the two nearest, when no more are."""
+    ordered = sorted(levels, key=lambda level: abs(math.log(level[1] / centre_per_s)))
+    near = [level for level in ordered if 1 / _NEAR <= level[1] / centre_per_s <= _NEAR]
+    return near if len(near) >= 2 else ordered[:2]
 
 
 def strain(seen: Seen, slo: Slo) -> float:
@@ -132,9 +143,8 @@ def guess(probes: Sequence[tuple[Seen, int]], slo: Slo) -> float | None:
             continue
         means = np.maximum.accumulate([float(np.nanmean(score)) for score in scores])
         risk = np.interp(states, np.concatenate([users, beyond]), means)
-        unit = flow.Unit(np.concatenate([[0.0], rates]), np.append(risk, risk[-1]), np.ones(len(states) + 1))
-        bound = criterion.allowed if criterion.allowed is not None else criterion.bound
-        crossing = flow.solve(unit, bound, share=criterion.allowed is not None)
+        unit = Unit(np.concatenate([[0.0], rates]), np.append(risk, risk[-1]), np.ones(len(states) + 1))
+        crossing = flow.solve(unit, _bound(criterion))
         if crossing is not None:
             found.append(crossing)
     return float(min(found))
@@ -155,19 +165,18 @@ def _countable(seen: Seen) -> bool:
 
 def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate | None:
     found = list[tuple[Crossing, Cause, str]]()
+    flows = flow.flow([_visit(seen, criteria(slo)[0]) for seen in levels])
     for criterion in criteria(slo):
-        bound = criterion.allowed if criterion.allowed is not None else criterion.bound
-        visits = [_visit(seen, criterion) for seen in levels]
-        share = criterion.allowed is not None
+        visits, bound = [_visit(seen, criterion) for seen in levels], _bound(criterion)
         means = [float(np.nanmean(visit.scores)) for visit in visits if not np.isnan(visit.scores).all()]
-        if not means or max(means) < bound / _AROUND:
-            continue  # far from broken at any of these levels
-        if min(means) > _AROUND * bound:
-            return None  # broken at all of them: the limit is somewhere below
-        crossing = flow.crossing(visits, max(bound, 1e-3) if share else bound, share=share)
+        if not means:
+            continue
+        if min(means) > _BROKEN * bound.value:
+            return None
+        crossing = flow.crossing(visits, flows, bound)
         if crossing is not None:
             found.append((crossing, criterion.cause, criterion.says()))
-    saturated = flow.capacity([_visit(seen, criteria(slo)[0]) for seen in levels])
+    saturated = flows.capacity
     if saturated is not None and saturated.rate_per_s >= served_per_s:
         found.append((saturated, Cause.UNSTABLE, "the queue has no bound above it"))
     if slo.utilization is not None:
@@ -180,6 +189,21 @@ def _lowest(levels: Sequence[Seen], slo: Slo, served_per_s: float) -> Estimate |
     return Estimate(rate, rate * math.exp(-reach), rate * math.exp(reach), cause, why, len(levels))
 
 
+def _about(levels: Sequence[Seen], slo: Slo) -> float | None:
+    """Roughly where the first of the criteria meets its bound."""
+    bounds = criteria(slo)
+    speeds = flow.speeds([_visit(seen, bounds[0]) for seen in levels])
+    found = [flow.glance([_visit(seen, each) for seen in levels], speeds, _bound(each)) for each in bounds]
+    return min((rate for rate in found if rate is not None), default=None)
+
+
+def _bound(criterion: Criterion) -> Bound:
+    if criterion.allowed is None:
+        return Bound(criterion.bound, criterion.bound, share=False, waits=criterion.cause in _WAITS)
+    # A share of none cannot be met by any rate; less than one in a thousand is as good as none.
+    return Bound(max(criterion.allowed, 1e-3), criterion.bound, share=True, waits=criterion.cause in _WAITS)
+
+
 def _visit(seen: Seen, criterion: Criterion) -> Visit:
     rows = seen.rows
     first_s, last_s = float(rows.intended_s[0]), float(rows.intended_s[-1])
@@ -187,7 +211,7 @@ def _visit(seen: Seen, criterion: Criterion) -> Visit:
     # often as not.
     filled_s = min(_FILLED * float(np.median(rows.latency_s)), (last_s - first_s) / 3)
     window_s = (first_s + filled_s, last_s)
-    return Visit(rows.intended_s, rows.end_s, _stays(rows), criterion.scores(rows), window_s)
+    return Visit(rows.intended_s, rows.end_s, _stays(rows), criterion.values(rows), criterion.scores(rows), window_s)
 
 
 def _stays(rows: RequestTable) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -127,3 +127,32 @@ def rising(totals: Floats, weights: Floats) -> Floats:
         while len(values) > 1 and values[-2] * shares[-1] >= values[-1] * shares[-2]:
             values[-2:], shares[-2:], widths[-2:] = [sum(values[-2:])], [sum(shares[-2:])], [sum(widths[-2:])]
     return np.repeat(np.array(values) / np.array(shares), widths)
+
+
+def nonnegative(gram: Floats, moments: Floats) -> Floats:
+    """The x >= 0 that minimises x'Gx / 2 - m'x; gram: shape (n, n), positive definite; moments: shape (n,).
+
+    Source: C. L. Lawson, R. J. Hanson, Solving Least Squares Problems (1974), chapter 23 (NNLS), on normal equations.
+    """
+    n = len(moments)
+    found, free = np.zeros(n), np.zeros(n, dtype=bool)
+    tolerance = 1e-10 * float(np.abs(moments).max(initial=0.0))
+    for _ in range(3 * n):
+        gradient = np.where(free, -np.inf, moments - gram @ found)
+        best = int(np.argmax(gradient))
+        if gradient[best] <= tolerance:
+            break
+        free[best] = True
+        while free.any():
+            trial = np.zeros(n)
+            trial[free] = np.linalg.solve(gram[np.ix_(free, free)], moments[free])
+            blocked = free & (trial <= 0)
+            if not blocked.any():
+                found = trial
+                break
+            # As far towards the trial as all stay positive; what has become zero is bound again.
+            steps = found[blocked] / np.maximum(found[blocked] - trial[blocked], 1e-300)
+            found = found + float(steps.min()) * (trial - found)
+            free &= found > 1e-12 * float(found.max(initial=0.0))
+            found[~free] = 0.0
+    return found
