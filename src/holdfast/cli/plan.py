@@ -75,7 +75,7 @@ def plan(
     holdfast plan fleet.yaml
     holdfast plan fleet.yaml --measurements measurements.csv --out plan.json
     holdfast plan fleet.yaml --run g5-triton=holdfast-runs/limit-20261121-120000
-    holdfast plan fleet.yaml --measurements m.csv --rate 1/s..100/s --out cost.html
+    holdfast plan fleet.yaml --measurements m.csv --rate 1/s..99/s --html x.html
 
     Without measurements it plans on estimates, and says so. Exit code 1 when no plan holds.
     """
