@@ -83,9 +83,9 @@ QUEUE = {Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU}
 def test_the_search_over_http_finds_the_limit_that_theory_gives(
     serving: Callable[..., str], name: str, slo: str, options: Options, truth_per_s: float, causes: set[Cause]
 ) -> None:
-    # Of 200 searches for the M/M/4 on virtual time with these options and as many seeds, none strays: the chance is below
-    # 1.5 % (with 95 % confidence), and that of three in a row below 1e-5. In the two others there is no chance at all.
-    # What is left is the machine's noise, which has three attempts, too.
+    # Of 200 searches for the M/M/4 on virtual time, with these options and as many seeds, none strays: the chance is
+    # below 1.5 % (with 95 % confidence), and that of three in a row below 1e-5. In the two others there is no chance
+    # at all. What is left is the machine's noise, which has three attempts, too.
     strayed = list[LoadCurve]()
     for seed in range(3):
         curve = found(serving(name, seed), slo, options, seed)
