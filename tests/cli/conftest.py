@@ -1,49 +1,53 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
-from holdfast.cli import main
+from holdfast.cli.main import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+_MOST_S = 60
+
 
 @pytest.fixture
-def holdfast(tmp_path: Path) -> Run:
-    """Runs the command in a folder of the test, 60 s at most."""
+def holdfast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in a folder of the test and in the test's own process, which saves the start of another."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["holdfast", *arguments])
+        capsys.readouterr()
+        before = signal.signal(signal.SIGALRM, _too_long)
+        signal.alarm(_MOST_S)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def holdfast_process(tmp_path: Path) -> Run:
+    """Runs the command as a user does, in a process of its own."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "holdfast", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+        return subprocess.run(command, capture_output=True, text=True, timeout=_MOST_S, check=False, cwd=tmp_path)
 
     return run
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-RunHere = Callable[..., Done]
-
-
-@pytest.fixture
-def holdfast_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunHere:
-    """Runs the command in this process, for verbs that start no other: Python takes half a second to start."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["holdfast", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        out, err = capsys.readouterr()
-        return Done(ended.value.code if isinstance(ended.value.code, int) else 0, out, err)
-
-    return run
+def _too_long(_: int, __: FrameType | None) -> None:
+    raise TimeoutError(f"the command took more than {_MOST_S} s")

@@ -7,11 +7,11 @@ import pytest
 
 from holdfast.catalog import models
 
-from .conftest import RunHere
+from .conftest import Run
 
 
-def test_advice_names_its_rules_and_priced_instances(holdfast_here: RunHere) -> None:
-    done = holdfast_here("advise", "meta-llama/Llama-3.3-70B-Instruct", "--region", "us-west-2", "--json")
+def test_advice_names_its_rules_and_priced_instances(holdfast: Run) -> None:
+    done = holdfast("advise", "meta-llama/Llama-3.3-70B-Instruct", "--region", "us-west-2", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["answers"]["size"]["rule"] == "tensor-parallel"
@@ -25,9 +25,9 @@ def test_advice_names_its_rules_and_priced_instances(holdfast_here: RunHere) -> 
 @pytest.mark.parametrize("entry", models.entries(), ids=lambda entry: entry.id)
 @pytest.mark.parametrize("flags", [(), ("--needs", "mig, dra,multi-node", "--phase", "pilot", "--region", "eu-west-1")])
 def test_every_built_in_model_is_advised_in_80_columns(
-    holdfast_here: RunHere, entry: models.Entry, flags: tuple[str, ...]
+    holdfast: Run, entry: models.Entry, flags: tuple[str, ...]
 ) -> None:
-    done = holdfast_here("advise", entry.id, *flags)
+    done = holdfast("advise", entry.id, *flags)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     for question in ("size", "nodes", "devices", "engine", "routing", "fallback", "migration"):
@@ -35,16 +35,14 @@ def test_every_built_in_model_is_advised_in_80_columns(
     assert ("[USD/h]" in done.stdout) or "holds it: give another region" in " ".join(done.stdout.split())
 
 
-def test_prices_of_ones_own_are_advised_with(
-    holdfast_here: RunHere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_prices_of_ones_own_are_advised_with(holdfast: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = tmp_path / "prices.csv"
     mine.write_text(
         "instance_type,region,capacity_type,price_usd_per_h,source,date\n"
         "p5.48xlarge,us-east-1,on-demand,0.5,our contract,2999-01-01\n"
     )
     monkeypatch.setenv("HOLDFAST_PRICES", str(mine))
-    told = json.loads(holdfast_here("advise", "Qwen/Qwen3-8B", "--json").stdout)
+    told = json.loads(holdfast("advise", "Qwen/Qwen3-8B", "--json").stdout)
     assert [told["candidates"][0][key] for key in ("instance_type", "price_source")] == ["p5.48xlarge", "our contract"]
 
 
@@ -64,8 +62,8 @@ def test_prices_of_ones_own_are_advised_with(
         (("stable-diffusion-2-1-base", "--sequence-tokens", "5"), "makes no sequences"),
     ],
 )
-def test_what_cannot_be_advised_is_one_sentence(holdfast_here: RunHere, arguments: tuple[str, ...], words: str) -> None:
-    done = holdfast_here("advise", *arguments)
+def test_what_cannot_be_advised_is_one_sentence(holdfast: Run, arguments: tuple[str, ...], words: str) -> None:
+    done = holdfast("advise", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.startswith("holdfast: ") and done.stderr.count("\n") == 1

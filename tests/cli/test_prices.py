@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.catalog import own
 
-from .conftest import RunHere
+from .conftest import Run
 
 ON_DEMAND = {"g5.xlarge": "1.1110000000", "g6.xlarge": "0.9000000000"}
 SPOT = {"g5.xlarge": ["0.2", "0.3", "0.7"]}
@@ -80,9 +80,9 @@ def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         thread.join(timeout=10)
 
 
-def test_what_is_refreshed_is_shown_and_planned_with(holdfast_here: RunHere, prices: Path) -> None:
+def test_what_is_refreshed_is_shown_and_planned_with(holdfast: Run, prices: Path) -> None:
     wanted = ("--instance", "g5.xlarge", "--instance", "g6.xlarge")
-    done = holdfast_here("prices", "refresh", "--region", "us-west-2", *wanted, "--json")
+    done = holdfast("prices", "refresh", "--region", "us-west-2", *wanted, "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"3 prices written to {prices}\n"
     told = {(row["instance_type"], row["capacity_type"]): row for row in json.loads(done.stdout)["prices"]}
@@ -92,34 +92,30 @@ def test_what_is_refreshed_is_shown_and_planned_with(holdfast_here: RunHere, pri
         ("g6.xlarge", "on-demand"): 0.9,
     }
     assert all(row["age_days"] == 0 and not row["stale"] for row in told.values())
-    shown = holdfast_here("prices", "--region", "us-west-2", "--instance", "g5.xlarge", "--json")
+    shown = holdfast("prices", "--region", "us-west-2", "--instance", "g5.xlarge", "--json")
     assert {row["price_usd_per_h"] for row in json.loads(shown.stdout)["prices"]} == {1.111, 0.3}
-    listed = holdfast_here("catalog", "--region", "us-west-2", "--accelerator", "a10g")
+    listed = holdfast("catalog", "--region", "us-west-2", "--accelerator", "a10g")
     assert "1.1110" in listed.stdout
 
 
-def test_the_table_fits_80_columns_and_marks_estimates_and_age(holdfast_here: RunHere) -> None:
-    done = holdfast_here("prices")
+def test_the_table_fits_80_columns_and_marks_estimates_and_age(holdfast: Run) -> None:
+    done = holdfast("prices")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "estimate" in done.stdout and "unknown" in done.stdout
     assert "DERIVED us-east-1 x family ratio" in done.stdout
 
 
-def test_what_was_fetched_before_aws_throttles_is_kept(holdfast_here: RunHere, prices: Path) -> None:
-    done = holdfast_here(
-        "prices", "refresh", "--region", "us-west-2", "--instance", "g5.xlarge", "--instance", "g6e.xlarge"
-    )
+def test_what_was_fetched_before_aws_throttles_is_kept(holdfast: Run, prices: Path) -> None:
+    done = holdfast("prices", "refresh", "--region", "us-west-2", "--instance", "g5.xlarge", "--instance", "g6e.xlarge")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == f"1 prices written to {prices}"
     assert done.stderr.splitlines()[1].startswith("holdfast: the price list of g6e.xlarge in us-west-2: AWS throttles")
     assert [one.price_usd_per_h for one in own.read(prices)] == [1.111]
 
 
-def test_an_instance_type_that_is_not_sold_is_said_and_the_others_are_kept(
-    holdfast_here: RunHere, prices: Path
-) -> None:
-    done = holdfast_here(
+def test_an_instance_type_that_is_not_sold_is_said_and_the_others_are_kept(holdfast: Run, prices: Path) -> None:
+    done = holdfast(
         "prices", "refresh", "--region", "us-west-2", "--instance", "trn2.48xlarge", "--instance", "g6.xlarge"
     )
     assert done.returncode == 2
@@ -127,8 +123,8 @@ def test_an_instance_type_that_is_not_sold_is_said_and_the_others_are_kept(
     assert [one.instance_type for one in own.read(prices)] == ["g6.xlarge"]
 
 
-def test_where_not_everything_is_sold_the_rest_is_counted(holdfast_here: RunHere, prices: Path) -> None:
-    done = holdfast_here("prices", "refresh", "--region", "us-west-2", "--accelerator", "a10g")
+def test_where_not_everything_is_sold_the_rest_is_counted(holdfast: Run, prices: Path) -> None:
+    done = holdfast("prices", "refresh", "--region", "us-west-2", "--accelerator", "a10g")
     assert done.returncode == 0
     assert done.stderr.endswith("7 of 8 instance types are not sold in us-west-2\n")
 
@@ -153,7 +149,7 @@ def test_where_not_everything_is_sold_the_rest_is_counted(holdfast_here: RunHere
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
-    holdfast_here: RunHere,
+    holdfast: Run,
     prices: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
@@ -162,7 +158,7 @@ def test_what_cannot_be_done_is_one_sentence(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    done = holdfast_here("prices", *arguments)
+    done = holdfast("prices", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.startswith("holdfast: ") and done.stderr.count("\n") == 1

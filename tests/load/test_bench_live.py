@@ -22,7 +22,7 @@ from holdfast.load.subject import Subject
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.fleet import Api, TokenLengths, Workload, parse_slo
 from holdfast.model.records import Outcome, RequestTable
-from holdfast.model.stages import Arrivals, Cause, Level, LoadCurve
+from holdfast.model.stages import Arrivals, Level, LoadCurve
 
 IMAGES = Workload(api=Api.IMAGES)
 TEXT = Workload(
@@ -52,7 +52,7 @@ def found(
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
         bench = Bench(subject(url, workload), bound, run=run)
-        options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=1.0, most_s=3.0, invalid_repeats=20)
+        options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=0.4, most_s=1.0, precision=0.1, budget_s=8.0)
         try:
             return await finding.find_limit(bench, bound, Search(bound, options), tell=tell, run=run)
         finally:
@@ -132,16 +132,17 @@ def test_no_server_is_a_failed_connection() -> None:
     assert set(table.outcome) == {Outcome.CONNECT}
 
 
-def test_the_search_finds_the_limit_of_a_batch_of_one_over_http(stand_in: Callable[..., str], tmp_path: Path) -> None:
-    url = stand_in("ok", 0.02)
+def test_the_search_keeps_every_level_and_request_and_tells_of_each(
+    stand_in: Callable[..., str], tmp_path: Path
+) -> None:
+    url = stand_in("ok", 0.01)
     seen: list[Progress] = []
-    curve = found(url, "p95<0.15s", RunDir.create(tmp_path / "run", SPEC), tell=seen.append)
+    curve = found(url, "p95<0.1s", RunDir.create(tmp_path / "run", SPEC), tell=seen.append)
     point = curve.breaking_point
     assert point is not None
-    # The server sleeps 20 ms per request, so 50/s is a bound that cannot be passed; its own overhead takes the rest.
-    assert 40 < point.rate_per_s <= 51
-    assert point.high_per_s / point.rate_per_s <= 1.051
-    assert point.cause in (Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU)
+    # The server sleeps 10 ms per request, one after the other, so 100/s cannot be passed. How near the search comes to
+    # a limit is shown in test_known_limits_live.py.
+    assert 0 < point.rate_per_s <= 102
     assert runs.read(tmp_path / "run").curve.breaking_point == point
     assert len(rundir.read_requests(tmp_path / "run")) == sum(stage.requests for stage in curve.stages) + 1
     assert [p.stage is None for p in seen] == [True, False] * len(curve.stages)
