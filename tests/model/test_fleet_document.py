@@ -7,7 +7,7 @@ import yaml
 from holdfast.model import codec
 from holdfast.model.document import json_schema, read_fleet
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import CapacityType, InferenceFleet, format_slo, parse_slo
+from holdfast.model.fleet import CapacityType, InferenceFleet, Loss, format_slo, parse_slo
 
 FLEET = """\
 apiVersion: holdfast.dev/v1alpha1
@@ -163,3 +163,104 @@ def test_an_slo_flag_is_read_and_written_in_the_same_words(flag: str, written: s
 def test_an_slo_flag_that_bounds_nothing_is_refused(flag: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_slo(flag)
+
+
+PLANNED = """\
+apiVersion: holdfast.dev/v1alpha1
+kind: InferenceFleet
+metadata: {name: planned}
+spec:
+  model: {id: some/model}
+  workload:
+    api: completions
+    inputTokens: {mean: 560}
+    outputTokens: {mean: 140}
+    sizes:
+      - {share: 80%, inputTokens: 200, outputTokens: 100}
+      - {share: 20%, inputTokens: 2000, outputTokens: 300}
+  slo: {latency: {p95: 2s}}
+  demand: {rate: 10/s, day: [DAY]}
+  zones: [us-west-2a, us-west-2b]
+  units:
+    - {name: g5, accelerator: a10g, instanceType: g5.xlarge, framework: vllm, price: $1/h, startup: 4m,
+       capacityTypes: [spot, on-demand], prices: {spot: $0.4/h}}
+    - {name: g6, accelerator: l4, instanceType: g6.xlarge, framework: vllm, zones: [us-west-2b]}
+  capacity: {survive: [zone, spot], maxPools: 2, quotas: {G: 92 vCPU, G spot: 64 vCPU}, headroom: 10%}
+  routing: {bySize: true}
+""".replace("DAY", ", ".join(["4/s"] * 23 + ["20/s"]))
+
+
+def test_what_bounds_a_plan_is_read_and_written_back_the_same() -> None:
+    fleet = read_fleet(PLANNED, where="f")
+    spec = fleet.spec
+
+    assert spec.demand.periods_per_s == (4.0,) * 23 + (20.0,)
+    assert spec.demand.planned_per_s == 20.0
+    assert spec.units[0].ways == (CapacityType.ON_DEMAND, CapacityType.SPOT)
+    assert (spec.units[0].prices_usd_per_h, spec.units[0].startup_s) == ({CapacityType.SPOT: 0.4}, 240.0)
+    assert (spec.capacity.survive, spec.capacity.max_pools) == ((Loss.ZONE, Loss.SPOT), 2)
+    assert spec.capacity.quotas == {"G": 92, "G spot": 64}
+    assert codec.loads(InferenceFleet, codec.dumps(fleet), where="f") == fleet
+    jsonschema.Draft202012Validator(json_schema()).validate(codec.to_jsonable(fleet))
+
+
+def test_survival_has_short_forms() -> None:
+    short = {text: read_fleet(FLEET + f"  capacity: {{survive: {text}}}\n", where="f") for text in ("none", "one-pool")}
+
+    assert {text: fleet.spec.capacity.survive for text, fleet in short.items()} == {
+        "none": (),
+        "one-pool": (Loss.POOL,),
+    }
+    assert [codec.to_jsonable(fleet)["spec"]["capacity"]["survive"] for fleet in short.values()] == ["none", "one-pool"]
+
+
+@pytest.mark.parametrize(
+    "right, wrong, said",
+    [
+        (
+            "survive: [zone, spot]",
+            "survive: [zoen]",
+            "should be 'zone', 'accelerator', 'spot' or 'pool' (found 'zoen')",
+        ),
+        (
+            "survive: [zone, spot]",
+            "survive: all",
+            "neither none nor one-pool, nor a list of zone, accelerator, spot, pool",
+        ),
+        ("survive: [zone, spot]", "survive: 3", "neither none nor one-pool"),
+        ("survive: [zone, spot]", "survive: [zone, zone]", "survive names a kind of loss twice"),
+        ("maxPools: 2", "maxPools: 0", "greater than or equal to 1"),
+        ("G: 92 vCPU", "H: 92 vCPU", "'spec.capacity.quotas.H': input should be 'G', 'P'"),
+        ("G: 92 vCPU", "G: 92", "the number 92 has no unit; write a quota like '192 vCPU'"),
+        ("G: 92 vCPU", "G: 92.5 vCPU", "is not a whole number of vCPUs"),
+        ("share: 80%", "share: 70%", "the shares of the sizes add up to 90%; make them 100%"),
+        (
+            "inputTokens: 2000",
+            "inputTokens: 4000",
+            "the sizes have 960 inputTokens on average, and inputTokens has a mean",
+        ),
+        ("[4/s, ", "[", "a day has 24 rates, one for each hour, and 23 are given"),
+        ("[4/s, ", "[0/s, ", "an hour of the day has no demand to plan for"),
+        ("rate: 10/s", "rate: 10/s, peak: 30/s", "both peak and day are given"),
+        ("rate: 10/s", "rate: 50/s", "every hour of the day is below rate"),
+        ("[spot, on-demand]", "[spot]", "capacityType on-demand is not among capacityTypes"),
+        ("{spot: $0.4/h}", "{on-demand: $0.4/h}", "the on-demand price is `price`"),
+        ("{spot: $0.4/h}", "{reserved: $0.4/h}", "prices has reserved, which is not among capacityTypes"),
+        ("zones: [us-west-2a, us-west-2b]", "zones: []", "capacity.survive has zone, and zones does not say"),
+        ("zones: [us-west-2b]", "zones: [us-west-2z]", "unit 'g6' is in zone us-west-2z"),
+        ("bySize: true", "bySize: 1", "should be a valid boolean"),
+    ],
+)
+def test_a_bound_that_cannot_be_is_one_sentence(right: str, wrong: str, said: str) -> None:
+    assert right in PLANNED
+
+    with pytest.raises(InputError) as caught:
+        read_fleet(PLANNED.replace(right, wrong, 1), where="f.yaml")
+
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("f.yaml:")
+
+
+def test_routing_by_size_needs_sizes() -> None:
+    with pytest.raises(InputError, match=r"no workload\.sizes to route by"):
+        read_fleet(FLEET + "  routing: {bySize: true}\n", where="f")

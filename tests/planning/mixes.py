@@ -20,7 +20,8 @@ Key = tuple[str, str, CapacityType]
 Held = Mapping[Key, int]
 """Replicas by unit, zone and capacity type."""
 
-ENOUGH = 1 - 1e-6
+LENIENT = 1e-5
+"""What a demand may lack: more than the solver's millionth of a few rows together."""
 
 
 def unit(name: str, limit_per_s: float, usd_per_h: float, most: int = 20, slots: int = 1, least: int = 0) -> Candidate:
@@ -42,17 +43,19 @@ def by_unit(mix: Mix, period: int = 0) -> dict[str, int]:
     return {name: count for name in sorted(names) if (count := mix.replicas(name, period))}
 
 
-def carries(candidates: Sequence[Candidate], demand: Sequence[float], replicas: Held, share: float) -> bool:
+def carries(
+    candidates: Sequence[Candidate], demand: Sequence[float], replicas: Held, share: float, lacking: float = LENIENT
+) -> bool:
     """Whether the replicas, filled to a share of their limits, carry the demand in one or two sizes."""
     rooms = [(c.limits_per_s, share * sum(n for key, n in replicas.items() if key[0] == c.unit)) for c in candidates]
     if len(demand) == 1:
-        return math.fsum(limits[0] * room for limits, room in rooms) >= demand[0] * ENOUGH
-    first, second = demand[0] * ENOUGH, 0.0
+        return math.fsum(limits[0] * room for limits, room in rooms) * (1 + lacking) >= demand[0]
+    first, second = demand[0] * (1 - lacking), 0.0
     for limits, room in sorted(rooms, key=lambda item: -item[0][0] / item[0][1]):
         taken = min(room, first / limits[0])
         first -= taken * limits[0]
         second += (room - taken) * limits[1]
-    return first <= 1e-9 and second >= demand[1] * ENOUGH
+    return first <= 1e-9 * demand[0] and second >= demand[1] * (1 - lacking)
 
 
 def losses(candidates: Sequence[Candidate], survive: frozenset[Loss]) -> Iterator[set[Key]]:
@@ -68,7 +71,9 @@ def losses(candidates: Sequence[Candidate], survive: frozenset[Loss]) -> Iterato
     yield from groups.values()
 
 
-def holds(candidates: Sequence[Candidate], asked: Requirement, replicas: Held, period: int = 0) -> bool:
+def holds(
+    candidates: Sequence[Candidate], asked: Requirement, replicas: Held, period: int = 0, lacking: float = LENIENT
+) -> bool:
     """Whether the replicas do all that is asked in the period: limits, demand and every loss."""
     demand = asked.demand_per_s[period]
     for c in candidates:
@@ -90,8 +95,8 @@ def holds(candidates: Sequence[Candidate], asked: Requirement, replicas: Held, p
             return False
     if asked.max_pools is not None and len({key[0] for key, n in replicas.items() if n}) > asked.max_pools:
         return False
-    return carries(candidates, demand, replicas, asked.utilization_target) and all(
-        carries(candidates, demand, {key: n for key, n in replicas.items() if key not in gone}, 1.0)
+    return carries(candidates, demand, replicas, asked.utilization_target, lacking) and all(
+        carries(candidates, demand, {key: n for key, n in replicas.items() if key not in gone}, 1.0, lacking)
         for gone in losses(candidates, asked.survive)
     )
 
@@ -114,13 +119,21 @@ def usd_per_h(candidates: Sequence[Candidate], days: Sequence[Held], period_h: f
     return total / (len(days) * period_h)
 
 
-def brute_force(candidates: Sequence[Candidate], asked: Requirement) -> float:
+def is_cheapest(candidates: Sequence[Candidate], asked: Requirement, mix: Mix) -> bool:
+    """Whether brute force over all mixes agrees, strictly or with what a demand may lack."""
+    if not mix.feasible:
+        return math.isinf(_least(candidates, asked, 1e-9))
+    lenient, strict = _least(candidates, asked, LENIENT), _least(candidates, asked, 1e-9)
+    return lenient * (1 - 1e-6) <= mix.cost_usd_per_h <= strict * (1 + 1e-6)
+
+
+def _least(candidates: Sequence[Candidate], asked: Requirement, lacking: float) -> float:
     """The least mean cost over all mixes, infinite when none holds."""
     supplies = [(c, s) for c in candidates for s in c.supplies]
     keys = [(c.unit, s.zone, s.capacity_type) for c, s in supplies]
     counts = itertools.product(*(range(c.max_replicas + 1) for c, _ in supplies))
     mixes = [dict(zip(keys, choice, strict=True)) for choice in counts]
-    periods = [[m for m in mixes if holds(candidates, asked, m, t)] for t in range(len(asked.demand_per_s))]
+    periods = [[m for m in mixes if holds(candidates, asked, m, t, lacking)] for t in range(len(asked.demand_per_s))]
     days = (day for day in itertools.product(*periods) if _few_pools(day, asked.max_pools))
     return min((usd_per_h(candidates, day, asked.period_h) for day in days), default=math.inf)
 

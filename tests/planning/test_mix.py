@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.model.fleet import CapacityType, Loss
 from holdfast.planning.mix import Candidate, Requirement, Supply, cheapest_mix
-from planning.mixes import brute_force, by_unit, fleets, held, holds, requirements, steady, unit, usd_per_h
+from planning.mixes import by_unit, fleets, held, holds, is_cheapest, requirements, steady, unit, usd_per_h
 
 INF2 = unit("inf2", 1.75, 0.7582)
 TRN1 = unit("trn1", 130 / 60, 1.3438)
@@ -112,18 +112,23 @@ def test_a_pool_with_replicas_gets_its_least_share_of_requests() -> None:
 
     mix = cheapest_mix([inf2, g5], Requirement(((10.0, 10.0),), 1.0, min_share=0.05))
 
-    assert math.fsum(mix.traffic["g5"][0]) == pytest.approx(0.05 * 20)
+    assert math.fsum(mix.traffic["g5"][0]) == pytest.approx(0.05 * 20, rel=1e-4)
+
+
+def test_the_solver_does_not_prune_the_optimum() -> None:
+    # At a feasibility tolerance of 1e-9 HiGHS 1.15.1 answers 5.0 here.
+    fleet = [
+        Candidate("u0", (5.0, 2.0), (Supply(1.0, "z0"), Supply(1.0, "z1")), max_replicas=1),
+        Candidate("u1", (3.0, 1.0), (Supply(4.0, "z0"), Supply(4.0, "z1")), replicas_per_instance=3, max_replicas=3),
+    ]
+
+    assert cheapest_mix(fleet, Requirement(((4.0, 1.0),), 1.0)).cost_usd_per_h == pytest.approx(4.0)
 
 
 @settings(max_examples=50, deadline=None)
 @given(fleets(units=3, most=5), requirements())
 def test_brute_force_agrees(candidates: list[Candidate], requirement: Requirement) -> None:
-    mix = cheapest_mix(candidates, requirement)
-    least = brute_force(candidates, requirement)
-
-    assert mix.feasible == math.isfinite(least)
-    if mix.feasible:
-        assert mix.cost_usd_per_h == pytest.approx(least, rel=1e-6)
+    assert is_cheapest(candidates, requirement, cheapest_mix(candidates, requirement))
 
 
 @settings(max_examples=30, deadline=None)
@@ -134,12 +139,7 @@ def test_brute_force_agrees(candidates: list[Candidate], requirement: Requiremen
 def test_brute_force_agrees_on_zones_sizes_quotas_and_pools(
     candidates: list[Candidate], requirement: Requirement
 ) -> None:
-    mix = cheapest_mix(candidates, requirement)
-    least = brute_force(candidates, requirement)
-
-    assert mix.feasible == math.isfinite(least)
-    if mix.feasible:
-        assert mix.cost_usd_per_h == pytest.approx(least, rel=1e-6)
+    assert is_cheapest(candidates, requirement, cheapest_mix(candidates, requirement))
 
 
 @settings(max_examples=50, deadline=None)
@@ -173,7 +173,7 @@ def test_traffic_is_all_of_the_demand_and_within_the_utilisation_target(
         for c in candidates:
             rates = mix.traffic.get(c.unit, ((0.0, 0.0),))[0]
             busy = math.fsum(rate / limit for rate, limit in zip(rates, c.limits_per_s, strict=True))
-            assert busy <= requirement.utilization_target * mix.replicas(c.unit, 0) * (1 + 1e-6)
+            assert busy <= requirement.utilization_target * mix.replicas(c.unit, 0) + 2e-5
 
 
 @settings(max_examples=30, deadline=None)

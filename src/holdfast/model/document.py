@@ -54,7 +54,7 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
 
 
 def _explain(error: Any, root: Any, where: str) -> InputError:
-    path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "[key]")))]
     line, found = _locate(root, path)
     place = f"{where}:{line}"
     key = ".".join(str(part) for part in path)

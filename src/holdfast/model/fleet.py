@@ -361,9 +361,9 @@ _SHORT = {"none": (), "one-pool": (Loss.POOL,)}
 
 def _losses(value: object) -> object:
     """The short forms of `survive` as lists."""
-    if not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return value
-    if value not in _SHORT:
+    if not isinstance(value, str) or value not in _SHORT:
         kinds = ", ".join(kind.value for kind in Loss)
         raise ValueError(f"{value!r} is neither none nor one-pool, nor a list of {kinds}")
     return _SHORT[value]

@@ -21,8 +21,8 @@ import numpy as np
 from holdfast.planning.mix import highs
 from holdfast.planning.mix.highs import Floats, Program
 
-ENOUGH = 1 - 1e-7
-"""A load factor from which on a demand is carried: what the solver's tolerance can cost the sum of some rows."""
+ENOUGH = 1 - 3 * highs.FEASIBLE
+"""A load factor from which on a demand is carried: what the solver's tolerance can cost a few rows together."""
 
 
 def load_factor(limits: Floats, demand: Floats, replicas: Floats) -> tuple[float, Floats]:

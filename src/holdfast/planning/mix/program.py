@@ -30,7 +30,7 @@ class Period:
 
     replicas, instances, starts: columns by supply (starts empty without a period before). shares: (units, buckets).
     opened: which units have replicas, where least shares need to know it; else empty.
-    unit_rows: rows of maxReplicas by unit. quota_rows: by class.
+    demand_rows: rows of the demand by bucket. unit_rows: of maxReplicas by unit. quota_rows: by class.
     """
 
     index: int
@@ -39,6 +39,7 @@ class Period:
     starts: Ints
     shares: Ints
     opened: Ints
+    demand_rows: Ints
     unit_rows: Ints
     quota_rows: Mapping[str, int]
 
@@ -75,6 +76,7 @@ def build(
     cuts: Sequence[Cut],
     periods: Sequence[int],
     *,
+    vectors: Sequence[tuple[float, ...]] = (),
     prices: Floats | None = None,
     before: Ints | None = None,
     circle: bool = False,
@@ -84,6 +86,7 @@ def build(
 ) -> Layout:
     """The program of those periods.
 
+    vectors: prices per request at which the whole fleet must earn enough too, beside those of the cuts.
     prices: US dollars of one instance in one of the periods, (periods, supplies); the plain price if not given.
     before: instances by supply that run before the first period; starts against them are paid.
     circle: starts are paid in every period, in the first against the last.
@@ -103,7 +106,7 @@ def build(
     for position, index in enumerate(periods):
         paid = np.zeros_like(problem.prices) if gives or scaled else cost[position]
         starts = circle or (before is not None and position == 0)
-        blocks.append(_period(problem, program, cuts, index, paid, starts, most, pools, give, scale))
+        blocks.append(_period(problem, program, cuts, vectors, index, paid, starts, most, pools, give, scale))
     start_rows = np.empty((0, len(problem.prices)), dtype=np.int64)
     if circle:
         start_rows = np.stack(
@@ -127,6 +130,7 @@ def _period(
     problem: Problem,
     program: Program,
     cuts: Sequence[Cut],
+    vectors: Sequence[tuple[float, ...]],
     index: int,
     cost: Floats,
     starts: bool,
@@ -137,15 +141,19 @@ def _period(
 ) -> Period:
     demand, limits, units = problem.demand[index], problem.limits, np.arange(len(problem.candidates))
     supplies, buckets = np.arange(len(cost)), np.arange(len(demand))
-    largest = _largest(problem, index) if give else np.minimum(problem.max_by_supply, most[problem.unit_of])
+    # Bounds that no mix misses keep the solver's arithmetic small. The unit's own maximum is a row and nothing else:
+    # what it is worth would else be said of the column.
+    alone = _largest(problem)
+    largest = alone if give else np.minimum(np.minimum(problem.max_by_supply, most[problem.unit_of]), alone)
     shared = problem.per_instance > 1
-    # The unit's own maximum is a row and nothing else: what it is worth would else be said of the column.
-    bounds = largest if give else np.where(problem.has_own_max, problem.max_by_supply, np.inf)
+    bounds = alone if give else np.where(problem.has_own_max, np.minimum(problem.max_by_supply, alone), alone)
     replicas = program.columns(
         len(supplies), cost=np.where(shared, 0.0, cost), upper=bounds.astype(float), integer=True
     )
     instances = replicas.copy()
-    instances[shared] = program.columns(int(shared.sum()), cost=cost[shared], integer=True)
+    instances[shared] = program.columns(
+        int(shared.sum()), cost=cost[shared], upper=problem.instances(bounds)[shared].astype(float), integer=True
+    )
     program.rows(
         int(shared.sum()),
         (np.arange(shared.sum()), replicas[shared], 1.0),
@@ -158,7 +166,8 @@ def _period(
     whole = 1.0 if scale is None else np.inf
     shares = program.columns(limits.size, upper=np.where(limits > 0, whole, 0.0).ravel()).reshape(limits.shape)
     carried = [] if scale is None else [(buckets, scale, -1.0)]
-    program.rows(len(buckets), (buckets, shares, 1.0), *carried, lower=1 - TOLERANCE if scale is None else 0.0)
+    least = 1 - TOLERANCE if scale is None else 0.0
+    demand_rows = program.rows(len(buckets), (buckets, shares, 1.0), *carried, lower=least)
     target = problem.requirement.utilization_target
     program.rows(
         len(units), (units[:, None], shares, work), (problem.unit_of, replicas, -target), upper=0.0
@@ -184,8 +193,8 @@ def _period(
     quota_rows = _quota_rows(problem, program, instances, give)
     floors = problem.floors[index] if scale is None else np.zeros(len(units))
     opened = _open_rows(problem, program, demand, floors, replicas, shares, largest, pools)
-    _loss_rows(problem, program, cuts, demand, replicas, scale)
-    return Period(index, replicas, instances, started, shares, opened, unit_rows, quota_rows)
+    _loss_rows(problem, program, cuts, vectors, demand, replicas, scale)
+    return Period(index, replicas, instances, started, shares, opened, demand_rows, unit_rows, quota_rows)
 
 
 def _quota_rows(problem: Problem, program: Program, instances: Ints, give: Give | None) -> dict[str, int]:
@@ -241,19 +250,30 @@ def _open_rows(
 
 
 def _loss_rows(
-    problem: Problem, program: Program, cuts: Sequence[Cut], demand: Floats, replicas: Ints, scale: Ints | None
+    problem: Problem,
+    program: Program,
+    cuts: Sequence[Cut],
+    vectors: Sequence[tuple[float, ...]],
+    demand: Floats,
+    replicas: Ints,
+    scale: Ints | None,
 ) -> None:
-    for prices in dict.fromkeys(cut.prices for cut in cuts):
+    """At each of the price vectors the whole fleet earns enough, and so does what is left after the losses of its cuts.
+
+    For the whole fleet that follows from its traffic, but it gives the solver a row of whole numbers to work with.
+    """
+    for prices in dict.fromkeys((*vectors, *(cut.prices for cut in cuts))):
         worth = float(np.array(prices) @ demand)
         if worth <= 0:
             continue
         earned = (carrying.earnings(problem.limits, np.array(prices)) / worth)[problem.unit_of]
-        # That the whole fleet earns enough at its utilisation target follows from its traffic; the solver gains by it.
         least = (1 - TOLERANCE) / problem.requirement.utilization_target if scale is None else 0.0
         whole = program.columns(1, lower=least)
         program.rows(1, (0, replicas, earned), (0, whole, -1.0), lower=0.0, upper=0.0)
         lost = [cut.event.supplies for cut in cuts if cut.prices == prices]
-        at = np.repeat(np.arange(len(lost)), [len(event) for event in lost])
+        if not lost:
+            continue
+        at = np.repeat(np.arange(len(lost)), [len(supplies) for supplies in lost])
         gone = np.concatenate(lost).astype(np.int64)
         carried = [] if scale is None else [(np.arange(len(lost)), scale, -1.0)]
         program.rows(
@@ -265,10 +285,11 @@ def _loss_rows(
         )
 
 
-def _largest(problem: Problem, index: int) -> Ints:
-    """Replicas by supply that no mix needs more of: they alone carry all of the demand that their unit serves."""
+def _largest(problem: Problem) -> Ints:
+    """Replicas by supply that no mix needs more of: they alone carry all that their unit serves, in any period."""
     limits = problem.limits
-    work = np.divide(problem.demand[index], limits, out=np.zeros_like(limits), where=limits > 0).sum(axis=1)
+    slowness = np.divide(1.0, limits, out=np.zeros_like(limits), where=limits > 0)
+    work = (problem.demand @ slowness.T).max(axis=0)
     alone = np.ceil(work / problem.requirement.utilization_target).astype(np.int64)
     largest: Ints = np.maximum(alone, problem.min_by_unit)[problem.unit_of] + problem.per_instance
     return largest

@@ -65,12 +65,16 @@ class Settled:
 
 @dataclass
 class Search:
-    """One search: its problem, the cuts that it has found so far, and the seconds that the solver has run."""
+    """One search: its problem, what it has found so far, and the seconds that the solver has run.
+
+    cuts: of losses. vectors: prices of requests at which the relaxation buys.
+    """
 
     problem: Problem
     gap: float
     time_limit_s: float
     cuts: list[Cut] = field(default_factory=list)
+    vectors: list[tuple[float, ...]] = field(default_factory=list)
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -88,6 +92,10 @@ class Search:
         relaxation = self._solve(layout, relaxed=True)
         if relaxation.status is Status.INFEASIBLE:
             return None
+        hardest = layout.periods[self.problem.hardest()[0]]
+        worth = np.maximum(relaxation.row_worth[hardest.demand_rows], 0.0)
+        if worth.any():
+            self.vectors.append(tuple(_per_request(worth, self.problem.demand[hardest.index]).tolist()))
         return self._one_period(layout, relaxation) if count == 1 else self._day(layout, relaxation)
 
     def settle(
@@ -242,7 +250,16 @@ class Search:
         circle: bool = False,
         most: Ints | None = None,
     ) -> Layout:
-        return program.build(self.problem, self.cuts, periods, prices=prices, before=before, circle=circle, most=most)
+        return program.build(
+            self.problem,
+            self.cuts,
+            periods,
+            vectors=self.vectors,
+            prices=prices,
+            before=before,
+            circle=circle,
+            most=most,
+        )
 
     def _solve(
         self,
@@ -274,3 +291,10 @@ class Search:
             self.cuts += new
             fresh = fresh or bool(new)
         return fresh
+
+
+def _per_request(worth: Floats, demand: Floats) -> Floats:
+    """Prices per request, the highest 1, of what all requests of a bucket are worth; 0 for a bucket without any."""
+    each = np.divide(worth, demand, out=np.zeros_like(worth), where=demand > 0)
+    prices: Floats = each / each.max()
+    return prices

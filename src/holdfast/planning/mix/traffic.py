@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from holdfast.planning.mix import highs
-from holdfast.planning.mix.highs import TOLERANCE, Floats, Ints, Program
+from holdfast.planning.mix.highs import FEASIBLE, TOLERANCE, Floats, Ints, Program
 from holdfast.planning.mix.problem import Problem
+
+_DEAR = 1000.0
+"""Times the highest price of an instance: what a replica beyond the target costs, so that none is used without need."""
 
 
 def cheapest_traffic(problem: Problem, index: int, replicas: Ints) -> Floats:
@@ -27,9 +30,13 @@ def cheapest_traffic(problem: Problem, index: int, replicas: Ints) -> Floats:
     ).reshape(limits.shape)
     program.rows(len(buckets), (buckets, shares, 1.0), lower=1 - TOLERANCE, upper=1.0)
     room = held * problem.requirement.utilization_target
-    program.rows(len(units), (units[:, None], shares, work), upper=room * (1 + TOLERANCE))
+    # The replicas may lack what the solver's tolerance allows: so much may be filled beyond the target, at a price.
+    beyond = program.columns(
+        len(units), cost=_DEAR * float(problem.prices.max()), upper=5 * FEASIBLE * np.maximum(room, 1.0)
+    )
+    program.rows(len(units), (units[:, None], shares, work), (units, beyond, -1.0), upper=room)
     rate = demand.sum()
-    floors = np.where(held > 0, problem.floors[index], 0.0) / rate * (1 - TOLERANCE)
+    floors = np.where(held > 0, problem.floors[index], 0.0) / rate * (1 - 10 * FEASIBLE)
     program.rows(len(units), (units[:, None], shares, np.broadcast_to(demand / rate, limits.shape)), lower=floors)
     found = highs.solve(program, relaxed=True)
     assert found.found, "the replicas do not carry the demand that they were chosen for"
