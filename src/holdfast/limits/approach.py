@@ -34,13 +34,16 @@ _LONGEST = 4
 _ROUGH = 1 / 3
 """Share of a full level that is enough to tell a rate that is far from the limit."""
 
+_PATIENCE = 4
+"""After so many rough levels full ones are held: what is over before a queue has built up misleads."""
+
 _FEWEST = 20
 """Requests of the shortest level."""
 
 _APART = 1.35
 """An estimate may lie this far outside the straits: levels begin empty, and short ones go well by luck."""
 
-_REACH = 1.05
+_REACH = 1.1
 """An estimate this little beyond the levels is no guess."""
 
 _STRIDE = 1.3
@@ -99,7 +102,7 @@ class Approach:
         """How long to hold a rate."""
         options = self.options
         wanted_s = min(options.requests / load, options.most_s)
-        if self.found is not None and self.found.firm:
+        if len(self.known.levels) >= _PATIENCE or (self.found is not None and self.found.firm):
             wanted_s = max(wanted_s, min(_SETTLED * self.known.latency_s, _LONGEST * options.most_s))
         else:
             rough_s = min(max(wanted_s * _ROUGH, _FEWEST / load), options.most_s)
