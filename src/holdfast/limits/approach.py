@@ -7,6 +7,7 @@ on one side of it only says where to look next; one that contradicts what was pl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from holdfast.limits import estimate, statistics
 from holdfast.limits.estimate import Estimate
 from holdfast.limits.options import Options
-from holdfast.limits.told import CERTAIN, Known
+from holdfast.limits.told import CERTAIN, Known, Told
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import BreakingPoint, Cause
 
@@ -78,10 +79,11 @@ class Approach:
         """A level was added to what is known; changed: what was told before was dropped."""
         before = None if changed else self.found
         levels = [(told.seen, told.load) for told in self.known.levels]
-        low, high = self._straits()
+        low, high = self._straits(self.known.levels)
         centre = before.rate_per_s if before else math.sqrt((low or high) * (high if high < math.inf else low))
         found = estimate.limit(levels, self.slo, centre, self.known.probed_per_s)
-        # A model that contradicts what was plainly seen is wrong of this unit.
+        # A model that contradicts what was plainly seen is wrong of this unit; of short levels nothing is plain.
+        low, high = self._straits([told for told in self.known.levels if 2 * told.level.duration_s >= self._settled_s])
         agrees = found is not None and low / _APART <= found.rate_per_s <= high * _APART
         self.found = found if agrees else None
 
@@ -90,7 +92,7 @@ class Approach:
         """Between which rates the limit is, as far as that is known by now."""
         if self.found is not None and self._is_answer(self.found):
             return self.found.low_per_s, self.found.high_per_s
-        return self._straits() if self.known.levels else (0.0, math.inf)
+        return self._straits(self.known.levels)
 
     def next_load(self) -> float | None:
         """The next rate to hold; None when the interval is as narrow as asked, or no rate would tell more."""
@@ -103,7 +105,7 @@ class Approach:
         options = self.options
         wanted_s = min(options.requests / load, options.most_s)
         if len(self.known.levels) >= _PATIENCE or (self.found is not None and self.found.firm):
-            wanted_s = max(wanted_s, min(_SETTLED * self.known.latency_s, _LONGEST * options.most_s))
+            wanted_s = max(wanted_s, self._settled_s)
         else:
             rough_s = min(max(wanted_s * _ROUGH, _FEWEST / load), options.most_s)
             wanted_s = max(rough_s, _FILLED * self.known.latency_s)
@@ -118,7 +120,7 @@ class Approach:
             return BreakingPoint(
                 found.rate_per_s, found.low_per_s, found.high_per_s, estimate.CONFIDENCE, found.cause, why
             )
-        low_per_s, high_per_s = self._straits() if self.known.levels else (0.0, math.inf)
+        low_per_s, high_per_s = self._straits(self.known.levels)
         broke = [told.verdict for told in self.known.levels if not told.verdict.holds]
         if high_per_s == math.inf:
             sure = max((t.verdict.confidence for t in self.known.levels if t.load == low_per_s), default=0.0)
@@ -136,13 +138,20 @@ class Approach:
         loads = [told.load for told in self.known.levels]
         return found.width <= _WIDE and min(loads) / _REACH <= found.rate_per_s <= max(loads) * _REACH
 
-    def _straits(self) -> tuple[float, float]:
-        """The highest load within the bounds and the lowest above them, all levels taken together.
+    @property
+    def _settled_s(self) -> float:
+        """How long a unit takes to behave as it will."""
+        return min(_SETTLED * self.known.latency_s, _LONGEST * self.options.most_s)
+
+    def _straits(self, levels: Sequence[Told]) -> tuple[float, float]:
+        """The highest load within the bounds and the lowest above them, all these levels taken together.
 
         A load that went well while a lower one did not is no contradiction but luck: both count for what they are
         worth.
         """
-        told = sorted(self.known.levels, key=lambda each: each.load)
+        if not levels:
+            return 0.0, math.inf
+        told = sorted(levels, key=lambda each: each.load)
         sizes = np.array([float(each.stage.requests) for each in told])
         strains = np.array([min(estimate.strain(each.seen, self.slo), _STRAINED) for each in told])
         within = statistics.rising(sizes * strains, sizes) <= 1
@@ -160,7 +169,7 @@ class Approach:
 
     def _towards_limit(self) -> float | None:
         """Up while all is well, down while nothing is, else between the two: until something can be estimated."""
-        low, high = self._straits()
+        low, high = self._straits(self.known.levels)
         last = self.known.levels[-1]
         if high == math.inf:
             strain = max(estimate.strain(told.seen, self.slo) for told in self.known.levels if told.load == low)

@@ -42,6 +42,9 @@ _SETTLED = 0.02
 _WAITS = (Cause.LATENCY, Cause.TTFT)
 """What grows with every request that is in flight already."""
 
+_ENOUGH = 1500
+"""Requests that tell a unit's departures well enough to look near the centre alone."""
+
 _LEAST = 40
 """Fewer requests in a window say nothing of a unit's flow."""
 
@@ -102,10 +105,15 @@ def limit(levels: Sequence[tuple[Seen, float]], slo: Slo, centre_per_s: float, s
 
 
 def _near(levels: Sequence[tuple[Seen, float]], centre_per_s: float) -> list[tuple[Seen, float]]:
-    """Those near the centre; the two nearest, when no more are."""
+    """Those near the centre; and the nearest of the others, as long as there are few requests in them."""
     ordered = sorted(levels, key=lambda level: abs(math.log(level[1] / centre_per_s)))
-    near = [level for level in ordered if 1 / _NEAR <= level[1] / centre_per_s <= _NEAR]
-    return near if len(near) >= 2 else ordered[:2]
+    near = list[tuple[Seen, float]]()
+    for seen, rate in ordered:
+        enough = len(near) >= 2 and sum(len(each.rows) for each, _ in near) >= _ENOUGH
+        if enough and not 1 / _NEAR <= rate / centre_per_s <= _NEAR:
+            break
+        near.append((seen, rate))
+    return near
 
 
 def strain(seen: Seen, slo: Slo) -> float:
