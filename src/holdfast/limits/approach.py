@@ -84,6 +84,7 @@ class Approach:
         found = estimate.limit(levels, self.slo, centre, self.known.probed_per_s)
         # A model that contradicts what was plainly seen is wrong of this unit; of short levels nothing is plain.
         low, high = self._straits([told for told in self.known.levels if 2 * told.level.duration_s >= self._settled_s])
+        found = found or before
         agrees = found is not None and low / _APART <= found.rate_per_s <= high * _APART
         self.found = found if agrees else None
 

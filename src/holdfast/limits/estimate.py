@@ -42,7 +42,7 @@ _SETTLED = 0.02
 _WAITS = (Cause.LATENCY, Cause.TTFT)
 """What grows with every request that is in flight already."""
 
-_ENOUGH = 1500
+_ENOUGH = 2500
 """Requests that tell a unit's departures well enough to look near the centre alone."""
 
 _LEAST = 40

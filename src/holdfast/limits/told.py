@@ -10,7 +10,7 @@ from holdfast.limits.options import Options
 from holdfast.limits.verdict import Verdict
 from holdfast.model.stages import Level, Stage
 
-CERTAIN = 0.9
+CERTAIN = 0.97
 """Two verdicts this sure that contradict each other show that the unit has changed between them."""
 
 _CHANGE = 1.3
