@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,7 +47,11 @@ def instance(seed: int, types: int = TYPES, inputs: int = INPUTS, outputs: int =
 
 def timed(solve: Callable[[], Result]) -> Result:
     """The result with the processor time that it took, that of child processes (CBC is one) included."""
-    before = os.times()
+    before = _cpu_s()
     result = solve()
-    after = os.times()
-    return Result(result.usd_per_h, sum(after[:4]) - sum(before[:4]), result.proved)
+    return Result(result.usd_per_h, _cpu_s() - before, result.proved)
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

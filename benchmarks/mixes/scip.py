@@ -25,7 +25,9 @@ def scip(given: Instance) -> Result:
             solver.Add(sum(rate[j][b] * float(1 / given.limits_per_s[j, b]) for b in buckets) <= count[j])
         solver.Minimize(sum(count[j] * float(given.usd_per_h[j]) for j in types))
         solver.SetTimeLimit(LIMIT_S * 1000)
-        status = solver.Solve()
+        exact = pywraplp.MPSolverParameters()
+        exact.SetDoubleParam(pywraplp.MPSolverParameters.RELATIVE_MIP_GAP, 0.0)
+        status = solver.Solve(exact)
         return Result(solver.Objective().Value(), 0.0, status == pywraplp.Solver.OPTIMAL)
 
     return timed(solve)

@@ -125,13 +125,13 @@ def test_the_solver_does_not_prune_the_optimum() -> None:
     assert cheapest_mix(fleet, Requirement(((4.0, 1.0),), 1.0)).cost_usd_per_h == pytest.approx(4.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(fleets(units=3, most=5), requirements())
 def test_brute_force_agrees(candidates: list[Candidate], requirement: Requirement) -> None:
     assert is_cheapest(candidates, requirement, cheapest_mix(candidates, requirement))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     fleets(units=2, most=3, zones=2, sizes=2),
     requirements(kinds=list(Loss), sizes=2, highest=20, bounded=True),
@@ -142,7 +142,7 @@ def test_brute_force_agrees_on_zones_sizes_quotas_and_pools(
     assert is_cheapest(candidates, requirement, cheapest_mix(candidates, requirement))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     fleets(zones=3, ways=2, sizes=2, most=20),
     requirements(kinds=list(Loss), sizes=2, bounded=True),
@@ -160,7 +160,7 @@ def test_a_feasible_mix_holds_after_every_loss_within_every_limit_and_is_certifi
         assert (mix.gap, mix.traffic) == (1.0, {})
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(fleets(zones=2, sizes=2, most=20), requirements(kinds=list(Loss), sizes=2))
 def test_traffic_is_all_of_the_demand_and_within_the_utilisation_target(
     candidates: list[Candidate], requirement: Requirement
@@ -176,7 +176,7 @@ def test_traffic_is_all_of_the_demand_and_within_the_utilisation_target(
             assert busy <= requirement.utilization_target * mix.replicas(c.unit, 0) + 2e-5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(fleets(zones=2, sizes=2), requirements(kinds=list(Loss), sizes=2, bounded=True), st.floats(0.01, 1.0))
 def test_more_demand_never_costs_less(candidates: list[Candidate], more: Requirement, fraction: float) -> None:
     first, second = more.demand_per_s[0]
@@ -188,7 +188,7 @@ def test_more_demand_never_costs_less(candidates: list[Candidate], more: Require
         assert cheap.cost_usd_per_h <= dear.cost_usd_per_h * (1 + 1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(fleets(zones=2), requirements(kinds=list(Loss), bounded=True), st.integers(0, 3), st.integers(1, 5))
 def test_more_capacity_never_costs_more(
     candidates: list[Candidate], requirement: Requirement, which: int, more: int
@@ -203,7 +203,7 @@ def test_more_capacity_never_costs_more(
         assert after.cost_usd_per_h <= before.cost_usd_per_h * (1 + 1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(fleets(units=3), requirements(bounded=True))
 def test_removing_a_unit_never_helps(candidates: list[Candidate], requirement: Requirement) -> None:
     whole = cheapest_mix(candidates, requirement)
@@ -215,7 +215,7 @@ def test_removing_a_unit_never_helps(candidates: list[Candidate], requirement: R
             assert whole.cost_usd_per_h <= rest.cost_usd_per_h * (1 + 1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(fleets(zones=2, sizes=2), requirements(kinds=list(Loss), sizes=2))
 def test_the_same_question_has_the_same_answer(candidates: list[Candidate], requirement: Requirement) -> None:
     assert cheapest_mix(candidates, requirement) == cheapest_mix(candidates, requirement)

@@ -121,7 +121,7 @@ def test_the_hardest_hours_decide_a_day_that_is_too_much() -> None:
     assert "carry 5.6/s of 12/s" in mix.shortfalls[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     fleets(units=3, most=4, zones=2, ways=2, sizes=2),
     requirements(kinds=list(Loss), sizes=2, periods=2, bounded=True),

@@ -20,8 +20,9 @@ _DAY_GAP = 0.01
 """What a plan hour by hour may lack to the cheapest: a hundredth, far within what a day's rates are known to. A plan of
 one rate is exact."""
 
-_TIME_LIMIT_S = 10.0
-"""A fleet of a handful of units takes milliseconds; a huge one is answered with the gap that is left by then."""
+_TIME_LIMIT_S = 30.0
+"""A fleet of a handful of units takes milliseconds, 40 of them hour by hour some seconds; what takes longer is answered
+with the gap that is left by then."""
 
 
 def make_plan(

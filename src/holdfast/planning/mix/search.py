@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -36,6 +37,10 @@ _PART_OF_GAP = 0.25
 
 _COARSE = 0.01
 """Gap of single periods where none is allowed in the end: they are a start only, the last stage closes it."""
+
+
+class TimeIsUpError(HoldfastError):
+    """The solver's time ended before a program had a solution that survives every loss."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,18 @@ class Search:
             self.cuts = [Cut(event, (1.0,)) for event in self.events]
 
     def run(self) -> Found | None:
-        """The best mix, or None when there is none. Raises HoldfastError when the time was too short to find one."""
+        """The best mix, or None when there is none. Raises TimeIsUpError when not even the first was found."""
         count = len(self.problem.demand)
-        for index in self.problem.hardest():
-            if self.settle(lambda index=index: self._build([index]), relaxed=True) is None:  # type: ignore[misc]
+        # Requests of one size have all their cuts from the start; else the hardest periods show most of them.
+        for index in self.problem.hardest() if self.events and self.problem.demand.shape[1] > 1 else ():
+            if self.settle(partial(self._build, [index]), relaxed=True) is None:
                 return None
         layout = self._build(range(count), circle=count > 1)
         relaxation = self._solve(layout, relaxed=True)
         if relaxation.status is Status.INFEASIBLE:
             return None
+        if not relaxation.found:
+            raise self._time_is_up()
         hardest = layout.periods[self.problem.hardest()[0]]
         worth = np.maximum(relaxation.row_worth[hardest.demand_rows], 0.0)
         if worth.any():
@@ -127,7 +135,10 @@ class Search:
                 whole = self._mended(layout, solution, max(gap * solution.objective, gap_usd))
                 if whole is not None:
                     return Settled(whole, solution.bound, solution.values)
-        raise HoldfastError(f"HiGHS found no mix in {self.time_limit_s:g} s, nor that there is none.")
+        raise self._time_is_up()
+
+    def _time_is_up(self) -> TimeIsUpError:
+        return TimeIsUpError(f"HiGHS found no mix in {self.time_limit_s:g} s, nor that there is none.")
 
     def _mended(self, layout: Layout, solution: Solution, gap_usd: float) -> Floats | None:
         """The replicas of the period with a few more that mend its losses, if that is within the gap."""
@@ -141,7 +152,7 @@ class Search:
         return whole[None, :].astype(float) if solution.objective + dearer <= solution.bound + gap_usd else None
 
     def _one_period(self, layout: Layout, relaxation: Solution) -> Found | None:
-        solved = self.settle(lambda: self._build([0]), gap=self.gap)
+        solved = self.settle(partial(self._build, [0]), gap=self.gap)
         if solved is None:
             return None
         replicas = solved.replicas.astype(np.int64)
@@ -155,17 +166,14 @@ class Search:
         if most is None or rolled is None:
             return None
         found = Found(rolled, day_usd(self.problem, rolled), relaxation.bound, relaxation, layout)
-        if found.gap <= self.gap:
-            return found
-        priced, bound = self._priced(layout, relaxation, most, gap_usd)
-        joined = cheapest_day(self.problem, [rolled, priced] if priced is not None else [rolled])
-        found = replace(
-            found,
-            replicas=joined,
-            usd=day_usd(self.problem, joined),
-            bound_usd=max(bound, found.bound_usd),
-        )
-        return found if found.gap <= self.gap or self._left_s() <= 0 else self._joint(found)
+        for stage in (partial(self._priced, most=most, gap_usd=gap_usd), self._joint):
+            if found.gap <= self.gap:
+                break
+            try:
+                found = stage(found)
+            except TimeIsUpError:
+                break  # the mix that there is stands, with the gap that it has
+        return found
 
     def _pools(self) -> Ints | None:
         """Most replicas by unit once the pools are chosen: those of the hardest, the middle and the easiest period
@@ -175,7 +183,7 @@ class Search:
             return most
         order = np.argsort(-self.problem.demand.sum(axis=1), kind="stable")
         chosen = sorted({*self.problem.hardest(), int(order[len(order) // 2]), int(order[-1])})
-        solved = self.settle(lambda: self._build(chosen), gap=self._period_gap())
+        solved = self.settle(partial(self._build, chosen), gap=self._period_gap())
         if solved is None:
             return None
         used = self.problem.by_unit(solved.replicas.sum(axis=0)) > 0
@@ -189,7 +197,7 @@ class Search:
         before: Ints | None = None
         for index in ((first + step) % count for step in range(count)):
             solved = self.settle(
-                lambda index=index, before=before: self._build([index], before=before, most=most),  # type: ignore[misc]
+                partial(self._build, [index], before=before, most=most),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
             )
@@ -199,31 +207,30 @@ class Search:
             before = self.problem.instances(rows[index])
         return rows
 
-    def _priced(self, layout: Layout, relaxation: Solution, most: Ints, gap_usd: float) -> tuple[Ints | None, float]:
-        """Each period by itself at prices with what starts are worth, and the sum of the bounds. The mixes are left out
-        where one uses a unit that is not among the chosen pools."""
-        worth = np.clip(relaxation.row_worth[layout.start_rows], 0.0, self.problem.start_usd)
+    def _priced(self, found: Found, most: Ints, gap_usd: float) -> Found:
+        """Each period by itself at prices with what starts are worth: the sum of the bounds, the best day of the mixes.
+
+        They are left out where they use a unit that is not among the chosen pools.
+        """
+        worth = np.clip(found.relaxation.row_worth[found.layout.start_rows], 0.0, self.problem.start_usd)
         prices = self.problem.prices * self.problem.requirement.period_h + worth - np.roll(worth, -1, axis=0)
         rows, bound = np.zeros(worth.shape, dtype=np.int64), 0.0
         for index in range(len(prices)):
             solved = self.settle(
-                lambda index=index: self._build([index], prices=prices[index : index + 1]),  # type: ignore[misc]
+                partial(self._build, [index], prices=prices[index : index + 1]),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
             )
             assert solved is not None  # `_rolled` has found a mix for each period under tighter limits
             rows[index] = solved.replicas[0]
             bound += solved.bound
-        among = (self.problem.by_unit(rows.sum(axis=0)) > 0) <= (most > 0)
-        return (rows if among.all() else None), bound
+        among = bool(((self.problem.by_unit(rows.sum(axis=0)) > 0) <= (most > 0)).all())
+        joined = cheapest_day(self.problem, [found.replicas, rows] if among else [found.replicas])
+        return replace(found, replicas=joined, usd=day_usd(self.problem, joined), bound_usd=max(bound, found.bound_usd))
 
     def _joint(self, found: Found) -> Found:
         """All periods as one program, from the mix that was found."""
-        periods = range(len(self.problem.demand))
-
-        def build() -> Layout:
-            return self._build(periods, circle=True)
-
+        build = partial(self._build, range(len(self.problem.demand)), circle=True)
         solved = self.settle(build, gap=self.gap, start=self._start(build(), found.replicas))
         assert solved is not None  # it starts from a mix that it contains
         replicas, bound = solved.replicas.astype(np.int64), max(found.bound_usd, solved.bound)
