@@ -47,7 +47,7 @@ _APART = 1.35
 _REACH = 1.1
 """An estimate this little beyond the levels is no guess."""
 
-_STRIDE = 1.3
+_STRIDE = 1.6
 """A rate is at most this far from all that were held, whatever the estimate."""
 
 _STRAINED = 6.0
@@ -105,7 +105,7 @@ class Approach:
         """How long to hold a rate."""
         options = self.options
         wanted_s = min(options.requests / load, options.most_s)
-        if len(self.known.levels) >= _PATIENCE or (self.found is not None and self.found.firm):
+        if self._is_close:
             wanted_s = max(wanted_s, self._settled_s)
         else:
             rough_s = min(max(wanted_s * _ROUGH, _FEWEST / load), options.most_s)
@@ -138,6 +138,14 @@ class Approach:
         """Whether the estimate is more than a hint where to look."""
         loads = [told.load for told in self.known.levels]
         return found.width <= _WIDE and min(loads) / _REACH <= found.rate_per_s <= max(loads) * _REACH
+
+    @property
+    def _is_close(self) -> bool:
+        """Whether levels must be long from now on: the limit is between some, or seems to be and cannot be told."""
+        if self.found is not None and self.found.firm:
+            return True
+        low, high = self._straits(self.known.levels)
+        return len(self.known.levels) >= _PATIENCE and 0 < low and high < math.inf
 
     @property
     def _settled_s(self) -> float:

@@ -10,8 +10,11 @@ from holdfast.limits.options import Options
 from holdfast.limits.verdict import Verdict
 from holdfast.model.stages import Level, Stage
 
-CERTAIN = 0.97
-"""Two verdicts this sure that contradict each other show that the unit has changed between them."""
+CERTAIN = 0.9
+"""Two verdicts this sure that contradict each other show that the unit has become faster between them."""
+
+_PLAIN = 0.97
+"""That it has become slower takes more: a busy spell of random arrivals looks like that, too."""
 
 _CHANGE = 1.3
 """A median latency that differs by this factor at a load that should make it differ the other way shows it, too."""
@@ -109,9 +112,9 @@ def contradict(earlier: Told, later: Told) -> bool:
 
     Both verdicts must be sure and the usual latency must have changed with them; luck alone changes the tail.
     """
-    sure = earlier.verdict.confidence >= CERTAIN and later.verdict.confidence >= CERTAIN
+    sure = min(earlier.verdict.confidence, later.verdict.confidence)
     faster = later.load >= earlier.load and _CHANGE * later.latency_s < earlier.latency_s
     slower = later.load <= earlier.load and later.latency_s > _CHANGE * earlier.latency_s
     better = later.verdict.holds and not earlier.verdict.holds and faster
     worse = earlier.verdict.holds and not later.verdict.holds and slower
-    return sure and (better or worse)
+    return (better and sure >= CERTAIN) or (worse and sure >= _PLAIN)
