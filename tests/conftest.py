@@ -1,4 +1,8 @@
-"""What all tests share: which are live (they run servers, Envoy or whole verbs), and no deadline per example."""
+"""What all tests share: which are live (they run servers, Envoy or whole verbs), and no deadline per example.
+
+Live tests are run by two processes (`pytest -m live -n 2 --dist loadscope`): those that measure take turns in one of
+them, the demo first, while the other runs those that only wait for things to happen.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # No deadline per example: a machine that stalls is no finding.
 settings.register_profile("holdfast", deadline=None)
@@ -14,6 +20,12 @@ settings.load_profile("holdfast")
 TESTS = Path(__file__).parent
 LIVE = ("cli", "local")
 """Folders of live tests; elsewhere a live test's file is named `..._live.py`."""
+DEMO = "test_demo.py"
+MEASURING = (
+    DEMO,
+    *(f"test_{name}_live.py" for name in ("known_limits", "bench", "generator", "sweeping", "scrape", "inputs")),
+)
+"""Files of tests that measure, so that they must not do so at the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,3 +33,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem.endswith("_live") or any(item.path.is_relative_to(place) for place in live):
             item.add_marker(pytest.mark.live)
+    # The longest first; what runs beside it is over when those measure that need a quieter machine.
+    items.sort(key=lambda item: item.path.name != DEMO)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Gives all tests that measure to one process, and the others one by one to whoever is free."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    turns = LoadScopeScheduling(config, log)
+    turns._split_scope = _taking_turns
+    return turns
+
+
+def _taking_turns(test: str) -> str:
+    return "measuring" if test.partition("::")[0].endswith(MEASURING) else test
