@@ -2,6 +2,9 @@
 
 No test may see the price catalogue or the AWS configuration of whoever runs it. Catalogues are read while tests are
 collected, so that is seen to before there are fixtures.
+
+Live tests are run by two processes (`pytest -m live -n 2 --dist loadscope`): those that measure take turns in one of
+them, the demo first, while the other runs those that only wait for things to happen.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # No deadline per example: a machine that stalls is no finding.
 settings.register_profile("holdfast", deadline=None)
@@ -29,6 +34,12 @@ os.environ |= {
 
 LIVE = ("cli", "local")
 """Folders of live tests; elsewhere a live test's file is named `..._live.py`."""
+DEMO = "test_demo.py"
+MEASURING = (
+    DEMO,
+    *(f"test_{name}_live.py" for name in ("known_limits", "bench", "generator", "sweeping", "scrape", "inputs")),
+)
+"""Files of tests that measure, so that they must not do so at the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,3 +47,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem.endswith("_live") or any(item.path.is_relative_to(place) for place in live):
             item.add_marker(pytest.mark.live)
+    # The longest first; what runs beside it is over when those measure that need a quieter machine.
+    items.sort(key=lambda item: item.path.name != DEMO)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Gives all tests that measure to one process, and the others one by one to whoever is free."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    turns = LoadScopeScheduling(config, log)
+    turns._split_scope = _taking_turns
+    return turns
+
+
+def _taking_turns(test: str) -> str:
+    return "measuring" if test.partition("::")[0].endswith(MEASURING) else test

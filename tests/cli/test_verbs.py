@@ -37,8 +37,8 @@ def edited(tmp_path: Path, old: str, new: str) -> str:
     return str(tmp_path / "fleet.yaml")
 
 
-def test_help_lists_every_verb(holdfast: Run) -> None:
-    done = holdfast("--help")
+def test_help_lists_every_verb(holdfast_process: Run) -> None:
+    done = holdfast_process("--help")
     assert done.returncode == 0
     verbs = "limit load sweep merge plan audit estimate advise render report export demo emulate prices catalog schema"
     for verb in verbs.split():
@@ -54,6 +54,10 @@ def test_the_schema_accepts_every_example_fleet(holdfast: Run) -> None:
     assert len(fleets) >= 4
     for fleet in fleets:
         jsonschema.validate(yaml.safe_load(fleet.read_text()), schema)
+
+
+def test_a_process_ends_with_the_code_of_the_verb(holdfast_process: Run) -> None:
+    refused(holdfast_process("plan", "nowhere.yaml", "--measurements", "x.csv"), "nowhere.yaml", "cannot be read")
 
 
 def test_a_plan_of_published_measurements_renders_and_reports(holdfast: Run, tmp_path: Path) -> None:
@@ -118,7 +122,8 @@ def emulated() -> Iterator[str]:
 def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Path, emulated: str) -> None:
     slo = ("--slo", "p95<3s, errors<1%")
     model = ("--api", "images", "--model", "stabilityai/stable-diffusion-2-1-base")
-    search = ("--arrivals", "constant", "--requests", "40", "--time-scale", "20", "--budget", "200s", "--out", "run")
+    search = ("--arrivals", "constant", "--requests", "40", "--longest", "30s", "--precision", "10%")
+    search += ("--time-scale", "20", "--budget", "200s", "--out", "run")
     done = holdfast("limit", emulated, *model, *slo, *search)
     assert done.returncode == 0, done.stderr
     assert "Breaking point: 1." in done.stdout
