@@ -106,7 +106,7 @@ def compare(count: int) -> None:
         rows.append([str(seed), *_cells(ours), *_cells(theirs), f"{ratios[-1]:.0f}", *_cells(check)])
     print(table(["instance", "holdfast USD/h", "s", "Mélange USD/h", "s", "times", "SCIP USD/h", "s"], rows))
     print(
-        f"All {count}: {sum(ours_s):.2f} s against {sum(theirs_s):.1f} s, {sum(theirs_s) / sum(ours_s):.0f} times as long; "
+        f"All {count}: {sum(ours_s):.2f} s against {sum(theirs_s):.1f} s, {sum(theirs_s) / sum(ours_s):.0f} times; "
         f"single instances {min(ratios):.0f} to {max(ratios):.0f} times, median {np.median(ratios):.0f}. "
         f"* after {LIMIT_S} s.\n"
     )
