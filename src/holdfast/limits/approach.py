@@ -145,7 +145,7 @@ class Approach:
         if self.found is not None and self.found.firm:
             return True
         low, high = self._straits(self.known.levels)
-        return len(self.known.levels) >= _PATIENCE and 0 < low and high < math.inf
+        return len(self.known.levels) >= _PATIENCE and low > 0 and high < math.inf
 
     @property
     def _settled_s(self) -> float:
