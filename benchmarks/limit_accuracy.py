@@ -1,6 +1,6 @@
 """How near the breaking-point search comes to limits that are known in closed form, in virtual time.
 
-    python benchmarks/limit_accuracy.py [SEEDS]
+    python benchmarks/limit_accuracy.py [SEEDS [FIRST]]
 
 Prints, per server: found / true (median error, worst, least, most), the share of searches whose interval held the
 truth, its width, and the most requests sent, as a share of those of a linear ramp: 25 levels of 5 minutes each, the
@@ -160,7 +160,8 @@ CASES = (
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    count, first = (*map(int, sys.argv[1:]), *(20, 0)[len(sys.argv) - 1 :])
+    seeds = range(first, first + count)
     print(
         f"{'server':<18}{'true/s':>8}{'median':>8}{'worst':>7}{'least':>7}{'most':>7}{'held':>6}{'width':>7}"
         f"{'of ramp':>8}"
@@ -182,10 +183,10 @@ class Figures:
     held: list[bool]
 
     @classmethod
-    def of(cls, index: int, seeds: int, workers: Executor) -> Figures:
+    def of(cls, index: int, seeds: range, workers: Executor) -> Figures:
         """Searches for the limit of that case, and prints a row."""
         case = CASES[index]
-        found = list(workers.map(search, [index] * seeds, range(seeds)))
+        found = list(workers.map(search, [index] * len(seeds), seeds))
         ratios = [point.rate_per_s / case.truth_per_s for point, _ in found]
         held = [point.low_per_s <= case.truth_per_s <= point.high_per_s for point, _ in found]
         width = np.median([point.high_per_s / max(point.low_per_s, 1e-9) - 1 for point, _ in found])
