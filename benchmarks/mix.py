@@ -108,7 +108,7 @@ def compare(count: int) -> None:
     print(table(["instance", "holdfast USD/h", "s", "Mélange USD/h", "s", "times", "SCIP USD/h", "s"], rows))
     ours_s, theirs_s = math.fsum(own), math.fsum(others)
     print(
-        f"All {count}: {ours_s:.2f} s against {theirs_s:.1f} s, {theirs_s / ours_s:.0f} times as long; single instances "
+        f"All {count}: {ours_s:.2f} s against {theirs_s:.1f} s, {theirs_s / ours_s:.0f} times as long; single ones "
         f"{min(ratios):.0f} to {max(ratios):.0f}, median {np.median(ratios):.0f}. * after {LIMIT_S} s.\n"
     )
 
