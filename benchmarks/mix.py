@@ -18,6 +18,7 @@ Times are of processor, children included, from the instance as arrays to the an
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import subprocess
@@ -92,7 +93,7 @@ def large(
 
 def compare(count: int) -> None:
     """Prints a line per instance. Ends with an error where a mix costs more than another's, or is not proved."""
-    rows, ratios, ours_s, theirs_s = [], [], [], []
+    rows, ratios, own, others = [], [], list[float](), list[float]()
     for seed in range(count):
         given = instance(seed)
         ours, theirs, check = holdfast(given), melange(given), scip(seed)
@@ -101,14 +102,14 @@ def compare(count: int) -> None:
         if check.proved and abs(check.usd_per_h / ours.usd_per_h - 1) > 1e-6:
             sys.exit(f"instance {seed}: SCIP finds {check}, holdfast {ours}")
         ratios.append(theirs.cpu_s / ours.cpu_s)
-        ours_s.append(ours.cpu_s)
-        theirs_s.append(theirs.cpu_s)
+        own.append(ours.cpu_s)
+        others.append(theirs.cpu_s)
         rows.append([str(seed), *_cells(ours), *_cells(theirs), f"{ratios[-1]:.0f}", *_cells(check)])
     print(table(["instance", "holdfast USD/h", "s", "Mélange USD/h", "s", "times", "SCIP USD/h", "s"], rows))
+    ours_s, theirs_s = math.fsum(own), math.fsum(others)
     print(
-        f"All {count}: {sum(ours_s):.2f} s against {sum(theirs_s):.1f} s, {sum(theirs_s) / sum(ours_s):.0f} times; "
-        f"single instances {min(ratios):.0f} to {max(ratios):.0f} times, median {np.median(ratios):.0f}. "
-        f"* after {LIMIT_S} s.\n"
+        f"All {count}: {ours_s:.2f} s against {theirs_s:.1f} s, {theirs_s / ours_s:.0f} times as long; single ones "
+        f"{min(ratios):.0f} to {max(ratios):.0f}, median {np.median(ratios):.0f}. * after {LIMIT_S} s.\n"
     )
 
 

@@ -99,6 +99,15 @@ def test_too_few_pools_for_the_least_replicas_say_how_many_are_needed() -> None:
     assert mix.shortfalls == ("minReplicas alone go beyond what the limits allow; allow 3 pools instead of 2.",)
 
 
+def test_too_few_pools_for_a_loss_say_how_many_are_needed() -> None:
+    mix = limited([INF2, G5], replace(steady(2.0, 0.8, Loss.POOL), max_pools=1))
+
+    assert mix.shortfalls == (
+        "The most that the limits allow carries 0/s of 2/s and survives every loss: short by 2/s; "
+        "allow 2 pools instead of 1.",
+    )
+
+
 def test_a_supply_that_is_too_small_is_named_by_how_it_is_bought() -> None:
     spot = Candidate("g5", (1.5,), (Supply(0.5, "us-west-2a", CapacityType.SPOT, max_replicas=3),))
 

@@ -27,9 +27,12 @@ def as_bought(known: UnitEvidence, mix: Mix, period: int) -> UnitEvidence:
 
 
 def pools(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix) -> list[UnitEvidence]:
-    """The units that get a pool: all, or with capacity.maxPools those with replicas and then the cheapest others."""
+    """The units that get a pool: all, or with capacity.maxPools those with replicas and then the cheapest others.
+
+    All of an infeasible mix, of which nothing is chosen.
+    """
     most = fleet.spec.capacity.max_pools
-    if most is None or most >= len(evidence):
+    if most is None or most >= len(evidence) or not mix.feasible:
         return list(evidence)
     used = {allotment.unit for allotment in mix.allotments}
     order = sorted(evidence, key=lambda known: (known.unit not in used, known.usd_per_million_requests, known.unit))

@@ -112,8 +112,9 @@ def _smallest(problem: Problem, hopeless: Sequence[Event], time_limit_s: float) 
     )
 
 
-def _most(problem: Problem, time_limit_s: float) -> tuple[Ints, float]:
-    """As many replicas as the limits allow, and the multiple of the hardest demand that they carry.
+def _most(problem: Problem, time_limit_s: float) -> tuple[Ints, float | None]:
+    """As many replicas as the limits allow, and the multiple of the hardest demand that they carry through every loss:
+    NaN where the limits of each by itself are the only ones, None where not even the least replicas keep within them.
 
     All at their maximum where quotas and the number of pools allow that; else those that carry most.
     """
@@ -129,8 +130,8 @@ def _most(problem: Problem, time_limit_s: float) -> tuple[Ints, float]:
     search = Search(problem, 0.0, time_limit_s)
     solved = search.settle(lambda: program.build(problem, search.cuts, [index], scaled=True))
     if solved is None:
-        return np.zeros((periods, len(problem.prices)), dtype=np.int64), 0.0
-    return np.tile(solved.replicas[0].astype(np.int64), (periods, 1)), -solved.bound
+        return np.zeros((periods, len(problem.prices)), dtype=np.int64), None
+    return np.tile(solved.replicas[0].astype(np.int64), (periods, 1)), abs(solved.bound)
 
 
 def _held_back(problem: Problem) -> bool:
@@ -176,10 +177,10 @@ def _factor(problem: Problem, index: int, event: Event | None) -> float:
     return carrying.load_factor(problem.limits, problem.demand[index], units)[0]
 
 
-def _fact_of_all(problem: Problem, factor: float) -> str:
+def _fact_of_all(problem: Problem, factor: float | None) -> str:
     survives = " and survives every loss" if problem.requirement.survive else ""
     rate = problem.demand[problem.hardest()[0]].sum()
-    if factor == 0:
+    if factor is None:
         return "minReplicas alone go beyond what the limits allow"
     if not factor < carrying.ENOUGH:
         return f"No replicas within the limits carry {rate:.4g}/s{survives and ' and survive every loss'}"
