@@ -123,8 +123,8 @@ def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Pat
     slo = ("--slo", "p95<3s, errors<1%")
     model = ("--api", "images", "--model", "stabilityai/stable-diffusion-2-1-base")
     search = ("--arrivals", "constant", "--requests", "40", "--longest", "30s", "--precision", "10%")
-    search += ("--time-scale", "20", "--budget", "200s", "--out", "run")
-    done = holdfast("limit", emulated, *model, *slo, *search)
+    scaled = ("--time-scale", "20", "--budget", "200s", "--out", "run")
+    done = holdfast("limit", emulated, *model, *slo, *search, *scaled)
     assert done.returncode == 0, done.stderr
     assert "Breaking point: 1." in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
