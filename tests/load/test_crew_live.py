@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -15,15 +16,17 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from holdfast.limits import verdict
 from holdfast.limits.measured import Measured
 from holdfast.load import pacers
 from holdfast.load.crew import Crew
 from holdfast.load.http import Target
 from holdfast.load.subject import Subject
 from holdfast.model.errors import HoldfastError, InputError, UnreachableError
-from holdfast.model.fleet import Api, TokenLengths, Workload
+from holdfast.model.fleet import Api, Slo, TokenLengths, Workload, parse_slo
 from holdfast.model.records import Outcome, RequestTable
 from holdfast.model.stages import Arrivals, Level
+from load.raw_server import WHOLE, serving
 from processes import alive, descendants
 
 TEXT = Workload(api=Api.COMPLETIONS, input_tokens=TokenLengths(mean=10), output_tokens=TokenLengths(mean=20))
@@ -35,11 +38,13 @@ def subject(url: str) -> Subject:
     return Subject("unit", Target.parse(url), TEXT, "m", timeout_s=5.0)
 
 
-def with_crew(url: str, workers: int, work: Callable[[Crew], Awaitable[T]]) -> tuple[T, RequestTable]:
+def with_crew(
+    url: str, workers: int, work: Callable[[Crew], Awaitable[T]], slo: Slo | None = None
+) -> tuple[T, RequestTable]:
     """The result of `work` and all requests; the crew's processes are gone afterwards."""
 
     async def run() -> tuple[T, RequestTable]:
-        crew = Crew(subject(url), 7, workers)
+        crew = Crew(subject(url), 7, workers, slo=slo)
         try:
             await crew.preflight()
             result = await work(crew)
@@ -92,6 +97,43 @@ def test_what_the_preflight_of_a_worker_finds_is_told_as_it_is(stand_in: Callabl
         with_crew("http://127.0.0.1:9", 2, nothing)
     with pytest.raises(InputError, match="HTTP 500"):
         with_crew(stand_in("http500"), 2, nothing)
+
+
+def test_what_an_slo_bounds_and_nobody_can_see_is_refused(stand_in: Callable[..., str]) -> None:
+    async def nothing(crew: Crew) -> None: ...
+
+    with pytest.raises(InputError, match="the SLO bounds the utilisation, and the target publishes none"):
+        with_crew(stand_in("stream"), 2, nothing, parse_slo("p95<1s, utilization<80%"))
+
+
+def test_a_level_that_one_worker_has_lost_ends_for_all_and_the_next_is_held() -> None:
+    slo, turn = parse_slo("p95<0.5s"), itertools.count()
+
+    async def one_in_two_is_slow(writer: asyncio.StreamWriter, _: bytes) -> None:
+        # Requests come in turn from the two workers, so one of them has all the slow ones.
+        await asyncio.sleep(1.0 * (next(turn) % 2))
+        writer.write(WHOLE)
+
+    async def run() -> tuple[Measured, Measured]:
+        async with serving(one_in_two_is_slow) as server:
+            crew = Crew(subject(server.url), 7, 2, slo=slo)
+            try:
+                await crew.preflight()
+                lost = await crew.hold(Level(Arrivals.CONSTANT, rate_per_s=40, duration_s=10.0), 0)
+                return lost, await crew.hold(Level(Arrivals.CONSTANT, rate_per_s=20, duration_s=0.5), 1)
+            finally:
+                await crew.close()
+
+    lost, held = asyncio.run(asyncio.wait_for(run(), 30))
+    sent_s = np.sort(lost.table.intended_s)
+    places = np.round((sent_s - sent_s[0]) * 40).astype(int)  # in the schedule, of which each worker has every other
+    last = [int(places[places % 2 == shard].max()) for shard in (0, 1)]
+    assert abs(last[0] - last[1]) < 40
+    assert max(last) < 360
+    assert not verdict.judge(lost, slo).holds
+    # What was still waited for is not called an answer.
+    assert set(lost.table.outcome) == {Outcome.OK, Outcome.CANCELLED}
+    assert (held.stage.requests, held.stage.errors) == (10, {})
 
 
 def test_a_worker_that_dies_ends_the_run_and_what_was_recorded_is_kept(stand_in: Callable[..., str]) -> None:

@@ -18,6 +18,7 @@ from benchmarks.limit_accuracy import highest, mmc_late
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding
 from holdfast.load.bench import Bench
+from holdfast.load.crew import Crew
 from holdfast.load.http import Target
 from holdfast.load.subject import Subject
 from holdfast.model.fleet import Api, Workload, parse_slo
@@ -49,11 +50,11 @@ def serving(tmp_path: Path) -> Iterator[Callable[[str, int], str]]:
         process.wait(5)
 
 
-def found(url: str, slo: str, options: Options, seed: int) -> LoadCurve:
+def found(url: str, slo: str, options: Options, seed: int, workers: int) -> LoadCurve:
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
         subject = Subject("unit", Target.parse(url), Workload(api=Api.IMAGES), "m", timeout_s=5.0)
-        bench = Bench(subject, bound, seed)
+        bench = Bench(subject, bound, seed) if workers == 1 else Crew(subject, seed, workers, slo=bound)
         try:
             return await finding.find_limit(bench, bound, Search(bound, options), tell=lambda _: None)
         finally:
@@ -70,25 +71,32 @@ QUEUE = {Cause.LATENCY, Cause.UNSTABLE, Cause.PLATEAU}
 
 
 @pytest.mark.parametrize(
-    ("name", "slo", "options", "truth_per_s", "causes"),
+    ("name", "slo", "options", "truth_per_s", "causes", "workers"),
     [
         # Four slots of 20 ms: above 200/s the queue grows without bound, below it there is none.
-        ("D/D/4", "p95<0.15s", EVEN, 200.0, QUEUE),
+        ("D/D/4", "p95<0.15s", EVEN, 200.0, QUEUE, 1),
+        ("D/D/4", "p95<0.15s", EVEN, 200.0, QUEUE, 2),
         # The same with room for four more: at a rate r above 200/s the share 1 - 200 / r is turned away.
-        ("429 above 8", "p95<0.15s, errors<1%", EVEN, 200 / 0.99, QUEUE | {Cause.ERRORS}),
+        ("429 above 8", "p95<0.15s, errors<1%", EVEN, 200 / 0.99, QUEUE | {Cause.ERRORS}, 1),
         # Four slots of 5 ms on average, and Poisson arrivals: Erlang's C.
-        ("M/M/4", "p95<40ms", RANDOM, highest(lambda rate: mmc_late(rate, 4, 0.005, 0.040), 0.05, 4 / 0.005), QUEUE),
+        ("M/M/4", "p95<40ms", RANDOM, highest(lambda rate: mmc_late(rate, 4, 0.005, 0.040), 0.05, 4 / 0.005), QUEUE, 1),
     ],
 )
 def test_the_search_over_http_finds_the_limit_that_theory_gives(
-    serving: Callable[..., str], name: str, slo: str, options: Options, truth_per_s: float, causes: set[Cause]
+    serving: Callable[..., str],
+    name: str,
+    slo: str,
+    options: Options,
+    truth_per_s: float,
+    causes: set[Cause],
+    workers: int,
 ) -> None:
     # Of 200 searches for the M/M/4 on virtual time, with these options and as many seeds, none strays: the chance is
     # below 1.5 % (with 95 % confidence), and that of three in a row below 1e-5. In the two others there is no chance
     # at all. What is left is the machine's noise, which has three attempts, too.
     strayed = list[LoadCurve]()
     for seed in range(3):
-        curve = found(serving(name, seed), slo, options, seed)
+        curve = found(serving(name, seed), slo, options, seed, workers)
         point = curve.breaking_point
         assert point is not None
         near = abs(point.rate_per_s / truth_per_s - 1) <= 0.15

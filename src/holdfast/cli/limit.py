@@ -6,23 +6,24 @@ import math
 
 import click
 
-from holdfast.cli import flags, live, measuring, running
+from holdfast.cli import flags, live, measuring, resuming, running
 from holdfast.cli import progress as lines
 from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command
+from holdfast.cli.workers import WORKERS, bench_of
 from holdfast.limits.search import Options, Search
 from holdfast.load import finding, runs
-from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.rundir import RunDir
-from holdfast.model.errors import InputError
+from holdfast.model.errors import HoldfastError, InputError
 from holdfast.model.fleet import Slo
 from holdfast.model.stages import Arrivals, Cause, LoadCurve
 
 
 @click.command(cls=Command)
 @endpoint_options("limit")
+@WORKERS
 @click.option("--slo", type=flags.SLO, required=True, help='e.g. "p95<1.5s", "ttft p95<2s, itl p95<50ms, errors<1%"')
 @click.option(
     "--arrivals",
@@ -51,6 +52,7 @@ from holdfast.model.stages import Arrivals, Cause, LoadCurve
 @click.option("--resume", is_flag=True, help="Go on with the search in --out: its whole levels are kept.")
 def limit(
     endpoint: Endpoint,
+    processes: int,
     slo: Slo,
     arrivals: str,
     precision: float,
@@ -67,7 +69,7 @@ def limit(
     \b
     holdfast limit http://127.0.0.1:8000 --model gpt2 --slo "p95<1.5s"
     holdfast limit https://llm.example.com --api chat --model m --token-from KEY \\
-        --slo "ttft p95<2s, itl p95<50ms"
+        --slo "ttft p95<2s, itl p95<50ms" --workers 4
 
     Exit code 1 when not even the lowest rate holds.
     """
@@ -88,7 +90,11 @@ def limit(
         endpoint = measuring.as_before(endpoint)
     if not endpoint.as_json:
         click.echo(lines.HEADER)
-    curve, run = running.run(_find(endpoint, slo, options, drain, resume=resume))
+    try:
+        curve, run = running.run(_find(endpoint, processes, slo, options, drain, resume=resume))
+    except (KeyboardInterrupt, HoldfastError):
+        resuming.say_how(endpoint)
+        raise
     point = curve.breaking_point
     assert point is not None
     if endpoint.as_json:
@@ -105,11 +111,11 @@ def limit(
 
 
 async def _find(
-    endpoint: Endpoint, slo: Slo, options: Options, drain_s: float, *, resume: bool
+    endpoint: Endpoint, processes: int, slo: Slo, options: Options, drain_s: float, *, resume: bool
 ) -> tuple[LoadCurve, RunDir]:
     before = runs.measured_levels(endpoint.out) if resume else []
     with endpoint.run_dir("limit", slo, options.arrivals.value, again=resume) as run:
-        bench = Bench(endpoint.subject, slo, endpoint.seed, run, sources=endpoint.sources, part=len(before))
+        bench = bench_of(endpoint, processes, run, slo=slo, judges=True, part=len(before))
         watched = [Watched("", bench.glance)]
         try:
             async with live.shown(

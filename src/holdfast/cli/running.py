@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`. SIGTERM cancels it like Ctrl-C does; both raise KeyboardInterrupt when it has unwound.
+    """The result of `work`. SIGTERM and Ctrl-C cancel it, and raise KeyboardInterrupt when it has unwound; a second one
+    cancels what it does to unwind.
 
     A group of errors that task groups make is raised as its first HoldfastError, when all of it are such.
     """
@@ -37,5 +38,6 @@ async def _terminable(work: Coroutine[Any, Any, T]) -> T:
     # Not signal.signal: an exception out of a signal handler would be raised, and lost, in whatever callback runs.
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work

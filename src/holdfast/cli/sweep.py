@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-
 import click
-from click.core import ParameterSource
 
-from holdfast.cli import flags, live, measuring, progress, running
+from holdfast.cli import flags, live, measuring, progress, resuming, running
 from holdfast.cli.live import Say, Watched
 from holdfast.cli.measuring import Endpoint, endpoint_options
 from holdfast.cli.sections import Command, option
 from holdfast.cli.workers import WORKERS, bench_of
-from holdfast.load import rundir, sweeping
+from holdfast.load import sweeping
 from holdfast.load.cooling import CoolDown
 from holdfast.load.rundir import RunDir
 from holdfast.load.sweeping import Count, Kept, Plan
@@ -130,7 +126,7 @@ def sweep(
     try:
         curve = running.run(_sweep(endpoint, plan, run, kept, processes))
     except (KeyboardInterrupt, HoldfastError):
-        _say_how_to_resume(endpoint, plan)
+        resuming.say_how(endpoint, len(plan.levels))
         raise
     if endpoint.as_json:
         stages = sorted(curve.stages, key=plan.place)
@@ -214,18 +210,3 @@ def describe(curve: LoadCurve) -> str:
     best = max(valid, key=lambda stage: stage.achieved_per_s)
     tokens = f" and {best.tokens_out_per_s:,.0f} output tokens/s" if best.tokens_out_per_s else ""
     return f"Highest throughput: {best.achieved_per_s:.4g} requests/s{tokens} at {best.level.name}.{note}"
-
-
-def _say_how_to_resume(endpoint: Endpoint, plan: Plan) -> None:
-    curve = rundir.read_written_curve(endpoint.out)
-    if curve is None:
-        return
-    done = len(curve.stages)
-    words = sys.argv[1:] if "--resume" in sys.argv else [*sys.argv[1:], "--resume"]
-    source = click.get_current_context().get_parameter_source("out")
-    out = ["--out", str(endpoint.out)] if source is ParameterSource.DEFAULT else []
-    click.echo(
-        f"{done} of {len(plan.levels)} levels are finished and kept; to go on:\n"
-        f"  {shlex.join(['holdfast', *words, *out])}",
-        err=True,
-    )

@@ -115,16 +115,17 @@ def bench_of(
     run: RunDir,
     *,
     slo: Slo | None = None,
+    judges: bool = False,
     shard: Shard = WHOLE,
     part: int = 0,
 ) -> Bench | Crew:
-    """What holds the levels: one process, or a crew of several. slo: what goodput is held against."""
+    """What holds the levels: one process, or a crew of several. slo, judges: see Bench."""
     subject, seed = endpoint.subject, endpoint.seed
     # One of the shards reads the metrics for all.
     sources = endpoint.sources if shard.index == 0 else ()
     if processes == 1:
-        return Bench(subject, slo, seed, run, judges=False, sources=sources, shard=shard, part=part)
-    return Crew(subject, seed, processes, run, slo=slo, sources=sources, shard=shard, part=part)
+        return Bench(subject, slo, seed, run, judges=judges, sources=sources, shard=shard, part=part)
+    return Crew(subject, seed, processes, run, slo=slo, judges=judges, sources=sources, shard=shard, part=part)
 
 
 @dataclass(frozen=True)

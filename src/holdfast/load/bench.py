@@ -109,6 +109,9 @@ class Bench:
             keep=None if run is None else run.observe,
         )
         self._last: Exchange | None = None
+        self._ended: int | None = None
+        self.lost = False
+        """Whether the last level was given up, as its SLO was lost whatever the rest of it brought."""
         self._latencies_s = array("d")  # of the level that is held, where they may end it
 
     @property
@@ -157,16 +160,8 @@ class Bench:
         else:
             raise refusal(self.subject, last)
         tells_utilization = await self._scraper.check()
-        if self._judged is None:
-            return
-        if not self.subject.streams and (self._judged.ttft.bounds() or self._judged.itl.bounds()):
-            raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
-        if self._judged.utilization is not None and not tells_utilization:
-            raise InputError(
-                "the SLO bounds the utilisation, and the target publishes none at /metrics",
-                where=self.subject.target.base,
-                mend="name its exporter with --scrape, or leave out that bound",
-            )
+        if self._judged is not None:
+            check_slo(self._judged, self.subject, tells_utilization=tells_utilization)
 
     async def hold(
         self, level: Level, index: int, pacer: Pacer | None = None, start_s: float | None = None
@@ -185,7 +180,7 @@ class Bench:
             if self._run is not None and index >= 0:
                 self._run.begin(index, level, began_s)
             self._generator.reset()
-            self._latencies_s = array("d")
+            self.lost, self._latencies_s = False, array("d")
             cpu_s, opened = time.process_time(), self._client.opened
             await self._offer(level, index, pacer, start_s)
             cpu = (time.process_time() - cpu_s) / (time.perf_counter() - now_s)
@@ -207,6 +202,10 @@ class Bench:
         )
         stage = replace(seen.stage, notes=(*seen.stage.notes, *prompt_notes(self.subject, rows, len(self._recorder))))
         return replace(seen, stage=summary.with_server(stage, self._scraper.points, began_s))
+
+    def end(self, index: int) -> None:
+        """Gives level `index` up, if it is an open loop that is held now or begins later."""
+        self._ended = index
 
     async def keep_up(self, times_s: Iterator[float], think_s: float = 0.0) -> None:
         """Offers a load that need not end: a request at each of `times_s`, in the target's time from now on.
@@ -255,16 +254,14 @@ class Bench:
             pacer = pacers.Paced(pacers.Constant(level.rate_per_s), points)
         times_s = self._shard.times(pacer.times_s(level.duration_s, self._seed + index)) / scale
 
-        def lost() -> bool:
-            if self._judged is None:
-                return False
-            ages_s = self._generator.ages_s(time.perf_counter())
-            return verdict.hopeless(self._judged, len(times_s), np.array(self._latencies_s) * scale, ages_s * scale)
+        def over() -> bool:
+            self.lost = self._is_lost(len(times_s))
+            return self.lost or self._ended == index
 
         await self._generator.offer(
             times_s,
             stage=index,
-            stop=lost,
+            stop=over,
             patience_s=patience_s,
             asks=self._generator.asks(self._shard.lengths(pacer.lengths())) if isinstance(pacer, Trace) else None,
             think_s=level.think_s / scale,
@@ -272,6 +269,12 @@ class Bench:
             max_in_flight=self._shard.bound(level.max_in_flight),
             start_s=start_s,
         )
+
+    def _is_lost(self, planned: int) -> bool:
+        if self._judged is None:
+            return False
+        scale, ages_s = self.subject.time_scale, self._generator.ages_s(time.perf_counter())
+        return verdict.hopeless(self._judged, planned, np.array(self._latencies_s) * scale, ages_s * scale)
 
     def _patience_s(self) -> float:
         """How long answers are waited for after the last send: later ones tell nothing more about the SLO.
@@ -281,6 +284,18 @@ class Bench:
         bounds = self._judged.latency.bounds() if self._judged is not None else ()
         lost_s = max((4 * bound_s / self.subject.time_scale for _, bound_s in bounds), default=math.inf)
         return min(self.subject.timeout_s, lost_s)
+
+
+def check_slo(slo: Slo, subject: Subject, *, tells_utilization: bool) -> None:
+    """Raises InputError for a bound on what cannot be seen of the subject."""
+    if not subject.streams and (slo.ttft.bounds() or slo.itl.bounds()):
+        raise InputError("the SLO bounds the stream, and the answers do not stream", mend="bound the latency")
+    if slo.utilization is not None and not tells_utilization:
+        raise InputError(
+            "the SLO bounds the utilisation, and the target publishes none at /metrics",
+            where=subject.target.base,
+            mend="name its exporter with --scrape, or leave out that bound",
+        )
 
 
 def prompt_notes(subject: Subject, rows: Rows, sent: int) -> Iterator[str]:

@@ -8,12 +8,17 @@ No word is said about a single request. The workers start a level together at a 
 the processes of one machine share, and each sends its part of the one schedule (see shards). Their rows are put
 together and measured as one table, so every percentile is exact; the client's health is the worst worker's. The crew
 itself reads the metrics of the target, once for all.
+
+A level that is judged may be lost before its end. Each worker judges its own part, and the first that has lost it ends
+the level for all: as the parts are every nth request of one schedule, what is late in one is late in the others. The
+fewer requests a part has, the larger the share of them that must be late (see verdict.hopeless).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 import sys
@@ -27,7 +32,7 @@ import numpy as np
 from holdfast.limits import measured
 from holdfast.limits.measured import Measured
 from holdfast.load import merging, messages, summary
-from holdfast.load.bench import READY_S, Log, prompt_notes
+from holdfast.load.bench import READY_S, Log, check_slo, prompt_notes
 from holdfast.load.journal import ROW, Journal, RecordedRows
 from holdfast.load.pacers import Pacer
 from holdfast.load.scrape import Scraper, Source
@@ -60,6 +65,7 @@ class Crew:
         run: Log | None = None,
         *,
         slo: Slo | None = None,
+        judges: bool = True,
         sources: Sequence[Source] | None = None,
         shard: Shard = WHOLE,
         part: int = 0,
@@ -68,10 +74,13 @@ class Crew:
         self.subject = subject
         self.tally = Tally(subject.unit, subject.time_scale)
         self._slo = slo
+        self._judged = slo if judges else None
         self._run = run
         self._zero_s = time.perf_counter() if run is None else run.zero_s
         self._journal = Journal.in_memory() if run is None else run.journal
-        self._jobs = [messages.Job(subject, seed, own, part, self._zero_s) for own in shard.split(workers)]
+        # Of the utilisation the workers know nothing: the crew reads the metrics.
+        told = None if self._judged is None else self._judged.model_copy(update={"utilization": None})
+        self._jobs = [messages.Job(subject, seed, own, part, self._zero_s, told) for own in shard.split(workers)]
         self._workers: list[_Worker] = []
         self._scraper = Scraper(
             (subject.metrics,) if sources is None else sources,
@@ -105,7 +114,9 @@ class Crew:
         for answer in await self._answers(4 * self.subject.timeout_s):
             if isinstance(answer, messages.Refused):
                 raise answer.error
-        await self._scraper.check()
+        tells_utilization = await self._scraper.check()
+        if self._judged is not None:
+            check_slo(self._judged, self.subject, tells_utilization=tells_utilization)
 
     async def hold(
         self, level: Level, index: int, pacer: Pacer | None = None, start_s: float | None = None
@@ -121,7 +132,8 @@ class Crew:
             for worker in self._workers:
                 worker.tell(messages.Hold(level, index, pacer, start_s))
             most_s = start_s - time.perf_counter() + level.duration_s / scale + self.subject.timeout_s
-            stages = [answer.stage for answer in await self._answers(most_s) if isinstance(answer, messages.Held)]
+            answers = await self._answers(most_s, functools.partial(self._end, index))
+        stages = [answer.stage for answer in answers if isinstance(answer, messages.Held)]
         health = merging.together(*(stage.client for stage in stages))
         rows = RecordedRows(self._journal, first, len(self._journal), began_s)
         joint = measured.measure(rows, level, index, client=health, slo=self._slo, time_scale=scale)
@@ -142,9 +154,25 @@ class Crew:
         self._journal.append(fresh.rows, fresh.times)
         self.tally.take(np.frombuffer(fresh.rows, dtype=ROW).__getitem__, self.now_s())
 
-    async def _answers(self, most_s: float) -> list[messages.Answer]:
-        """The next answer of each worker. Raises HoldfastError as soon as one is lost, or when it takes too long."""
-        asked = [asyncio.create_task(worker.answer(), name=worker.name) for worker in self._workers]
+    def _end(self, index: int, answer: messages.Answer) -> None:
+        if isinstance(answer, messages.Held) and answer.lost:
+            for worker in self._workers:
+                worker.tell(messages.End(index))
+
+    async def _answers(
+        self, most_s: float, told: Callable[[messages.Answer], None] = lambda _: None
+    ) -> list[messages.Answer]:
+        """The next answer of each worker; `told` hears each as it comes.
+
+        Raises HoldfastError as soon as a worker is lost, or when it takes too long.
+        """
+
+        async def answered(worker: _Worker) -> messages.Answer:
+            answer = await worker.answer()
+            told(answer)
+            return answer
+
+        asked = [asyncio.create_task(answered(worker), name=worker.name) for worker in self._workers]
         try:
             async with asyncio.timeout(most_s + _SPARE_S):
                 return await asyncio.gather(*asked)

@@ -11,6 +11,7 @@ from holdfast.limits.measured import Measured
 from holdfast.limits.search import Search
 from holdfast.load import cooling
 from holdfast.load.bench import Bench
+from holdfast.load.crew import Crew
 from holdfast.load.rundir import RunDir
 from holdfast.load.subject import Subject
 from holdfast.model.errors import UnreachableError
@@ -31,7 +32,7 @@ class Progress:
 
 
 async def find_limit(
-    bench: Bench,
+    bench: Bench | Crew,
     slo: Slo,
     search: Search,
     *,
@@ -44,8 +45,8 @@ async def find_limit(
 
     before:  the levels that an earlier part of the run has measured; the search goes on from there.
     drain_s: how long a unit that broke is given to be as quick as at first, in the target's time.
-    Raises InputError when the endpoint cannot be measured at all, or is lost on the way: what was measured
-    before is in the run directory.
+    Raises InputError when the endpoint cannot be measured at all, or is lost on the way, and HoldfastError when a
+    worker of a crew is: what was measured before is in the run directory.
     """
     subject, stages = bench.subject, [seen.stage for seen in before]
     for seen in before:

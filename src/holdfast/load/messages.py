@@ -1,6 +1,6 @@
 """What a crew and its workers tell each other, and how it is framed.
 
-    crew   -> worker   Job, then one Hold a level; the end of the pipe says: stop
+    crew   -> worker   Job, then one Hold a level, and End if it is to be given up; the end of the pipe says: stop
     worker -> crew     Ready or Refused, then for each Hold: Rows and Counts (one a second or two), and Held
 
 A frame is four bytes of length and a pickle. Both ends are this program, on one machine, over a pipe that nobody
@@ -19,6 +19,7 @@ from holdfast.load.pacers import Pacer
 from holdfast.load.shards import Shard
 from holdfast.load.subject import Subject
 from holdfast.model.errors import InputError, UnreachableError
+from holdfast.model.fleet import Slo
 from holdfast.model.stages import Level, Stage
 
 _LENGTH = struct.Struct("!I")
@@ -26,13 +27,17 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker measures, and which part of it; see bench.Bench. zero_s: of its rows, on `time.perf_counter`."""
+    """What a worker measures, and which part of it; see bench.Bench.
+
+    zero_s: of its rows, on `time.perf_counter`. judged: the bounds by which a level may be given up; None: to its end.
+    """
 
     subject: Subject
     seed: int
     shard: Shard
     part: int
     zero_s: float
+    judged: Slo | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,13 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class End:
+    """Give this level up: another worker has seen that it is lost."""
+
+    index: int
+
+
+@dataclass(frozen=True)
 class Rows:
     """Requests that have ended since the last of these, as a journal keeps them."""
 
@@ -87,9 +99,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Held:
-    """The level is over; `stage` is what this worker alone saw of it."""
+    """The level is over; `stage` is what this worker alone saw of it. lost: it gave the level up; see bench.Bench."""
 
     stage: Stage
+    lost: bool = False
 
 
 Answer = Ready | Refused | Held

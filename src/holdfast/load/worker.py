@@ -32,11 +32,11 @@ async def work(connection: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=connection)
     job: messages.Job = await messages.receive(reader)
     line = Line(job.zero_s, writer)
-    bench = Bench(job.subject, None, job.seed, line, sources=(), shard=job.shard, part=job.part)
+    bench = Bench(job.subject, job.judged, job.seed, line, sources=(), shard=job.shard, part=job.part)
     orders = asyncio.Queue[messages.Hold]()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_listen(reader, orders), name="listen")
+            group.create_task(_listen(reader, orders, bench), name="listen")
             group.create_task(_obey(bench, orders, line), name="obey")
             group.create_task(_count(bench, line), name="count")
     except* EOFError:
@@ -90,9 +90,13 @@ class _Sent(Journal):
         self._tell(messages.Rows(rows, times))
 
 
-async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[messages.Hold]) -> None:
+async def _listen(reader: asyncio.StreamReader, orders: asyncio.Queue[messages.Hold], bench: Bench) -> None:
     while True:
-        orders.put_nowait(await messages.receive(reader))
+        message = await messages.receive(reader)
+        if isinstance(message, messages.End):
+            bench.end(message.index)
+        else:
+            orders.put_nowait(message)
 
 
 async def _obey(bench: Bench, orders: asyncio.Queue[messages.Hold], line: Line) -> None:
@@ -108,7 +112,7 @@ async def _obey(bench: Bench, orders: asyncio.Queue[messages.Hold], line: Line) 
         # It reads the rows of the level to measure them, so all of them have been told before its end is.
         measured = await bench.hold(hold.level, hold.index, hold.pacer, hold.start_s)
         line.tell(_counts(bench))
-        line.tell(messages.Held(measured.stage))
+        line.tell(messages.Held(measured.stage, bench.lost))
 
 
 async def _count(bench: Bench, line: Line) -> None:
