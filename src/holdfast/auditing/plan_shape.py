@@ -17,6 +17,10 @@ ENOUGH = 1e-5
 """Relative: what a demand may lack. The solver's own tolerance is a millionth in each of a few rows."""
 
 
+MOST = 1e12
+"""Above any count or rate of a fleet."""
+
+
 def shape(plan: Plan, where: str) -> Checked:
     """The periods are the demand's, pools are units of the fleet, and each has replicas for every period, a limit and
     prices above 0."""
@@ -28,6 +32,8 @@ def shape(plan: Plan, where: str) -> Checked:
 
 def differ(one: float, other: float) -> bool:
     """Whether two figures that should be equal are not."""
+    if max(abs(one), abs(other)) > MOST:  # whole numbers of a file may be too large for a float
+        return one != other
     return not math.isclose(one, other, rel_tol=SAME, abs_tol=1e-9)
 
 
@@ -97,11 +103,16 @@ def _units(plan: Plan, where: str) -> Iterator[Finding]:
 
 
 def _pool(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
-    prices = [("price", pool.price_usd_per_h), *(("instance price", a.instance_usd_per_h) for a in pool.allotments)]
-    for name, value in (("limit", pool.limit_per_s), *prices):
+    prices = [("a price", pool.price_usd_per_h)]
+    prices += [(f"an instance price in {a.zone or 'no zone'}", a.instance_usd_per_h) for a in pool.allotments]
+    for name, value in (("a limit", pool.limit_per_s), *prices):
         if not 0 < value < math.inf:
-            message = f"{pool.unit} has a {name} of {value:g}: nothing follows from that."
+            message = f"{pool.unit} has {name} of {value:g}: nothing follows from that."
             yield impossible(where, "shape", f"{value:g}", "above 0", message)
+    counts = (pool.replicas, pool.weight, pool.autoscaling.min_replicas, pool.autoscaling.max_replicas)
+    if any(abs(count) > MOST for count in (*counts, *(n for one in pool.allotments for n in one.replicas))):
+        message = f"{pool.unit} has a count above {MOST:g}: nothing follows from that."
+        yield impossible(where, "shape", f"above {MOST:g}", "a count", message)
     places = Counter((one.zone, one.capacity_type) for one in pool.allotments)
     for (zone, way), times in places.items():
         if times > 1:

@@ -152,7 +152,7 @@ def _pool(plan: Plan, row: _Row) -> PoolPlan | None:
 
 def _number(row: _Row, name: str) -> float | None:
     value = row.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and abs(value) <= plan_shape.MOST else None
 
 
 def _alike(found: Cell, right: Cell) -> bool:
