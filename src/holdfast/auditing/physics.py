@@ -20,7 +20,7 @@ that the device's engines keep, several tokens to a pass by speculation whose dr
 arithmetic of the data sheet. Beyond that no system is.
 
     fewest bits   4; 8 on Inferentia and the first Trainium, whose compiler has no narrower weights (AWS Neuron SDK)
-    tokens        8 to a pass of one request (EAGLE-3 accepts 6 to 7 at a time, and is up to 6.5 times as fast), 4 where
+    tokens        8 to a pass of one request (EAGLE-3 is up to 6.5 times as fast), a margin of ours above it; 4 where
                   requests share the passes (1.38 times the throughput at 64; arXiv:2503.01840)
     arithmetic    8 x dense bf16 on GPUs: sparse 4-bit integers, as on the A100 (2,496 of 312, NVIDIA's data sheet);
                   4 x on Neuron devices: sparse 8-bit floats of Trainium2
