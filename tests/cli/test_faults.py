@@ -132,6 +132,11 @@ def test_a_load_counts_the_requests_that_fail_as_what_they_are(holdfast: Run, tm
     assert (run.cut_off, run.curve.stages[0].errors) == ("", {fault: 4})
 
 
+def test_a_load_names_its_errors(holdfast: Run) -> None:
+    with served(failing("reset", 10)) as server:
+        assert "Errors: 4 reset of 40 requests." in holdfast("load", server.url, *LOAD).stdout
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_search_names_the_errors_that_no_rate_is_without(holdfast: Run, tmp_path: Path, fault: str) -> None:
     with served(failing(fault, 4)) as server:
