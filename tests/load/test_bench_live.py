@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.limits.measured import Measured
 from holdfast.limits.search import Options, Search
-from holdfast.load import finding, rundir, runs
+from holdfast.load import finding, journal, rundir, runs
 from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.http import Target
@@ -249,6 +249,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_run_is_not_written_over_another(tmp_path: Path) -> None:
-    RunDir.create(tmp_path, SPEC).close(Status.DONE)
+    with RunDir.create(tmp_path, SPEC) as run:
+        run.begin(0, Level(Arrivals.CLOSED, concurrency=1), 0.0)
     with pytest.raises(InputError, match="there is a run in this folder already"):
         RunDir.create(tmp_path, SPEC)
+
+
+def test_a_run_whose_target_did_not_answer_leaves_its_folder_to_the_next_try(tmp_path: Path) -> None:
+    first = RunDir.create(tmp_path, SPEC)
+    with pytest.raises(InputError, match="there is a run in this folder already"):
+        RunDir.create(tmp_path, SPEC)  # the first is still at it
+    first.journal.append(journal.pack(*[0.5] * 6, 1, 1, 1, 1, 1, 0, -1, 404, 1), b"")
+    first.close(Status.INTERRUPTED)
+    RunDir.create(tmp_path, SPEC).close(Status.DONE)
+    assert len(rundir.read_requests(tmp_path)) == 0
