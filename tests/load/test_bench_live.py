@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,11 +48,16 @@ def held(url: str, level: Level, workload: Workload = IMAGES) -> tuple[Measured,
 
 
 def found(
-    url: str, slo: str, run: RunDir | None = None, workload: Workload = IMAGES, tell: Callable[[Progress], None] = print
+    url: str,
+    slo: str,
+    run: RunDir | None = None,
+    workload: Workload = IMAGES,
+    tell: Callable[[Progress], None] = print,
+    timeout_s: float = 5.0,
 ) -> LoadCurve:
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
-        bench = Bench(subject(url, workload), bound, run=run)
+        bench = Bench(subject(url, workload, timeout_s), bound, run=run)
         options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=0.4, most_s=1.0, precision=0.1, budget_s=8.0)
         try:
             return await finding.find_limit(bench, bound, Search(bound, options), tell=tell, run=run)
@@ -158,6 +164,18 @@ def test_an_unreachable_endpoint_is_one_sentence() -> None:
 def test_a_name_that_does_not_resolve_is_one_sentence() -> None:
     with pytest.raises(UnreachableError, match="no connection"):
         found("http://no-such-host.invalid:80", "p95<1s")
+
+
+def test_a_server_that_never_agrees_on_tls_is_tried_once_and_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UnreachableError, match=r"no connection to the endpoint \(timed out\)"):
+            found(url, "p95<1s", timeout_s=0.2)
+        silent.setblocking(False)
+        tried, _ = silent.accept()
+        tried.close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 @pytest.mark.parametrize(
