@@ -22,8 +22,8 @@ from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.planning import prices
 
-_PARALLELISM = ("tensor_parallel", "pipeline_parallel", "max_num_seqs")
-_CONFIGURATION = ("instance_type", "accelerator", "framework", *_PARALLELISM)
+_RANKS = ("tensor_parallel", "pipeline_parallel")
+_CONFIGURATION = ("instance_type", "accelerator", "framework", *_RANKS, "max_num_seqs")
 
 _FOLLOWS = 0.95
 """Throughput follows an offered rate as long as it is at least this share of it."""
@@ -43,9 +43,8 @@ def from_measurements(
     A row's rate, tokens and price are of all its `replicas` (1 when not stated).
     offerings, hardware: by unit name; a unit may be absent from either.
     where: the measurement file, as findings name it.
-    Raises InputError when no row is of a unit of the fleet, or a unit has no price or does not fit its instance.
+    Raises InputError when a unit has no price or does not fit its instance.
     """
-    _refuse_strangers(fleet, rows, where)
     findings = [*_strangers(fleet, rows, where), *_mismatches(fleet, rows, where)]
     evidence = []
     for unit in fleet.spec.units:
@@ -229,8 +228,8 @@ def left_out(unit: DeploymentUnit, where: str, row: int, reason: str) -> Finding
     )
 
 
-def _refuse_strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> None:
-    names = [unit.name for unit in fleet.spec.units]
+def refuse_strangers(names: Sequence[str], rows: Sequence[Measurement], where: str) -> None:
+    """Raises InputError when no row is of a unit of these names, which are those of the fleet."""
     if any(row.unit in names for row in rows):
         return
     measured = sorted({row.unit for row in rows})
@@ -258,9 +257,10 @@ def _strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -
 
 
 def _as_planned(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
-    """The unit's rows of the TP, PP and batch that it is planned with; where there is none, all its rows."""
+    """The unit's rows of the TP, PP and batch that it is planned with; else those of its TP and PP; else all."""
     own = [row for row in rows if row.unit == unit.name]
-    return [row for row in own if not any(_differs(row, unit, key) for key in _PARALLELISM)] or own
+    parallel = [row for row in own if not any(_differs(row, unit, key) for key in _RANKS)]
+    return [row for row in parallel if not _differs(row, unit, "max_num_seqs")] or parallel or own
 
 
 def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:

@@ -132,6 +132,7 @@ def _breaking_point(curve: LoadCurve) -> tuple[Cell, ...]:
 def pools(plan: Plan) -> Table:
     """The pools of a plan: replicas, share of traffic, how full, at what cost."""
     tokens = any(pool.tokens_per_usd is not None for pool in plan.pools)
+    guessed = any(pool.estimate_error is not None for pool in plan.pools)
     return Table(
         title="Pools",
         columns=(
@@ -140,26 +141,30 @@ def pools(plan: Plan) -> Table:
             Column("weight", "%"),
             Column("expected", "requests/s", 2),
             Column("limit of a replica", "requests/s", 2),
+            *((Column("known from"),) if guessed else ()),
             Column("filled to", "%", 0),
             Column("price of a replica", "USD/h", 3),
             Column("cost of a million requests", "USD", 2),
             *((Column("output", "tokens/USD", 0),) if tokens else ()),
         ),
-        rows=tuple(_pool(pool) + ((pool.tokens_per_usd,) if tokens else ()) for pool in plan.pools),
+        rows=tuple(_pool(pool, guessed) + ((pool.tokens_per_usd,) if tokens else ()) for pool in plan.pools),
         notes=(
             f"Weights by {plan.fleet.spec.routing.weights.value}. “Filled to” is the expected traffic over what the "
             "replicas hold at their breaking points.",
+            *(("The percentage of an estimate is the median error of a step of the model.",) if guessed else ()),
         ),
     )
 
 
-def _pool(pool: PoolPlan) -> tuple[Cell, ...]:
+def _pool(pool: PoolPlan, guessed: bool) -> tuple[Cell, ...]:
+    known = "measured" if pool.estimate_error is None else f"estimate ±{pool.estimate_error:.0%}"
     return (
         pool.unit,
         pool.replicas,
         pool.weight,
         pool.expected_per_s,
         pool.limit_per_s,
+        *((known,) if guessed else ()),
         pool.utilization * 100,
         pool.price_usd_per_h,
         pool.usd_per_million_requests,
@@ -257,7 +262,8 @@ def _rate_row(curve: CostCurve, point: CostPoint) -> tuple[Cell, ...]:
 
 
 def findings(found: Sequence[Finding]) -> Table:
-    """What checks found, in the order given."""
+    """What checks found, in the order given; without a column of explanations where none is likelier than another."""
+    explained = any(one.likely for one in found)
     return Table(
         title="Findings",
         columns=(
@@ -268,9 +274,11 @@ def findings(found: Sequence[Finding]) -> Table:
             Column("found"),
             Column("expected"),
             Column("message"),
+            *((Column("likely"),) if explained else ()),
         ),
         rows=tuple(
             (one.severity.value, one.check, one.file, one.row or None, one.found, one.expected, one.message)
+            + ((one.likely or None,) if explained else ())
             for one in found
         ),
     )
