@@ -52,6 +52,17 @@ def test_on_spot_the_plan_is_cheaper_and_says_whose_price_is_what() -> None:
     assert any(finding["check"] == "price-age" for finding in found["findings"])
 
 
+def test_old_prices_and_explanations_are_told_in_the_text_and_on_the_page(tmp_path: Path) -> None:
+    text = asked("--spot", "--html", str(tmp_path / "plan.html")).output
+    page = (tmp_path / "plan.html").read_text()
+
+    # The package's spot prices have no date; what is printed wrong has its likeliest explanation.
+    for shown in (text, page):
+        flat = " ".join(shown.split())
+        assert "The catalogue&#39;s prices of g5-triton, g5-cuda are of no known date" in flat.replace("'s", "&#39;s")
+        assert "Likely: " in flat
+
+
 def test_a_budget_gives_its_most_load_and_the_plan_for_it(tmp_path: Path) -> None:
     found = answer("--budget", "20$/h", "--out", str(tmp_path / "plan.json"))
 

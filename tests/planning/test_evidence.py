@@ -11,7 +11,8 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.measurements import Measurement
 from holdfast.model.stages import Arrivals, BreakingPoint, Cause, ClientHealth, Level, LoadCurve, Stage, Summary
-from holdfast.planning.evidence import from_breaking_points, from_measurements, refuse_strangers
+from holdfast.planning.evidence import from_measurements, refuse_strangers
+from holdfast.planning.run_evidence import from_breaking_points
 
 Hardware = dict[str, InstanceType]
 Offerings = dict[str, Offering]

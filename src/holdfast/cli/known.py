@@ -29,6 +29,7 @@ from holdfast.planning import (
     grid,
     parallelism,
     prices,
+    run_evidence,
     tables,
     tp_rule,
     unmeasured,
@@ -140,7 +141,7 @@ def from_runs(asked: Circumstances, runs: Sequence[str]) -> Known:
     rest = asked.unmeasured(fleet, set(curves))
     shaped = _Shaped.of(asked, fleet, rest, ())
     offerings, hardware = catalog.offerings_of(fleet), catalog.hardware_of(fleet)
-    known, left_out = evidence.from_breaking_points(rest.others(shaped.fleet), curves, offerings, hardware)
+    known, left_out = run_evidence.from_breaking_points(rest.others(shaped.fleet), curves, offerings, hardware)
     return shaped.known(known, (*said, *found, *left_out), {}, (), asked.today)
 
 

@@ -18,11 +18,11 @@ from holdfast.model.cost_curve import CostCurve
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
 from holdfast.model.plan import Plan, PlanStatus
-from holdfast.planning import weights, whatif
+from holdfast.planning import budget, weights, whatif
+from holdfast.planning.budget import MostLoad
 from holdfast.planning.difference import difference
 from holdfast.planning.plan import plan_json
-from holdfast.planning.whatif import MostLoad
-from holdfast.reports import contents, findings, page, tabulate, terminal
+from holdfast.reports import contents, findings, page, plan_tables, terminal
 
 _PROVENANCE = ("Planned by `holdfast plan`; every figure’s source stands beside it.",)
 
@@ -94,7 +94,7 @@ def plan(
         rates = whatif.spread(*asked.rates_per_s)
         _answer_curve(whatif.cost_curve(found.fleet, found.plan_of, rates), found, output)
     elif asked.budget_usd_per_h is not None:
-        most = whatif.most_load(found.fleet, found.plan_of, asked.budget_usd_per_h)
+        most = budget.most_load(found.fleet, found.plan_of, asked.budget_usd_per_h)
         _answer_budget(most, replace(found, fleet=most.plan.fleet), asked, other, output)
     else:
         at = found.fleet if asked.rates_per_s is None else whatif.at_rate(found.fleet, asked.rates_per_s[0])
@@ -163,7 +163,7 @@ def _answer_curve(curve: CostCurve, found: Known, output: _Output) -> None:
     if output.as_json:
         flags.echo_json(document)
     else:
-        click.echo(terminal.text(terminal.table(tabulate.cost_curve(curve, most_rows=25))))
+        click.echo(terminal.text(terminal.table(plan_tables.cost_curve(curve, most_rows=25))))
         click.echo(terminal.text(findings.listed(found.findings)), nl=False)
     if not curve.holds:
         raise click.exceptions.Exit(1)

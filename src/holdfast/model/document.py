@@ -74,7 +74,7 @@ def read_declared(text: str, *, where: str) -> Declared:
         auto.setdefault(index, set()).add(key)
     for index, keys in auto.items():
         for key in keys:
-            del content["spec"]["units"][index][key]
+            content["spec"]["units"][index].pop(key, None)  # units that are one YAML alias lose it together
     fleet = _validated(root, content, where)
     return Declared(fleet, {fleet.spec.units[index].name: frozenset(keys) for index, keys in auto.items()})
 

@@ -23,7 +23,7 @@ from rich.text import Text
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import Cause, LoadCurve
 from holdfast.model.tables import Column, Table
-from holdfast.reports import cells, findings, tabulate
+from holdfast.reports import cells, findings, plan_tables
 
 WIDTH = 80
 _GUTTER = 2
@@ -76,10 +76,10 @@ def answer(sentence: str) -> RenderableType:
 def plan(value: Plan, width: int = WIDTH) -> RenderableType:
     """A plan: the answer, the pools, what decided it, when each pool grows, and what was found."""
     reasons = [_bullet(reason) for reason in value.reasons]
-    pools = [Text(""), table(tabulate.pools(value), width)] if value.pools else []
+    pools = [Text(""), table(plan_tables.pools(value), width)] if value.pools else []
     whys = [_bullet(pool.reason, lead=f"{pool.unit}: ") for pool in value.pools if pool.reason]
     gap = [Text("")]
-    targets = tabulate.scaling_targets(value)
+    targets = plan_tables.scaling_targets(value)
     scaling = [Text(""), table(targets, width)] if len(targets.columns) > 1 else []
     found = [Text(""), findings.listed(value.findings)] if value.findings else []
     return Group(_answer(value), *reasons, *pools, *(gap + whys if whys else []), *scaling, *found)
@@ -91,15 +91,10 @@ def _answer(value: Plan) -> Text:
         return Text.assemble(("infeasible", "bold red"), f": no plan of these units holds {demand}")
     cost = (f"${value.cost_usd_per_h:,.2f}/h", "bold")
     proof = f"; no plan is cheaper by more than {value.gap:.1%}" if value.gap >= 0.0005 else "; no plan is cheaper"
-    return Text.assemble(("feasible", "bold green"), ": ", cost, f" holds {demand}", proof, _surety(value))
-
-
-def _surety(value: Plan) -> str:
-    """How much of the plan rests on estimates."""
-    guessed = sum(pool.estimate_error is not None for pool in value.pools)
-    if not guessed:
-        return ""
-    return "; by estimates alone" if guessed == len(value.pools) else f"; {guessed} of {len(value.pools)} by estimate"
+    surety = plan_tables.surety(value)
+    return Text.assemble(
+        ("feasible", "bold green"), ": ", cost, f" holds {demand}{proof}{f'; {surety}' if surety else ''}"
+    )
 
 
 def _bullet(sentence: str, lead: str = "", style: str = "") -> RenderableType:
