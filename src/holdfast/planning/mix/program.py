@@ -162,18 +162,13 @@ def _period(
         upper=0.0,
     )
     started = program.columns(len(supplies) if starts else 0, cost=problem.start_usd if starts else 0.0)
-    target = problem.requirement.utilization_target
     work = np.divide(demand, limits, out=np.zeros_like(limits), where=limits > 0)
-    if scale is None:
-        # One replica that would carry everything counts as just enough: the same in whole replicas, and a millionth of
-        # one, which passes for none within the solver's tolerance, is no longer enough.
-        all_of_it = work.sum(axis=1, keepdims=True)
-        work = work * np.maximum(1.0, np.divide(target, all_of_it, out=np.ones_like(all_of_it), where=all_of_it > 0))
     whole = 1.0 if scale is None else np.inf
     shares = program.columns(limits.size, upper=np.where(limits > 0, whole, 0.0).ravel()).reshape(limits.shape)
     carried = [] if scale is None else [(buckets, scale, -1.0)]
     least = 1 - TOLERANCE if scale is None else 0.0
     demand_rows = program.rows(len(buckets), (buckets, shares, 1.0), *carried, lower=least)
+    target = problem.requirement.utilization_target
     program.rows(
         len(units), (units[:, None], shares, work), (problem.unit_of, replicas, -target), upper=0.0
     )  # traffic within the utilisation target
@@ -272,10 +267,7 @@ def _loss_rows(
         if worth <= 0:
             continue
         earned = (carrying.earnings(problem.limits, np.array(prices)) / worth)[problem.unit_of]
-        enough = 1 / problem.requirement.utilization_target
-        if scale is None:
-            earned = np.minimum(earned, enough)  # as with work: what one replica earns beyond need buys nothing
-        least = (1 - TOLERANCE) * enough if scale is None else 0.0
+        least = (1 - TOLERANCE) / problem.requirement.utilization_target if scale is None else 0.0
         whole = program.columns(1, lower=least)
         program.rows(1, (0, replicas, earned), (0, whole, -1.0), lower=0.0, upper=0.0)
         lost = [cut.event.supplies for cut in cuts if cut.prices == prices]
