@@ -36,7 +36,7 @@ def choose(cells: Sequence[GridCell]) -> tuple[Choice, ...]:
 def _choose(name: str, cells: Sequence[GridCell]) -> Choice:
     holding = [cell for cell in cells if cell.holds]
     if not holding:
-        return Choice(name, None, f"No configuration of {name} will do ({_failed(cells)}).")
+        return Choice(name, None, f"No configuration will do ({_failed(cells)}).")
     least = min(_parallelism(cell) for cell in holding)
     smallest = [cell for cell in holding if _parallelism(cell) == least]
     chosen = max(smallest, key=_merit)

@@ -132,14 +132,14 @@ def findings(found: Sequence[Finding]) -> Table:
         columns=(
             Column("severity"),
             Column("check"),
+            Column("message"),
             Column("file"),
             Column("row"),
             Column("found"),
             Column("expected"),
-            Column("message"),
         ),
         rows=tuple(
-            (one.severity.value, one.check, one.file, one.row or None, one.found, one.expected, _explained(one))
+            (one.severity.value, one.check, _explained(one), one.file, one.row or None, one.found, one.expected)
             for one in found
         ),
     )
