@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pydantic
@@ -27,8 +29,67 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+AUTO = "auto"
+"""What a unit writes for a number that it leaves to the plan."""
+
+_MAY_BE_AUTO = ("tensorParallel", "maxNumSeqs")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A fleet as it is declared, before the plan has settled what units leave to it.
+
+    fleet: what is left to the plan has its default here, which means nothing.
+    auto:  by unit name the keys that are left to the plan, `tensorParallel` or `maxNumSeqs`; only of units with any.
+    """
+
+    fleet: InferenceFleet
+    auto: Mapping[str, frozenset[str]]
+
+
 def read_fleet(text: str, *, where: str) -> InferenceFleet:
-    """The fleet that `text` declares. `where` names the file in errors. Raises InputError."""
+    """The fleet that `text` declares, number by number. `where` names the file in errors. Raises InputError."""
+    root, content = _parsed(text, where)
+    for index, key in _left_to_the_plan(content):
+        line, _ = _locate(root, ["spec", "units", index, key])
+        raise InputError(
+            f"{key} is auto, which only `holdfast plan` can settle",
+            where=f"{where}:{line}",
+            mend="write the number that the plan gives",
+        )
+    return _validated(root, content, where)
+
+
+def read_declared(text: str, *, where: str) -> Declared:
+    """The fleet that `text` declares, which may leave numbers to the plan. Raises InputError."""
+    root, content = _parsed(text, where)
+    auto: dict[int, set[str]] = {}
+    for index, key in _left_to_the_plan(content):
+        unit = content["spec"]["units"][index]
+        if key == "tensorParallel" and "devices" in unit:
+            line, _ = _locate(root, ["spec", "units", index, "devices"])
+            raise InputError(
+                "devices follow from tensorParallel, which is auto", where=f"{where}:{line}", mend="remove devices"
+            )
+        auto.setdefault(index, set()).add(key)
+    for index, keys in auto.items():
+        for key in keys:
+            content["spec"]["units"][index].pop(key, None)  # units that are one YAML alias lose it together
+    fleet = _validated(root, content, where)
+    return Declared(fleet, {fleet.spec.units[index].name: frozenset(keys) for index, keys in auto.items()})
+
+
+def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
+    """Index of the unit and key of each number that is `auto`. What is no fleet has none; it is refused further on."""
+    spec = content.get("spec")
+    units = spec.get("units") if isinstance(spec, dict) else None
+    for index, unit in enumerate(units if isinstance(units, list) else []):
+        if isinstance(unit, dict):
+            yield from ((index, key) for key in _MAY_BE_AUTO if unit.get(key) == AUTO)
+
+
+def _parsed(text: str, where: str) -> tuple[Any, dict[Any, Any]]:
+    """The YAML nodes, which know their lines, and the content. Raises InputError."""
     try:
         root = yaml.compose(text, Loader=_Loader)
         content = yaml.load(text, Loader=_Loader)
@@ -45,6 +106,10 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
         raise InputError(f"this is not YAML ({error})", where=where) from error
     if not isinstance(content, dict):
         raise InputError("this file holds no InferenceFleet", where=where, mend="see `holdfast schema`")
+    return root, content
+
+
+def _validated(root: Any, content: dict[Any, Any], where: str) -> InferenceFleet:
     try:
         return InferenceFleet.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:

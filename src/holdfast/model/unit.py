@@ -20,6 +20,12 @@ class CapacityType(enum.Enum):
     RESERVED = "reserved"
 
 
+def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
+    """The document may leave the number to the plan (document.Declared); the value never does."""
+    whole: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": most}
+    return pydantic.WithJsonSchema({"anyOf": [whole, {"const": "auto"}, *others]})
+
+
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
@@ -36,10 +42,12 @@ class DeploymentUnit(Document):
     accelerator: str
     instance_type: str
     framework: str
-    tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+    tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=1024), _or_auto(1024)] = 1
     pipeline_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
     devices: Annotated[int | None, Field(strict=True, ge=1, le=1024)] = None
-    max_num_seqs: Annotated[int | None, Field(strict=True, ge=1, le=1_000_000)] = None
+    max_num_seqs: Annotated[
+        int | None, Field(strict=True, ge=1, le=1_000_000), _or_auto(1_000_000, {"type": "null"})
+    ] = None
     max_model_len: Annotated[int | None, Field(strict=True, ge=1, le=100_000_000)] = None
     capacity_type: CapacityType = CapacityType.ON_DEMAND
     price_usd_per_h: Annotated[Price | None, Field(alias="price")] = None
