@@ -29,6 +29,17 @@ def test_a_million_requests_a_second_need_half_a_million_replicas() -> None:
     assert mix.replicas("inf2", 0) == pytest.approx(714_286, abs=2)
 
 
+def test_a_million_requests_a_second_that_survive_the_loss_of_a_pool_are_planned_well() -> None:
+    # The tree of a small program alone (highs._FEW) leaves a gap of 89 % here.
+    known = [(17.4468, 5.01398), (3.13084, 0.690564), (33.6062, 2.71832), (17.0517, 1.85171), (22.08, 2.66506)]
+    fleet = [
+        Candidate(f"u{index}", (limit_per_s,), (Supply(usd_per_h, "a"), Supply(usd_per_h, "b")), max_replicas=1_000_000)
+        for index, (limit_per_s, usd_per_h) in enumerate(known)
+    ]
+
+    assert cheapest_mix(fleet, steady(1e6, 0.8, Loss.POOL), gap=0.02, time_limit_s=5.0).gap <= 0.02
+
+
 def test_an_hour_without_much_and_one_with_a_million_a_second_are_one_day() -> None:
     mix = cheapest_mix([replace(INF2, max_replicas=1_000_000)], Requirement(one_rate([1e-6, 1e6]), 0.8), gap=0.01)
 

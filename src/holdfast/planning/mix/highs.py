@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import highspy
@@ -28,7 +28,12 @@ tests found and its issue 3258 explains (a bound of some 1e-10 that is taken at 
 _FEW = 120
 """Whole-number columns up to which a program's own tree is quicker than programs within it: see `_IN_SMALL_ONES`."""
 
-_IN_SMALL_ONES = {
+_NODES = 500
+"""Of that tree, after which the program is begun anew with all that HiGHS has: where counts go into the hundred
+thousands, the tree alone finds no good mix."""
+
+_IN_SMALL_ONES: dict[str, float | bool] = {
+    "mip_max_nodes": _NODES,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_heuristic_run_rins": False,
     "mip_heuristic_run_rens": False,
@@ -148,18 +153,26 @@ def solve(
 
     One thread and a fixed seed: the same program has the same solution, and nothing outlives the call.
     """
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.silent()
     options: dict[str, float | bool] = {
         "threads": 1,
         "random_seed": 0,
-        "time_limit": max(time_limit_s, 0.01),
         "mip_rel_gap": gap,
         "mip_abs_gap": max(gap_usd, 1e-6),
         "mip_feasibility_tolerance": FEASIBLE,
     }
-    if program.whole_count <= _FEW:
-        options |= _IN_SMALL_ONES
+    left_s, spent_s = max(time_limit_s, 0.01), 0.0
+    if not relaxed and program.whole_count <= _FEW:
+        solver = _run(program, {**options, **_IN_SMALL_ONES, "time_limit": left_s}, relaxed, start)
+        spent_s = solver.getRunTime()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kSolutionLimit:
+            return _solution(solver, relaxed, spent_s)
+    solver = _run(program, {**options, "time_limit": max(left_s - spent_s, 0.01)}, relaxed, start)
+    return _solution(solver, relaxed, spent_s + solver.getRunTime())
+
+
+def _run(program: Program, options: Mapping[str, float | bool], relaxed: bool, start: Floats | None) -> highspy.Highs:
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver.silent()
     for name, value in options.items():
         solver.setOptionValue(name, value)
     solver.passModel(program.compiled(relaxed=relaxed))
@@ -168,12 +181,12 @@ def solve(
         given.col_value = start.tolist()
         solver.setSolution(given)
     solver.run()
-    return _solution(solver, relaxed)
+    return solver
 
 
-def _solution(solver: highspy.Highs, relaxed: bool) -> Solution:
+def _solution(solver: highspy.Highs, relaxed: bool, seconds: float) -> Solution:
     status, info = solver.getModelStatus(), solver.getInfo()
-    nothing, seconds = np.empty(0), solver.getRunTime()
+    nothing = np.empty(0)
     if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
         return Solution(Status.INFEASIBLE, nothing, math.inf, math.inf, nothing, seconds)
     if info.primal_solution_status != int(highspy.SolutionStatus.kSolutionStatusFeasible):
