@@ -25,7 +25,7 @@ from holdfast.simulation.histogram import BINS
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_POOLS = 64
+MOST_POOLS = 32
 """A request remembers where it was sent in the bits of one word."""
 
 
@@ -38,6 +38,17 @@ class Balance(Enum):
     """The fewest in service and waiting, exactly; among equals the one that has had as many for longest."""
     TWO_CHOICES = kernel.TWO_CHOICES
     """The one with fewer outstanding of two drawn at random, as Envoy's LEAST_REQUEST does."""
+
+
+class Ingress(Enum):
+    """What the data plane does with attempts that go wrong."""
+
+    WEIGHTED = kernel.WEIGHTED
+    """Each attempt is drawn by weight, as from an ALB's target groups or the backends of a Gateway's route. One that
+    meets a pool without replicas, or a full queue, is answered 503 or 429 and may be made again."""
+    COMPOSITE = kernel.COMPOSITE
+    """The first attempt is drawn by weight, a further one goes to the next pool, whatever its weight; pools without
+    replicas are passed over. What a replica refuses is an answer. So does `local/envoy_config.py`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Service:
             raise ValueError(f"a queue holds 0 requests or more, not {self.queue}")
         if len(self.seconds) != self.slots:
             raise ValueError(
-                f"a load curve has one entry for each number in service: {self.slots} slots, {len(self.seconds)} entries"
+                f"a load curve has an entry for each number in service: {self.slots} slots, {len(self.seconds)} entries"
             )
         for n, each_s in enumerate(self.seconds, start=1):
             if not 0 < each_s < math.inf:
@@ -98,7 +109,7 @@ class Counts:
     latencies: Ints
 
 
-_COUNTED = [field.name for field in fields(Counts) if field.name in kernel.POOL.names]
+_COUNTED = [field.name for field in fields(Counts) if field.name in (kernel.POOL.names or ())]
 
 
 class Traffic:
@@ -108,6 +119,7 @@ class Traffic:
     most_replicas: of each pool, present at a time.
     retries:       further attempts that a request has.
     late_s:        the bound on latency that `late` counts against; infinite for none.
+    ingress:       what becomes of attempts that go wrong.
     ends:          how many ends of single requests to keep for `ends()`, the first ones from the last call on.
     """
 
@@ -120,6 +132,7 @@ class Traffic:
         retries: int,
         seed: int,
         late_s: float,
+        ingress: Ingress = Ingress.WEIGHTED,
         ends: int = 0,
     ) -> None:
         if not 1 <= len(services) <= MOST_POOLS:
@@ -136,7 +149,8 @@ class Traffic:
             raise ValueError(f"a seed is between 0 and 2**64 - 1, not {seed}")
         self._state = _empty(services, most_replicas, ends)
         fleet = self._state.fleet
-        fleet["balance"], fleet["retries"], fleet["late_s"] = balance.value, retries, late_s
+        fleet["balance"], fleet["ingress"], fleet["retries"] = balance.value, ingress.value, retries
+        fleet["late_s"] = late_s
         fleet["random"] = np.uint64(seed)
         self._weighted = False
 
