@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation.eager_fleet import EagerFleet, End
 
 from holdfast.simulation import kernel
 from holdfast.simulation.traffic import Balance, Counts, Ingress, Service, Traffic
+from simulation.eager_fleet import EagerFleet, End
 
 HOWS = {kernel.SERVED: "served", kernel.FAILED: "failed", kernel.SHED: "refused"}
 EVENTS = ("run", "run", "run", "add", "kill", "kill unnoticed", "drain", "notice", "weights")
@@ -20,7 +20,7 @@ EVENTS = ("run", "run", "run", "add", "kill", "kill unnoticed", "drain", "notice
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """Services and how many replicas each may have; events as (name, a number in [0, 1) that says which or how much)."""
+    """Pools and how many replicas each may have; events as (name, a number in [0, 1) that says which or how much)."""
 
     services: tuple[Service, ...]
     most: tuple[int, ...]
@@ -167,9 +167,9 @@ class Played:
             assert counts.waiting[number] == sum(len(replica.waiting) for replica in replicas)
             outstanding = self.traffic.outstanding(number)
             assert max(outstanding) <= pool.service.slots + pool.service.queue
-        for _, end_s, pool, replica, how in ends:
+        for _, end_s, number, replica_number, how in ends:
             if how == "served":
-                assert end_s <= self.dead_since.get((pool, replica), np.inf)
+                assert end_s <= self.dead_since.get((number, replica_number), np.inf)
 
 
 def assert_same(ends: list[End], others: list[End]) -> None:
