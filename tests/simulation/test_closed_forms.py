@@ -184,7 +184,7 @@ def test_the_backlog_of_an_outage_is_what_came_less_what_was_served_and_drains_a
     """Fluid: while 40 of 100 replicas are left, the backlog grows by offered - served; then it shrinks by what all of
     them can serve less what comes, as the 60 that return cannot take everything that comes and none is ever idle."""
     offered_per_s, replicas, left, each_per_s = 800.0, 100, 40, 10.0
-    traffic = fleet(Service(1, (1 / each_per_s,), 5_000), replicas, Balance.LEAST_OUTSTANDING)
+    traffic = fleet(Service(1, (1 / each_per_s,), 10_000), replicas, Balance.LEAST_OUTSTANDING)
     source = Drawn(Constant(offered_per_s), Exponential(), seed=4, burstiness=math.inf)
 
     def outstanding_at(until_s: float) -> int:
