@@ -167,7 +167,7 @@ def table(requests: int, of_simpy: int, rounds: int) -> list[str]:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--requests", type=int, default=4_000_000, help="of a long run (default 4,000,000)")
-    asked.add_argument("--simpy", type=int, default=60_000, help="of simpy's, and of ours beside it (default 60,000)")
+    asked.add_argument("--simpy", type=int, default=300_000, help="of simpy's, and of ours beside it (default 300,000)")
     asked.add_argument("--rounds", type=int, default=3, help="of which the median is printed (default 3)")
     asked.add_argument("--into", type=Path, help="replace the figures in this document")
     given = asked.parse_args()
