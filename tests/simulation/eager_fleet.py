@@ -26,7 +26,7 @@ class Request:
 class Replica:
     number: int
     since: int
-    """Moment since when it has had as many requests outstanding as now."""
+    """Moment since when it has had as many requests outstanding as now; when dead, at which it was last drawn."""
     serving: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     alive: bool = True
@@ -163,6 +163,8 @@ class EagerFleet:
         elif replica and replica.alive and len(replica.waiting) < pool.service.queue:
             replica.waiting.append(request)
         else:
+            if replica and not replica.alive:
+                replica.since = self._moment()
             self._wrong(request, number, replica, "failed" if replica and not replica.alive else "refused")
             return
         replica.since = self._moment()

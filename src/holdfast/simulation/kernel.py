@@ -23,11 +23,18 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.model.errors import InputError
 from holdfast.simulation.histogram import BINS, GROWTH, LOWEST_S
+
+try:
+    import numba
+except ImportError as error:
+    raise InputError(
+        "simulating takes numba, which is not installed", mend="install it with: pip install 'holdfast[simulate]'"
+    ) from error
 
 RANDOM, ROUND_ROBIN, LEAST_OUTSTANDING, TWO_CHOICES = range(4)
 """Balances: how a pool draws a replica."""
@@ -140,7 +147,7 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """As `compiled`, into its callers: a call that is not inlined pushes the seven words of every array of the state."""
+    """Compiled into its callers: a call pushes seven words for each array of the state, and was most of the time."""
     options: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "forceinline": True}
     return cast(Function, numba.njit(**options)(function))
 
@@ -447,6 +454,10 @@ def _offer(
     index = _draw(s, pool, now_s, avoided)
     replica = s.replicas[index]
     if replica.phase == DEAD:
+        if s.fleet[0].balance == LEAST_OUTSTANDING:
+            # It looks idle. It waits its turn among those that are.
+            _leave_level(s, index)
+            _join_level(s, index, 0)
         return BROKEN, index
     _advance(s, index, now_s)
     if replica.serving < pool.slots:
@@ -640,7 +651,7 @@ def _let_go_of(s: State, index: int) -> None:
 
 @compiled
 def kill(s: State, index: int, noticed: bool) -> None:
-    """A replica dies: what it served and then what waited is lost, the oldest first."""
+    """A replica dies: what it served is lost, the oldest first, and then what waited."""
     _let_go_of(s, index)
     replica = s.replicas[index]
     pool = s.pools[replica.pool]

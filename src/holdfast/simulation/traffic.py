@@ -35,7 +35,8 @@ class Balance(Enum):
     RANDOM = kernel.RANDOM
     ROUND_ROBIN = kernel.ROUND_ROBIN
     LEAST_OUTSTANDING = kernel.LEAST_OUTSTANDING
-    """The fewest in service and waiting, exactly; among equals the one that has had as many for longest."""
+    """The fewest in service and waiting, exactly; among equals the one that has had as many for longest, and of dead
+    ones, which look idle, the one that was not drawn for longest."""
     TWO_CHOICES = kernel.TWO_CHOICES
     """The one with fewer outstanding of two drawn at random, as Envoy's LEAST_REQUEST does."""
 
@@ -170,7 +171,7 @@ class Traffic:
 
     def drain(self, pool: int, replica: int) -> None:
         """From now on the replica takes no new requests; it finishes those that it has, also the waiting ones."""
-        kernel.drain(self._state, self._replica(pool, replica, kernel.TAKING))
+        kernel.drain(self._state, self._replica(pool, replica, "takes no traffic", kernel.TAKING))
 
     def kill(self, pool: int, replica: int, *, noticed: bool) -> None:
         """The replica dies. Its requests are sent again, those in service first, each group from the oldest on.
@@ -178,12 +179,12 @@ class Traffic:
         noticed: whether the data plane stops drawing it at once. If not, it goes on being drawn and breaks what it is
                  given, until `notice`. A replica that was draining is not drawn, and needs no notice.
         """
-        index = self._replica(pool, replica, kernel.TAKING, kernel.DRAINING)
+        index = self._replica(pool, replica, "does not live", kernel.TAKING, kernel.DRAINING)
         kernel.kill(self._state, index, noticed)
 
     def notice(self, pool: int, replica: int) -> None:
         """The data plane stops drawing a dead replica."""
-        kernel.notice(self._state, self._replica(pool, replica, kernel.DEAD))
+        kernel.notice(self._state, self._replica(pool, replica, "is not dead and unnoticed", kernel.DEAD))
 
     def weights(self, weights: Sequence[float]) -> None:
         """The pools' shares of traffic from now on, in any unit. A pool with weight may be without replicas."""
@@ -203,7 +204,9 @@ class Traffic:
         work:       of each of them, above 0, 1 being what `Service.seconds` is for, shape (n,).
         """
         self._check_arrivals(until_s, arrivals_s, work)
-        kernel.run(self._state, until_s, arrivals_s, work)
+        # Another type or layout would be compiled for, for seconds.
+        arrivals_s, work = np.ascontiguousarray(arrivals_s, np.float64), np.ascontiguousarray(work, np.float64)
+        kernel.run(self._state, float(until_s), arrivals_s, work)
 
     def read(self) -> Counts:
         """What became of requests since the last read."""
@@ -238,13 +241,12 @@ class Traffic:
             raise ValueError(f"pools are numbered 0 to {len(self._state.pools) - 1}: there is no pool {pool}")
         return pool
 
-    def _replica(self, pool: int, replica: int, *phases: int) -> int:
-        """Its index among all replicas, once it is known to be in one of the phases."""
+    def _replica(self, pool: int, replica: int, otherwise: str, *phases: int) -> int:
+        """Its index among all replicas, where it is in one of the phases."""
         row = self._state.pools[self._pool(pool)]
         index = int(row["first"]) + replica
         if not 0 <= replica < row["most"] or self._state.replicas["phase"][index] not in phases:
-            wanted = "dead and still drawn" if phases == (kernel.DEAD,) else "there and not drained or dead"
-            raise ValueError(f"replica {replica} of pool {pool} is not {wanted}")
+            raise ValueError(f"replica {replica} of pool {pool} {otherwise}")
         return index
 
     def _check_arrivals(self, until_s: float, arrivals_s: Floats, work: Floats) -> None:
