@@ -125,7 +125,7 @@ class EagerFleet:
         while True:
             soonest_s, where = math.inf, None
             for number, pool in enumerate(self.pools):
-                for replica in pool.replicas.values():
+                for _, replica in sorted(pool.replicas.items()):
                     if replica.serving:
                         each_s = pool.service.seconds[len(replica.serving) - 1]
                         done_s = self.now_s + min(request.left for request in replica.serving) * each_s
