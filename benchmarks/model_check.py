@@ -3,9 +3,9 @@
     python benchmarks/model_check.py [--depth N] [--seconds S]
 
 From a fleet at rest N deep (5 unless told), and two less from every moment of a failover and of an interruption
-(`scope.stories`), level by level; a new level is begun only within S seconds of CPU (300 unless told). At every look the decision as shipped is checked
-against all its promises; then every state is left alone and must settle. Exit code 1, and the shortest way there, when
-something does not hold.
+(`scope.stories`), level by level; a new level is begun only within S seconds of CPU (300 unless told). At every look
+the decision as shipped is checked against all its promises; then every state is left alone and must settle. Exit
+code 1, and the shortest way there, when something does not hold.
 """
 
 from __future__ import annotations
