@@ -118,6 +118,7 @@ class PoolPlan:
     expected_per_s: traffic it gets at the planned demand; utilization: that over replicas x limit.
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
+    latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
     """
 
     unit: str
@@ -134,6 +135,7 @@ class PoolPlan:
     limit_source: str
     price_source: str
     allotments: tuple[Allotment, ...] = ()
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -159,4 +159,5 @@ def _pool(
         limit_source=known.limit_source,
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
+        latency_s=known.latency_s,
     )
