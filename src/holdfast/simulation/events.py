@@ -51,7 +51,13 @@ class Beyond(enum.Enum):
     DRAIN = "drain"
     """They are drained: what they are serving is finished."""
     LOSE = "lose"
-    """They die at once."""
+    """They die at once, unannounced."""
+    RECLAIM = "reclaim"
+    """They get notice and die when it is over, as spot instances do."""
+
+
+NOTICE_S = 120.0
+"""Of EC2 before it takes a spot instance back (Amazon EC2 User Guide, "Spot Instance interruption notices")."""
 
 
 class Limit(Scope, Span):
@@ -79,14 +85,11 @@ class Loss(Scope):
 
 
 class Reclaim(Scope):
-    """A share of the replicas in the scope, drawn at random, is given notice and dies when it is over.
-
-    notice_s: 120 s as EC2 gives for spot instances (Amazon EC2 User Guide, "Spot Instance interruption notices").
-    """
+    """A share of the replicas in the scope, drawn at random, is given notice and dies when it is over."""
 
     at_s: Annotated[Moment, Field(alias="at")]
     share: Share = 1.0
-    notice_s: Annotated[Duration, Field(alias="notice")] = 120.0
+    notice_s: Annotated[Duration, Field(alias="notice")] = NOTICE_S
 
 
 class Outage(Span):

@@ -24,7 +24,7 @@ from pydantic import Field
 from holdfast.model import document
 from holdfast.model.fleet import Document, Metadata
 from holdfast.model.quantities import Duration, Share
-from holdfast.simulation.events import Event, Surge
+from holdfast.simulation.events import Beyond, Event, Surge
 from holdfast.simulation.loads import Load
 
 LONGEST_S = 366 * 86400.0
@@ -110,6 +110,7 @@ class LooksModel(Document):
 
     rate_window_s: that the offered rate is counted over. rate_every_s: between scrapes. rate_lag_s: age of the newest
               reading when it can first be seen.
+    death_s:  from the death of a replica until it is seen; Kubernetes marks a silent node after 40 s.
     watch_s:  from a change of the pools until the controller sees it and looks; a policy with a fixed interval does not
               watch, and sees it at its next look.
     """
@@ -117,13 +118,18 @@ class LooksModel(Document):
     rate_window_s: Annotated[Duration, Field(alias="rateWindow", gt=0)] = 60.0
     rate_every_s: Annotated[Duration, Field(alias="rateEvery", gt=0)] = 15.0
     rate_lag_s: Annotated[Duration, Field(alias="rateLag")] = 5.0
+    death_s: Annotated[Duration, Field(alias="death")] = 40.0
     watch_s: Annotated[Duration, Field(alias="watch")] = 1.0
 
 
 class SupplyFile(Document):
-    """A CSV of (time, pool or zone, available replicas) beside the scenario; see simulation/supply.py."""
+    """A CSV of (time, pool or zone, available replicas) beside the scenario; simulation/supply.py says which columns.
+
+    beyond: what becomes of replicas when fewer become available than stand.
+    """
 
     file: Annotated[str, Field(min_length=1)]
+    beyond: Beyond = Beyond.RECLAIM
 
 
 class ScenarioSpec(Document):

@@ -1,0 +1,143 @@
+"""Whether requests were served within the SLO, and how long until they were again.
+
+Latencies are end to end, as the simulator has no tokens: bounds on ttft and itl are not judged, and an SLO that has no
+other is refused. A window of time keeps the SLO when each of its bounds holds over the requests that ended in it, and no
+larger share of them went wrong than the SLO's error rate.
+
+Recovery from an event: until the first moment from which on, for 10 minutes, every window of 30 s keeps the bounds and
+serves at least 95 % of what was offered in it. (A single second would judge a handful of requests.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.model.errors import InputError
+from holdfast.model.fleet import Slo
+from holdfast.simulation import histogram
+from holdfast.simulation.traffic import Counts, Ints
+
+WINDOW_S = 30.0
+SETTLED_S = 600.0
+SERVED_SHARE = 0.95
+
+_SHARES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Requests of a window. over: of the served, those above each bound of the SLO, in the order of its bounds."""
+
+    arrived: int
+    served: int
+    bad: int
+    latency_s: float
+    over: tuple[int, ...]
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.arrived + other.arrived,
+            self.served + other.served,
+            self.bad + other.bad,
+            self.latency_s + other.latency_s,
+            tuple(a + b for a, b in zip(self.over, other.over, strict=True)),
+        )
+
+
+class Bounds:
+    """The end-to-end bounds of an SLO. Raises InputError when it has none."""
+
+    def __init__(self, slo: Slo) -> None:
+        self._bounds = slo.latency.bounds()
+        self._error_rate = slo.error_rate
+        if not self._bounds:
+            raise InputError(
+                "the SLO bounds no end-to-end latency, and the simulator has no tokens to time",
+                where="spec.slo",
+                mend="add one, e.g. latency: {p95: 5s}",
+            )
+        middles = histogram.middles_s()
+        self._first_over = [int(np.searchsorted(middles, bound_s, side="right")) for _, bound_s in self._bounds]
+
+    @property
+    def late_s(self) -> float:
+        """What a single request is late beyond: the bound of the highest percentile, or that of the mean alone."""
+        return self._bounds[-1][1]
+
+    @property
+    def count(self) -> int:
+        return len(self._bounds)
+
+    def tally(self, counts: Counts) -> Tally:
+        latencies = counts.latencies.sum(axis=0)
+        return Tally(
+            arrived=int(counts.arrived.sum()),
+            served=int(counts.served.sum()),
+            bad=int(counts.failed.sum() + counts.refused.sum()),
+            latency_s=float(counts.latency_s.sum()),
+            over=tuple(int(latencies[first:].sum()) for first in self._first_over),
+        )
+
+    def kept(self, tally: Tally) -> bool:
+        """Whether the window kept the SLO; one without requests did."""
+        ended = tally.served + tally.bad
+        if not ended:
+            return not tally.arrived
+        return tally.bad <= self._error_rate * ended and self.quick(tally)
+
+    def quick(self, tally: Tally) -> bool:
+        """Whether the latencies of the served keep the bounds."""
+        if not tally.served:
+            return True
+        return all(
+            tally.latency_s <= bound_s * tally.served
+            if statistic == "avg"
+            else over <= (1 - _SHARES[statistic]) * tally.served
+            for (statistic, bound_s), over in zip(self._bounds, tally.over, strict=True)
+        )
+
+
+class Windows:
+    """Tallies from moment to moment, summed over any stretch between two of them."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._ends_s = [0.0]
+        self._sums: list[tuple[float, ...]] = [(0.0,) * (4 + bounds.count)]
+
+    def add(self, end_s: float, tally: Tally) -> None:
+        if end_s > self._ends_s[-1]:
+            row = (tally.arrived, tally.served, tally.bad, tally.latency_s, *tally.over)
+            self._ends_s.append(end_s)
+            self._sums.append(tuple(a + b for a, b in zip(self._sums[-1], row, strict=True)))
+
+    def recovery_s(self, event_s: float) -> float | None:
+        """From the event until the fleet had recovered; None when it had not before the end."""
+        ends_s = np.array(self._ends_s)
+        starts = np.flatnonzero(ends_s >= event_s - 1e-9)
+        bad_until_s = event_s
+        for start in starts:
+            if ends_s[start] >= bad_until_s + SETTLED_S:
+                break
+            end = int(np.searchsorted(ends_s, ends_s[start] + WINDOW_S))
+            if end >= len(ends_s):
+                break
+            if not self._good(int(start), end):
+                following = int(start) + 1
+                bad_until_s = float(ends_s[following])
+        last_bad = bad_until_s > event_s and bad_until_s + WINDOW_S >= ends_s[-1]
+        return None if last_bad else bad_until_s - event_s
+
+    def _good(self, start: int, end: int) -> bool:
+        low, high = self._sums[start], self._sums[end]
+        arrived, served, bad, latency_s, *over = (b - a for a, b in zip(low, high, strict=True))
+        tally = Tally(int(arrived), int(served), int(bad), latency_s, tuple(map(int, over)))
+        return served >= SERVED_SHARE * arrived and self._bounds.quick(tally)
+
+
+def percentile_s(latencies: Ints, share: float) -> float:
+    """Of a histogram; NaN when it is empty."""
+    return histogram.quantile_s(latencies, share) if latencies.any() else math.nan
