@@ -52,7 +52,7 @@ REQUEST = np.dtype(
         ("finish", "f8"),  # virtual time at which it is done; unset while it waits
         ("arrived_s", "f8"),  # when it first came
         ("work", "f8"),
-        ("tried", "u4"),  # bit p: it has been sent to pool p
+        ("tried", "u4"),  # bit p: an attempt at pool p has gone wrong
         ("tries", "i4"),  # attempts so far, beyond the first
     ]
 )
@@ -530,7 +530,6 @@ def _send(
             pool.arrived += 1
         else:
             pool.taken += 1
-        tried |= 1 << number
         outcome, index = _offer(s, number, avoided if number == last else NOWHERE, now_s, arrived_s, work, tried, tries)
         if outcome == ACCEPTED:
             return
@@ -543,6 +542,7 @@ def _send(
             _write_end(s, arrived_s, now_s, number, replica, FAILED if outcome == BROKEN else SHED)
             return
         pool.retried += 1
+        tried |= 1 << number
         tries += 1
         last = number
         avoided = index
@@ -559,7 +559,8 @@ def _lose(s: State, index: int, request: Any) -> None:
         _write_end(s, request.arrived_s, fleet.now_s, number, index - pool.first, FAILED)
         return
     pool.retried += 1
-    _send(s, fleet.now_s, request.arrived_s, request.work, int(request.tried), request.tries + 1, number, index)
+    tried = request.tried | 1 << number
+    _send(s, fleet.now_s, request.arrived_s, request.work, tried, request.tries + 1, number, index)
 
 
 @compiled
