@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from holdfast.model.fleet import CapacityType, Document, Zone
-from holdfast.model.quantities import Duration, Price, Share
+from holdfast.model.quantities import Duration, Share
 from holdfast.simulation.moments import Moment
 
 

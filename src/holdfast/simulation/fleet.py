@@ -1,9 +1,10 @@
 """The fleet that a scenario runs on: what a plan says of each pool, in the terms of a simulation.
 
-One replica serves `slots` requests at once. Where a load curve of the unit is given, n of them go forward at the rate that
-the curve has for n in flight. Otherwise slots = limit x latency at the limit (Little 1961, doi:10.1287/opre.9.3.383), and
-a request takes slots / limit, alone or not: the replica reaches exactly its limit, and is as quick below it. That is an
-assumption: it overstates latency at low load for engines that batch, and is right for those that serve one at a time.
+One replica serves `slots` requests at once. Where a load curve of the unit is given, n of them go forward at the rate
+that the curve has for n in flight. Otherwise slots = limit x latency at the limit (Little 1961,
+doi:10.1287/opre.9.3.383), and a request takes slots / limit, alone or not: the replica reaches exactly its limit, and
+is as quick below it. That is an assumption: it overstates latency at low load for engines that batch, and is right for
+those that serve one at a time.
 
 A replica is paid as its part of an instance, whether or not the others of the instance are used.
 """
@@ -11,7 +12,7 @@ A replica is paid as its part of an instance, whether or not the others of the i
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.model.errors import InputError
@@ -157,17 +158,21 @@ def _lots(plan: Plan, pool: PoolPlan, unit: DeploymentUnit) -> tuple[Lot, ...]:
     return tuple(lots)
 
 
+def refuse_scope(scope: Scope, found: Sequence[Pool], where: str) -> None:
+    """Raises InputError where the scope names what the fleet does not have, or means none of its replicas."""
+    _refuse("unit", scope.unit, [pool.name for pool in found], where)
+    _refuse("accelerator", scope.accelerator, [pool.accelerator for pool in found], where)
+    _refuse("zone", scope.zone, [lot.zone for pool in found for lot in pool.lots], where)
+    if not any(pool.lots_in(scope) for pool in found):
+        raise InputError(f"the fleet has no replicas of {scope}", where=where, mend="widen the event's scope")
+
+
 def _refuse_strangers(scenario: Scenario, found: tuple[Pool, ...], plan: Plan) -> None:
     """Names in events and cold starts that nothing of the fleet has: a typing error, or another fleet's scenario."""
     for number, event in enumerate(scenario.spec.events):
         scope = event.limit or event.loss or event.reclaim or event.price
         if scope is not None:
-            where = f"spec.events.{number}"
-            _refuse("unit", scope.unit, [pool.name for pool in found], where)
-            _refuse("accelerator", scope.accelerator, [pool.accelerator for pool in found], where)
-            _refuse("zone", scope.zone, [lot.zone for pool in found for lot in pool.lots], where)
-            if not any(pool.lots_in(scope) for pool in found):
-                raise InputError(f"the fleet has no replicas of {scope}", where=where, mend="widen the event's scope")
+            refuse_scope(scope, found, f"spec.events.{number}")
     known = ["any", *(pool.name for pool in found), *(unit.framework for unit in plan.fleet.spec.units)]
     for key in scenario.spec.cold_start:
         _refuse("unit or framework", key, known, "spec.coldStart")

@@ -1,11 +1,12 @@
 """The load of a scenario: how many requests come when, and how much work each is.
 
 A rate is a function of time; a surge multiplies it. Arrivals follow the rate evenly, independently (Poisson), or with
-gamma gaps. A trace is replayed as recorded, sped up to a rate and begun anew where it ends.
+gamma gaps. A trace is replayed as recorded, stretched to a rate, and begun anew where it ends.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ import pydantic
 from numpy.typing import NDArray
 from pydantic import Field
 
+from holdfast.load.traces import Trace
+from holdfast.model.errors import InputError
 from holdfast.model.fleet import Document
 from holdfast.model.quantities import Duration, Rate
+from holdfast.simulation import arrivals
 from holdfast.simulation.events import Surge
 from holdfast.simulation.moments import Moment
 
@@ -66,7 +70,7 @@ class Load(Document):
     steps:    each rate holds until the next. points: straight lines between the rates.
     arrivals: `poisson`, `even`, or `gamma` with `burstiness` k, as in `vllm bench serve`: gaps have a coefficient of
               variation of 1/sqrt(k), so 1 is Poisson and below 1 is burstier.
-    work_cv:  coefficient of variation of the work of a request about its mean, gamma distributed; 0 makes all alike.
+    work_cv:  coefficient of variation of the work of a request about its mean, lognormal; 0 makes all alike.
               A trace has its own: output tokens over their mean.
     """
 
@@ -89,7 +93,7 @@ class Load(Document):
         if self.trace and (self.arrivals != "poisson" or self.work_cv):
             raise ValueError("a trace has its own arrivals and work; remove arrivals, burstiness and workCv")
         times = [each.at_s for each in (*self.steps, *self.points)]
-        if times and (times[0] != 0 or any(a >= b for a, b in zip(times, times[1:], strict=False))):
+        if times and (times[0] != 0 or any(a >= b for a, b in itertools.pairwise(times))):
             raise ValueError("rates are given for rising moments, the first of them 0s")
         return self
 
@@ -110,10 +114,47 @@ class Factor:
         return whole
 
 
+class Tabulated:
+    """A rate as a shape: its expected arrivals, second by second."""
+
+    def __init__(self, rate: RateFunction, duration_s: float) -> None:
+        self._rate = rate
+        # One grain more than the duration: arrivals are drawn by whole grains.
+        self._times_s = np.arange(math.ceil(duration_s) + 2.0)
+        self._expected = np.append(0.0, np.cumsum(rate(self._times_s[:-1] + 0.5)))
+
+    def cumulative(self, t_s: Floats) -> Floats:
+        return np.asarray(np.interp(t_s, self._times_s, self._expected))
+
+    def rate_per_s(self, t_s: float) -> float:
+        return float(self._rate(np.array([t_s]))[0])
+
+
 def rate_function(load: Load, surges: Sequence[Surge] = ()) -> RateFunction:
     """The rate of a load that is not a trace, surges included. Raises ValueError for a trace."""
     base, factor = _base(load), Factor(tuple(surges))
     return (lambda t_s: base(t_s) * factor(t_s)) if surges else base
+
+
+def source(
+    load: Load, surges: Sequence[Surge], *, duration_s: float, seed: int, trace: Trace | None = None
+) -> arrivals.Source:
+    """The requests of the load. trace: what `load.trace` names. Raises InputError for one that cannot be replayed."""
+    if load.trace is not None:
+        if trace is None:
+            raise ValueError("the load is a trace, and none was read")
+        return _replayed(load.trace, trace)
+    burstiness = {"even": math.inf, "poisson": 1.0, "gamma": load.burstiness or 1.0}[load.arrivals]
+    work = arrivals.Lognormal(load.work_cv) if load.work_cv else arrivals.Fixed()
+    shape = Tabulated(rate_function(load, surges), duration_s)
+    return arrivals.Drawn(shape, work, seed=seed, burstiness=burstiness)
+
+
+def _replayed(replay: Replay, trace: Trace) -> arrivals.Replayed:
+    if len(trace) < 2 or trace.starts_s[-1] <= 0:
+        raise InputError("the trace has fewer than two moments", where=trace.source, mend="give a longer one")
+    rate_per_s = replay.rate_per_s or len(trace) / trace.duration_s
+    return arrivals.Replayed(trace.starts_s, trace.tokens_out.astype(float), rate_per_s=rate_per_s)
 
 
 def _base(load: Load) -> RateFunction:

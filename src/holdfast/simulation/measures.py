@@ -1,8 +1,8 @@
 """Whether requests were served within the SLO, and how long until they were again.
 
 Latencies are end to end, as the simulator has no tokens: bounds on ttft and itl are not judged, and an SLO that has no
-other is refused. A window of time keeps the SLO when each of its bounds holds over the requests that ended in it, and no
-larger share of them went wrong than the SLO's error rate.
+other is refused. A window of time keeps the SLO when each of its bounds holds over the requests that ended in it, and
+no larger share of them went wrong than the SLO's error rate.
 
 Recovery from an event: until the first moment from which on, for 10 minutes, every window of 30 s keeps the bounds and
 serves at least 95 % of what was offered in it. (A single second would judge a handful of requests.)

@@ -44,7 +44,8 @@ class Interval:
 class Outcome:
     """One run.
 
-    offered = served + failed + refused + unfinished. failed: lost with a replica for good. refused: answered 429 or 503.
+    offered = served + failed + refused + unfinished.
+    failed:      lost with a replica for good. refused: answered 429 or 503 for good.
     late:        of the served, those above the SLO's bound of its highest percentile (or of the mean, where alone).
     unfinished:  in service or waiting when time was up.
     latencies:   of the served, in the bins of `simulation.histogram`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from holdfast.control.decision import Decision
@@ -23,7 +25,13 @@ class Recorder:
     """Of one run; `read` at any moment, `close_interval` at equal ones."""
 
     def __init__(
-        self, traffic: Traffic, cluster: Cluster, supply: Supply, bounds: Bounds, weights: dict[str, int], every_s: float
+        self,
+        traffic: Traffic,
+        cluster: Cluster,
+        supply: Supply,
+        bounds: Bounds,
+        weights: Mapping[str, int],
+        every_s: float,
     ) -> None:
         self._traffic, self._cluster, self._supply, self._bounds = traffic, cluster, supply, bounds
         self._every_s = every_s
@@ -36,7 +44,7 @@ class Recorder:
         self.switches = self.weight_changes = self.looks = 0
         self.intervals: list[Interval] = []
         self._mode = RoutingMode.COST_OPTIMIZED
-        self._weights = weights
+        self._weights = dict(weights)
         self._pool_points: list[PoolPoint] = []
         self._fleet_points: list[FleetPoint] = []
         self._events: list[TimelineEvent] = []
@@ -83,7 +91,8 @@ class Recorder:
 
     def close_interval(self, now_s: float) -> None:
         """End an interval of the timeline, after a read."""
-        cluster, span_s = self._cluster, self._every_s
+        cluster = self._cluster
+        span_s = now_s - (self.intervals[-1].end_s if self.intervals else 0.0)
         for number, pool in enumerate(cluster.pools):
             latencies = self._in_interval[number]
             self._pool_points.append(

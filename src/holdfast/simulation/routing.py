@@ -16,7 +16,7 @@ _NEAR = 1e-3
 
 
 class Routing:
-    """Applies weights after the delay. routable: whether a pool has a replica; sticky clients leave one that has not."""
+    """Applies weights after the delay. routable: whether a pool has a replica; sticky clients leave one without."""
 
     def __init__(
         self,
