@@ -160,4 +160,5 @@ def _pool(
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
         estimate_error=known.estimate_error,
+        latency_s=known.latency_s,
     )
