@@ -139,7 +139,13 @@ def compiled(function: Function) -> Function:
     return cast(Function, numba.njit(**options)(function))
 
 
-@compiled
+def inlined(function: Function) -> Function:
+    """As `compiled`, into its callers: a call that is not inlined pushes the seven words of every array of the state."""
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "forceinline": True}
+    return cast(Function, numba.njit(**options)(function))
+
+
+@inlined
 def _uniform(s: State) -> float:
     """The next random number in [0, 1): splitmix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014)."""
     fleet = s.fleet[0]
@@ -151,7 +157,7 @@ def _uniform(s: State) -> float:
     return float(z >> np.uint64(11)) * 2.0**-53
 
 
-@compiled
+@inlined
 def _one_of(s: State, n: int) -> int:
     return int(_uniform(s) * n)
 
@@ -169,7 +175,7 @@ def _write_end(s: State, arrived_s: float, end_s: float, pool: int, replica: int
         fleet.ends += 1
 
 
-@compiled
+@inlined
 def _count_served(s: State, pool: int, replica: int, arrived_s: float, work: float, end_s: float) -> None:
     row = s.pools[pool]
     latency_s = end_s - arrived_s
@@ -186,7 +192,7 @@ def _count_served(s: State, pool: int, replica: int, arrived_s: float, work: flo
         _write_end(s, arrived_s, end_s, pool, replica - row.first, SERVED)
 
 
-@compiled
+@inlined
 def _sift_down(rows: NDArray[Any], first: int, n: int) -> None:
     """Let the root of the heap rows[first : first + n] find its place."""
     finish, arrived_s, work = rows[first].finish, rows[first].arrived_s, rows[first].work
@@ -205,7 +211,7 @@ def _sift_down(rows: NDArray[Any], first: int, n: int) -> None:
     _put(rows[first + at], finish, arrived_s, work, tried, tries)
 
 
-@compiled
+@inlined
 def _push(
     rows: NDArray[Any], first: int, n: int, finish: float, arrived_s: float, work: float, tried: int, tries: int
 ) -> None:
@@ -220,7 +226,7 @@ def _push(
     _put(rows[first + at], finish, arrived_s, work, tried, tries)
 
 
-@compiled
+@inlined
 def _put(row: Any, finish: float, arrived_s: float, work: float, tried: int, tries: int) -> None:
     row.finish = finish
     row.arrived_s = arrived_s
@@ -229,7 +235,7 @@ def _put(row: Any, finish: float, arrived_s: float, work: float, tried: int, tri
     row.tries = tries
 
 
-@compiled
+@inlined
 def _advance(s: State, index: int, until_s: float) -> None:
     """Bring one replica up to `until_s`: who finishes leaves, who waits moves up."""
     replica = s.replicas[index]
@@ -385,12 +391,12 @@ def _let_go(s: State, pool: Any, until_s: float) -> None:
         _note(s, index)
 
 
-@compiled
+@inlined
 def _at(s: State, pool: Any, place: int) -> int:
     return int(s.members[pool.first + place])
 
 
-@compiled
+@inlined
 def _draw(s: State, pool: Any, now_s: float, avoided: int) -> int:
     """A replica of the pool by the fleet's balance, another one than `avoided` where there is one."""
     n = pool.members
@@ -430,7 +436,7 @@ def _draw(s: State, pool: Any, now_s: float, avoided: int) -> int:
     return index
 
 
-@compiled
+@inlined
 def _offer(
     s: State, number: int, avoided: int, now_s: float, arrived_s: float, work: float, tried: int, tries: int
 ) -> tuple[int, int]:
@@ -461,13 +467,13 @@ def _offer(
     return ACCEPTED, index
 
 
-@compiled
+@inlined
 def _has(pools: int, number: int) -> bool:
     """Whether a set of pools, as bits, holds one."""
     return bool((pools >> number) & 1)
 
 
-@compiled
+@inlined
 def _pool_by_weight(s: State, tried: int, last: int) -> int:
     """A pool with weight that the request has not been sent to; when there is none, any but the last, where possible.
 
@@ -506,7 +512,7 @@ def _pool_in_order(s: State, tried: int, last: int) -> int:
     return last
 
 
-@compiled
+@inlined
 def _pool(s: State, tried: int, last: int) -> int:
     """The pool of the next attempt."""
     if s.fleet[0].ingress == WEIGHTED:
@@ -517,7 +523,7 @@ def _pool(s: State, tried: int, last: int) -> int:
     return number if s.pools[number].members > 0 else _pool_in_order(s, 1 << number, number)
 
 
-@compiled
+@inlined
 def _send(
     s: State, now_s: float, arrived_s: float, work: float, tried: int, tries: int, last: int, avoided: int
 ) -> None:
