@@ -1,0 +1,204 @@
+"""Simulations as tables and a page: policies side by side, on one time axis and one scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.model.fleet import Slo, format_slo
+from holdfast.model.quantities import format_duration
+from holdfast.model.simulation import PolicyResult, Simulation, Spread, Study
+from holdfast.model.tables import Cell, Column, Table
+from holdfast.model.timeline import Timeline
+from holdfast.reports import palette, simulation_charts
+from holdfast.reports.page import Block, Headline, Page, Points, Section, Verbatim
+from holdfast.reports.palette import Styles
+
+OPTIMUM = "optimum"
+
+EVENTS_MOST = simulation_charts.EVENTS_DRAWN
+"""Of a timeline that are told: those that its figures mark."""
+
+Timelines = Mapping[str, Timeline]
+"""By policy, of the first seed."""
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A column of the summary; `name` in `Score`, and whether the optimum has it."""
+
+    column: Column
+    name: str
+    factor: float = 1.0
+    digits: int | None = 0
+
+
+_FIGURES = (
+    _Figure(Column("cost", "USD", 2), "cost_usd", digits=2),
+    _Figure(Column("served", "", 0), "served"),
+    _Figure(Column("failed", "", 0), "failed"),
+    _Figure(Column("refused", "", 0), "refused"),
+    _Figure(Column("late", "", 0), "late"),
+    _Figure(Column("p95", "s", 3), "latency_p95_s", digits=3),
+    _Figure(Column("SLO lost", "min", 0), "slo_minutes_lost"),
+    _Figure(Column("switches", "", 0), "switches"),
+    _Figure(Column("recovery", "s", 0), "recovery_s"),
+    _Figure(Column("objective", "requests", 0), "objective"),
+    _Figure(Column("of optimum", "%", 1), "share_of_optimum", 100.0, digits=1),
+)
+
+
+def summary(found: Simulation) -> Table:
+    """A row for each policy and one for the optimum; means where there are several seeds."""
+    rows = [(one.policy, *(_mean(one, figure) for figure in _FIGURES)) for one in found.policies]
+    best = {name: spread.mean for name, spread in found.best_spreads.items()} | {"share_of_optimum": 1.0}
+    rows.append((OPTIMUM, *(best[f.name] * f.factor if f.name in best else None for f in _FIGURES)))
+    return Table(
+        title=f"{found.scenario}: {len(found.seeds)} {'seed' if len(found.seeds) == 1 else 'seeds, means'}",
+        columns=(Column("policy"), *(figure.column for figure in _FIGURES)),
+        rows=tuple(rows),
+        notes=tuple(_notes(found)),
+    )
+
+
+def _notes(found: Simulation) -> Sequence[str]:
+    never = [one.policy for one in found.policies if not all(run.recovered for run in one.runs)]
+    return (
+        f"Objective: requests served within the SLO less {found.requests_per_usd:,.4g} requests/USD x cost; "
+        f"{found.lambda_reason}.",
+        *((f"∞: {', '.join(never)} had not recovered from an event by the end.",) if never else ()),
+    )
+
+
+def _mean(one: PolicyResult, figure: _Figure) -> Cell:
+    if figure.name == "recovery_s" and not all(run.recovered for run in one.runs):
+        return math.inf
+    mean = one.mean(figure.name)
+    return None if math.isnan(mean) else mean * figure.factor
+
+
+def intervals(found: Simulation) -> Table:
+    """The 95 % interval of each mean; empty with one seed."""
+
+    def cells_of(name: str, spreads: Mapping[str, Spread]) -> tuple[Cell, ...]:
+        return (name, *(_interval(figure, spreads.get(figure.name)) for figure in _FIGURES))
+
+    rows = [cells_of(one.policy, one.spreads) for one in found.policies]
+    rows.append(cells_of(OPTIMUM, found.best_spreads))
+    return Table(
+        title=f"{found.scenario}: 95 % intervals of the means over {len(found.seeds)} seeds",
+        columns=(Column("policy"), *(replace(figure.column, digits=None) for figure in _FIGURES)),
+        rows=tuple(rows) if len(found.seeds) > 1 else (),
+        notes=("By Student's t over the seeds.",),
+    )
+
+
+def _interval(figure: _Figure, spread: Spread | None) -> str | None:
+    if spread is None or spread.interval is None:
+        return None
+    low, high = (value * figure.factor for value in spread.interval)
+    return f"{low:,.{figure.digits}f}–{high:,.{figure.digits}f}"
+
+
+def events(timeline: Timeline, policy: str) -> Table:
+    """What happened under a policy, numbered as its figures mark it."""
+    left_out = len(timeline.events) - EVENTS_MOST
+    return Table(
+        title=f"{policy}: events",
+        columns=(Column("no."), Column("time", "h:min:s"), Column("pool"), Column("what happened")),
+        rows=tuple(
+            (number, _clock(event.t_s), event.pool or None, event.text)
+            for number, event in enumerate(timeline.events[:EVENTS_MOST], 1)
+        ),
+        notes=(f"{left_out:,} later ones are left out.",) if left_out > 0 else (),
+    )
+
+
+def _clock(t_s: float) -> str:
+    minutes, seconds = divmod(round(t_s), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def page(study: Study, timelines: Mapping[str, Timelines], provenance: Sequence[str] = ()) -> Page:
+    """The report of a study. timelines: by scenario and policy."""
+    first = study.simulations[0]
+    several = len(study.simulations) > 1
+    names = ", ".join(found.scenario for found in study.simulations)
+    styles = palette.assign(pool for found in study.simulations for pool in found.pools)
+    slo = first.fleet.spec.slo
+    policies = [one.policy for one in first.policies]
+    return Page(
+        title=f"{first.fleet.metadata.name} through {names}",
+        lead=f"{_listed(policies)} on the same requests and the same mishaps, request by request, over "
+        f"{_span(first.duration_s)} of virtual time. The SLO is {format_slo(slo)}.",
+        provenance=tuple(provenance),
+        headlines=() if several else _headlines(first),
+        sections=tuple(
+            section
+            for found in study.simulations
+            for section in _sections(found, timelines.get(found.scenario, {}), styles, slo, several)
+        ),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _span(duration_s: float) -> str:
+    return f"{duration_s / 86400:.3g} days" if duration_s >= 2 * 86400 else format_duration(duration_s)
+
+
+def _headlines(found: Simulation) -> tuple[Headline, ...]:
+    """What a reader should remember of the first policy, beside the others."""
+    mine, others = found.policies[0], found.policies[1:]
+
+    def beside(say: Callable[[PolicyResult], str]) -> str:
+        return "; ".join([mine.policy, *(f"{one.policy}: {say(one)}" for one in others)]) + "."
+
+    def lost(one: PolicyResult) -> float:
+        return one.mean("failed") + one.mean("refused")
+
+    offered, minutes = mine.mean("offered"), found.duration_s / 60
+    share = mine.mean("share_of_optimum") * 100
+    return (
+        Headline("Requests lost", lost(mine), f"of {offered:,.0f}", beside(lambda one: f"{lost(one):,.0f}"), 0),
+        Headline(
+            "Minutes that broke the SLO",
+            mine.mean("slo_minutes_lost"),
+            f"of {minutes:,.0f}",
+            beside(lambda one: f"{one.mean('slo_minutes_lost'):,.0f}"),
+            0,
+        ),
+        Headline("Cost", mine.mean("cost_usd"), "USD", beside(lambda one: f"${one.mean('cost_usd'):,.2f}"), 2),
+        Headline("Of the optimum", share, "%", beside(lambda one: f"{one.mean('share_of_optimum'):.1%}"), 1),
+    )
+
+
+def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
+    """Of one scenario: the summary, each figure for all policies, what happened, and what it rests on."""
+    prefix = f"{found.scenario}: " if several else ""
+    said: list[Block] = [summary(found)]
+    if len(found.seeds) > 1:
+        said.append(intervals(found))
+    said.append(simulation_charts.cost_chart(found, styles, OPTIMUM))
+    drawn = [
+        Section(prefix + heading, (reading, *charts))
+        for heading, reading, charts in simulation_charts.side_by_side(timelines, styles, slo)
+    ]
+    happened: list[Block] = [events(timeline, policy) for policy, timeline in timelines.items()]
+    rests: list[Block] = [Points(found.assumptions), "The scenario as it was given:", Verbatim(found.text)]
+    broken = [
+        f"{run.policy}, seed {run.seed}, {text}"
+        for one in found.policies
+        for run in one.runs
+        for text in run.violations
+    ]
+    return (
+        Section(f"{prefix}Policies side by side", tuple(said)),
+        *((Section(f"{prefix}Refused decisions", (Points(tuple(broken[:100])),)),) if broken else ()),
+        *drawn,
+        *((Section(f"{prefix}What happened", tuple(happened)),) if happened else ()),
+        Section(f"{prefix}What this rests on", tuple(rests)),
+    )
