@@ -150,6 +150,13 @@ def source(
     return arrivals.Drawn(shape, work, seed=seed, burstiness=burstiness)
 
 
+def first_rate_per_s(load: Load, surges: Sequence[Surge], trace: Trace | None) -> float:
+    """The rate when time begins; of a trace its mean."""
+    if load.trace is not None:
+        return load.trace.rate_per_s or (len(trace) / trace.duration_s if trace else 0.0)
+    return float(rate_function(load, surges)(np.zeros(1))[0])
+
+
 def _replayed(replay: Replay, trace: Trace) -> arrivals.Replayed:
     if len(trace) < 2 or trace.starts_s[-1] <= 0:
         raise InputError("the trace has fewer than two moments", where=trace.source, mend="give a longer one")

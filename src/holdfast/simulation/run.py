@@ -111,7 +111,8 @@ class _Run:
             changed=self._changed,
             short=self._short,
         )
-        weights = {pool.name: pool.weight for pool in pools}
+        plan_weights = {pool.name: pool.weight for pool in pools}
+        weights = fleet.first_weights(pools, plan, loads.first_rate_per_s(spec.load, spec.surges, material.trace))
         self._routing = Routing(
             spec.data_plane,
             [pool.name for pool in pools],
@@ -140,7 +141,9 @@ class _Run:
         self._routing.begin(weights)
         self._held = shell.at_rest(weights, routing)
         self._seen = Pools(pools, self._cluster, self._clock, -routing.dwell_s)
-        self._settings = Settings(policy, routing, capacity, plan.fleet.spec.data_plane, weights, scenario.spec.looks)
+        self._settings = Settings(
+            policy, routing, capacity, plan.fleet.spec.data_plane, plan_weights, scenario.spec.looks
+        )
         self._start_controller()
         World(self._clock, self._cluster, self._supply, self, self._happened).schedule(scenario, material.changes)
         self._clock.after(READ_EVERY_S, self._read_again)

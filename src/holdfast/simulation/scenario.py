@@ -48,6 +48,11 @@ class ColdStart(Document):
         """What comes after the node."""
         return self.pull_s + self.load_s + self.compile_s
 
+    @property
+    def longest_s(self) -> float:
+        """All of it, at the worst."""
+        return (self.node_s + self.starting_s) * (1 + self.spread)
+
 
 class ReplicaModel(Document):
     """queue: requests that wait at one replica while it is full; more are refused (vLLM has no bound of its own)."""
