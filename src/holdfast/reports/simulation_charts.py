@@ -24,6 +24,11 @@ POINTS_MOST = 600
 EVENTS_DRAWN = 40
 """Of a timeline: beyond, the marks would hide the figure."""
 
+_MARKS = (
+    " The dotted verticals are events, numbered as in the tables below; the ground is shaded while routing was "
+    "capacity-optimised."
+)
+
 Drawing = Callable[[Frame], Chart]
 Heights = Callable[[Frame], Sequence[float]]
 """What the common axis must span; one value where it shall be linear, none where the drawing has its own."""
@@ -47,13 +52,17 @@ def side_by_side(
         (timelines.errors_chart, lambda frame: [max((p.failed for p in frame.timeline.fleet), default=0)]),
     )
     for draw, heights in drawings:
+        if draw is timelines.errors_chart and not any(p.failed for f in frames.values() for p in f.timeline.fleet):
+            yield "Errors", "No request failed or was refused under any policy.", ()
+            continue
         charts = {policy: draw(frame) for policy, frame in frames.items()}
         values = [height for frame in frames.values() for height in heights(frame)]
         axis = Axis.over(values) if values else None
         first = next(iter(charts.values()))
+        marks = _MARKS if draw is timelines.throughput_chart else ""
         yield (
             first.title,
-            first.reading,
+            first.reading + marks,
             tuple(_beside(chart, policy, axis, len(frames) > 1) for policy, chart in charts.items()),
         )
 
@@ -61,7 +70,7 @@ def side_by_side(
 def _beside(chart: Chart, policy: str, axis: Axis | None, half: bool) -> Chart:
     """The chart as one of several: on their common scale, named by its policy."""
     if axis is not None:
-        chart.figure.update_layout(yaxis=axis.layout())
+        chart.figure.update_layout(yaxis={"tickvals": None} | axis.layout())
     return replace(
         chart, title=f"{policy}: {chart.title[0].lower()}{chart.title[1:]}", reading="", wide=not half, height_px=320
     )
@@ -95,7 +104,7 @@ def cost_chart(found: Simulation, styles: Styles, optimum: str) -> Chart:
                 hovertemplate="%{y}: $%{x:,.2f}",
             )
         )
-    figure.update_layout(barmode="stack", bargap=0.35, xaxis={"rangemode": "tozero"})
+    figure.update_layout(barmode="stack", bargap=0.35, xaxis={"rangemode": "tozero"}, legend={"traceorder": "normal"})
     figure.update_layout(yaxis={"autorange": "reversed", "showgrid": False, "ticksuffix": "  "})
     whole = {name: sum(usd.values()) for name, usd in spent.items()}
     return Chart(

@@ -147,7 +147,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _span(duration_s: float) -> str:
-    return f"{duration_s / 86400:.3g} days" if duration_s >= 2 * 86400 else format_duration(duration_s)
+    if duration_s >= 2 * 86400:
+        return f"{duration_s / 86400:.3g} days"
+    return f"{duration_s / 3600:.3g} hours" if duration_s >= 2 * 3600 else format_duration(duration_s)
 
 
 def _headlines(found: Simulation) -> tuple[Headline, ...]:
@@ -161,7 +163,6 @@ def _headlines(found: Simulation) -> tuple[Headline, ...]:
         return one.mean("failed") + one.mean("refused")
 
     offered, minutes = mine.mean("offered"), found.duration_s / 60
-    share = mine.mean("share_of_optimum") * 100
     return (
         Headline("Requests lost", lost(mine), f"of {offered:,.0f}", beside(lambda one: f"{lost(one):,.0f}"), 0),
         Headline(
@@ -172,14 +173,22 @@ def _headlines(found: Simulation) -> tuple[Headline, ...]:
             0,
         ),
         Headline("Cost", mine.mean("cost_usd"), "USD", beside(lambda one: f"${one.mean('cost_usd'):,.2f}"), 2),
-        Headline("Of the optimum", share, "%", beside(lambda one: f"{one.mean('share_of_optimum'):.1%}"), 1),
     )
+
+
+def _reached(found: Simulation) -> str:
+    """What share of the optimum each policy reached, in a sentence."""
+    shares = [(one.policy, one.mean("share_of_optimum")) for one in found.policies]
+    if any(math.isnan(share) for _, share in shares):
+        return "The optimum of the objective is to serve nothing: at this lambda no request is worth what it costs."
+    reached = _listed([f"{policy} {share:.1%}" for policy, share in shares])
+    return f"Of what one could have had who knew the run beforehand, {reached} was reached."
 
 
 def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
     """Of one scenario: the summary, each figure for all policies, what happened, and what it rests on."""
     prefix = f"{found.scenario}: " if several else ""
-    said: list[Block] = [summary(found)]
+    said: list[Block] = [_reached(found), summary(found)]
     if len(found.seeds) > 1:
         said.append(intervals(found))
     said.append(simulation_charts.cost_chart(found, styles, OPTIMUM))

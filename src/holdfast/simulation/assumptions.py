@@ -36,9 +36,10 @@ def _around(scenario: Scenario) -> Iterator[str]:
     plane, scaler, looks = scenario.spec.data_plane, scenario.spec.autoscaler, scenario.spec.looks
     yield (
         f"Weights reach requests {format_duration(plane.delay_s)} after they are decided. A dead replica is sent "
-        f"requests for {format_duration(plane.notice_s)} more, and seen to be dead after {format_duration(looks.death_s)}. "
-        f"A replica that is given back finishes what it has for up to {format_duration(plane.drain_s)}. Within a pool "
-        f"requests are shared out {plane.balance}; {plane.retries or 'no'} further attempts are made."
+        f"requests for {format_duration(plane.notice_s)} more, and seen to be dead after "
+        f"{format_duration(looks.death_s)}. A replica that is given back finishes what it has for up to "
+        f"{format_duration(plane.drain_s)}. Within a pool requests are shared out {plane.balance}; "
+        f"{plane.retries or 'no'} further attempts are made."
     )
     yield (
         f"The offered rate is seen over {format_duration(looks.rate_window_s)}, "
@@ -50,14 +51,14 @@ def _around(scenario: Scenario) -> Iterator[str]:
 
 def _reckoning() -> Iterator[str]:
     yield (
-        "A replica is paid from the launch of its instance until it is gone, as its part of the instance. Latencies are "
-        "end to end, within 1 %; tokens are not simulated. Requests still in service at the end are neither served nor "
+        "A replica is paid from the launch of its instance until it is gone, as its part of the instance. Latencies "
+        "are end to end, within 1 %; tokens are not simulated. Requests in service at the end are neither served nor "
         "lost."
     )
     yield (
-        f"An event is recovered from at the first moment from which on, for {format_duration(measures.SETTLED_S)}, every "
-        f"{format_duration(measures.WINDOW_S)} kept the SLO's bounds and served {measures.SERVED_SHARE:.0%} of what was "
-        "offered."
+        "An event is recovered from at the first moment from which on, for "
+        f"{format_duration(measures.SETTLED_S)}, every {format_duration(measures.WINDOW_S)} kept the SLO's bounds and "
+        f"served {measures.SERVED_SHARE:.0%} of what was offered."
     )
     yield (
         "The optimum knows the whole run beforehand, loses nothing to queues, chance or delays, and may have parts of "

@@ -2,7 +2,7 @@
 
 Theory
 ------
-The published objective is the integral of throughput less lambda times cost. Let time be cut into periods of D_t seconds.
+The published objective is the integral of throughput less lambda times cost. Let time be cut into periods of D_t s.
 In period t, pool i has n_it replicas ready on average, serves x_it requests/s and starts a_it replicas:
 
     maximise   sum_t D_t sum_i x_it - lambda sum_it p_it (D_t n_it + s_i a_it) / 3600

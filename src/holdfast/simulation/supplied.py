@@ -7,7 +7,7 @@ bounds nothing here, for who had known could have bought before. What a scenario
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,7 @@ class _Span:
     most: int
 
 
-def most_replicas(
-    pools: Sequence[Pool], scenario: Scenario, changes: Sequence[Change], spans_s: Sequence[float]
-) -> Floats:
+def most_replicas(pools: Sequence[Pool], scenario: Scenario, changes: Sequence[Change], spans_s: Floats) -> Floats:
     """Replicas (pools, periods) that each pool can have had ready, on average over periods of these lengths."""
     ends_s = np.cumsum(spans_s)
     spans = [*_limits(pools, scenario), *_changes(scenario, changes)]
@@ -52,7 +50,7 @@ def most_replicas(
     return np.asarray(bounded + _leaving(pools, scenario, ends_s))
 
 
-def lowest_prices(pools: Sequence[Pool], scenario: Scenario, spans_s: Sequence[float]) -> Floats:
+def lowest_prices(pools: Sequence[Pool], scenario: Scenario, spans_s: Floats) -> Floats:
     """USD/h (pools, periods) of a replica in the cheapest lot of its pool, the lowest within each period."""
     ends_s = np.cumsum(spans_s)
     changes = sorted((e.price for e in scenario.spec.events if e.price is not None), key=lambda change: change.at_s)
@@ -146,6 +144,5 @@ def _averages(steps: Sequence[float], levels: Sequence[float], ends_s: Floats) -
     """Of a function that has each level from its step on, over the periods that end so."""
     edges = np.append(steps, max(float(ends_s[-1]), steps[-1]))
     areas = np.append(0.0, np.cumsum(np.diff(edges) * np.asarray(levels, dtype=float)))
-    whole: Callable[[Floats], Floats] = lambda t_s: np.asarray(np.interp(t_s, edges, areas))  # noqa: E731
-    starts_s = np.append(0.0, ends_s[:-1])
-    return (whole(ends_s) - whole(starts_s)) / (ends_s - starts_s)
+    bounds_s = np.append(0.0, ends_s)
+    return np.asarray(np.diff(np.interp(bounds_s, edges, areas)) / np.diff(bounds_s))

@@ -7,12 +7,14 @@ workers nor who is done first can change anything.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import importlib
 import multiprocessing
 import os
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -93,8 +95,11 @@ class TrialError(HoldfastError):
         return TrialError, (self.trial, self.scenario, self.why)
 
 
-Carry = Callable[[Sequence[Case], Sequence[Trial]], Iterator[tuple[int, Answer]]]
-"""Makes the runs somewhere, and gives each answer with the number of its trial as soon as it is there."""
+Answers = Generator[tuple[int, Answer], None, None]
+"""Each answer with the number of its trial, as soon as it is there."""
+
+Carry = Callable[[Sequence[Case], Sequence[Trial]], Answers]
+"""Makes the runs somewhere."""
 
 
 def trials(requests_per_usd: Sequence[float], policies: Sequence[str], seeds: Sequence[int]) -> tuple[Trial, ...]:
@@ -116,9 +121,10 @@ def sweep(
 ) -> tuple[Answer, ...]:
     """The answer to each trial, in their order. done: told how many there are. Raises TrialError, InputError."""
     found: dict[int, Answer] = {}
-    for number, answer in carry(cases, wanted):
-        found[number] = answer
-        done(len(found))
+    with contextlib.closing(carry(cases, wanted)) as answers:
+        for number, answer in answers:
+            found[number] = answer
+            done(len(found))
     return tuple(found[number] for number in range(len(wanted)))
 
 
@@ -143,7 +149,7 @@ def _make(case: Case, trial: Trial) -> Answer:
     return Answer(outcome, best)
 
 
-def in_turn(cases: Sequence[Case], wanted: Sequence[Trial]) -> Iterator[tuple[int, Answer]]:
+def in_turn(cases: Sequence[Case], wanted: Sequence[Trial]) -> Answers:
     """One after the other in this process."""
     for number, trial in enumerate(wanted):
         yield number, make(cases[trial.case], trial)
@@ -152,7 +158,7 @@ def in_turn(cases: Sequence[Case], wanted: Sequence[Trial]) -> Iterator[tuple[in
 def on_cores(workers: int) -> Carry:
     """In processes of this machine, which end when this one does, whatever ended it."""
 
-    def carry(cases: Sequence[Case], wanted: Sequence[Trial]) -> Iterator[tuple[int, Answer]]:
+    def carry(cases: Sequence[Case], wanted: Sequence[Trial]) -> Answers:
         before = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(
             min(workers, len(wanted)), multiprocessing.get_context("spawn"), _enter, (tuple(cases),)
@@ -170,11 +176,14 @@ def on_cores(workers: int) -> Carry:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - before:
                 child.terminate()
+                child.join()
             raise
         pool.shutdown()
 
     return carry
 
+
+_KNOCK_S = 5.0
 
 _entered: tuple[Case, ...] = ()
 """The cases of a worker process: sent once to each, not with every trial."""
@@ -206,7 +215,7 @@ def on_ray(address: str) -> Carry:
     installed or does not answer.
     """
 
-    def carry(cases: Sequence[Case], wanted: Sequence[Trial]) -> Iterator[tuple[int, Answer]]:
+    def carry(cases: Sequence[Case], wanted: Sequence[Trial]) -> Answers:
         ray = _ray()
         begun = not ray.is_initialized()
         if begun:
@@ -245,9 +254,17 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
             f"no Ray cluster answers at {address!r} ({reason})", where="--ray", mend="start one, or give its address"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens, ValueError for a port that is none: Ray tries for a minute, in ten lines."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), _KNOCK_S).close()
