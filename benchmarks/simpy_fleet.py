@@ -6,11 +6,12 @@ due, which is set anew when the number in service changes. Two choices within a 
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import random
 from collections import deque
 from collections.abc import Sequence
-from itertools import count
+from itertools import accumulate, count
 from typing import Any
 
 import simpy
@@ -37,7 +38,7 @@ class SimpyFleet:
         self.services, self.retries, self.random = services, retries, random.Random(seed)
         self.replicas: list[dict[int, Replica]] = [{} for _ in services]
         self.drawn: list[list[Replica]] = [[] for _ in services]
-        self.share: list[float] = [0.0] * len(services)
+        self.share = self.ends = [0.0] * len(services)
         self.order = count()
         self.served = self.lost = 0
         self.latency_s = 0.0
@@ -61,6 +62,7 @@ class SimpyFleet:
 
     def weights(self, weights: Sequence[float]) -> None:
         self.share = list(weights)
+        self.ends = list(accumulate(weights))
 
     def run(self, until_s: float, arrivals_s: Floats, work: Floats) -> None:
         self.env.process(self._arrive(arrivals_s.tolist(), work.tolist()))
@@ -76,14 +78,16 @@ class SimpyFleet:
             self._send(arrived_s, amount, 0, -1)
 
     def _send(self, arrived_s: float, work: float, tries: int, last: int) -> None:
-        pools = range(len(self.share))
-        shares = self.share if last < 0 else [0.0 if pool == last else self.share[pool] for pool in pools]
-        pool = self.random.choices(pools, shares)[0] if any(shares) else last
+        chance = self.random.random
+        pool = bisect.bisect_right(self.ends, chance() * self.ends[-1])
+        if last >= 0 and self.share[last] < self.ends[-1]:
+            while pool == last:
+                pool = bisect.bisect_right(self.ends, chance() * self.ends[-1])
         drawn, service = self.drawn[pool], self.services[pool]
         if not drawn:
             self._again(arrived_s, work, tries, pool)
             return
-        replica, other = self.random.choice(drawn), self.random.choice(drawn)
+        replica, other = drawn[int(chance() * len(drawn))], drawn[int(chance() * len(drawn))]
         if len(other.serving) + len(other.queue) < len(replica.serving) + len(replica.queue):
             replica = other
         if replica.alive and len(replica.serving) < service.slots:

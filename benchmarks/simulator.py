@@ -159,7 +159,8 @@ def table(requests: int, of_simpy: int, rounds: int) -> list[str]:
             lost = sum(int(c.failed.sum() + c.refused.sum()) for c in counts)
             lines.append(
                 f"| {fleet.name} | holdfast, {balance.name.lower().replace('_', ' ')} | {drives[-1].requests:,} |"
-                f" {mean_s:.3f} s | {p95_s:.3f} s | {lost} | {per_s:,.0f} | {per_s / base:.0f} |"
+                f" {mean_s:.3f} s | {p95_s:.3f} s | {lost} | {per_s:,.0f} |"
+                f" {f'{per_s / base:.0f}' if balance is Balance.TWO_CHOICES else ''} |"
             )
     return lines
 

@@ -26,7 +26,7 @@ class Request:
 class Replica:
     number: int
     since: int
-    """Moment since when it has had as many requests outstanding as now."""
+    """Moment since when it has had as many requests outstanding as now; when dead, at which it was last drawn."""
     serving: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     alive: bool = True
@@ -125,7 +125,7 @@ class EagerFleet:
         while True:
             soonest_s, where = math.inf, None
             for number, pool in enumerate(self.pools):
-                for replica in pool.replicas.values():
+                for _, replica in sorted(pool.replicas.items()):
                     if replica.serving:
                         each_s = pool.service.seconds[len(replica.serving) - 1]
                         done_s = self.now_s + min(request.left for request in replica.serving) * each_s
@@ -163,6 +163,8 @@ class EagerFleet:
         elif replica and replica.alive and len(replica.waiting) < pool.service.queue:
             replica.waiting.append(request)
         else:
+            if replica and not replica.alive:
+                replica.since = self._moment()
             self._wrong(request, number, replica, "failed" if replica and not replica.alive else "refused")
             return
         replica.since = self._moment()

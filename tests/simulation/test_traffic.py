@@ -20,7 +20,10 @@ EVENTS = ("run", "run", "run", "add", "kill", "kill unnoticed", "drain", "notice
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """Pools and how many replicas each may have; events as (name, a number in [0, 1) that says which or how much)."""
+    """Pools and how many replicas each may have; events as (name, a number in [0, 1) that says which or how much).
+
+    tied: all times are whole eighths of a second, so that many things happen at the same moment.
+    """
 
     services: tuple[Service, ...]
     most: tuple[int, ...]
@@ -29,20 +32,23 @@ class Scenario:
     retries: int
     seed: int
     events: tuple[tuple[str, float], ...]
+    tied: bool
 
 
 @st.composite
-def services(draw: st.DrawFn) -> Service:
+def services(draw: st.DrawFn, tied: bool) -> Service:
     slots = draw(st.integers(1, 4))
+    if tied:
+        return Service(slots, (1.0,) * slots, draw(st.integers(0, 3)))
     curve = draw(st.lists(st.floats(0.1, 3), min_size=slots, max_size=slots))
     return Service(slots, tuple(np.cumsum(curve).tolist()), draw(st.integers(0, 3)))
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
+def scenarios(draw: st.DrawFn, tied: bool = False) -> Scenario:
     pools = draw(st.integers(1, 3))
     return Scenario(
-        services=tuple(draw(services()) for _ in range(pools)),
+        services=tuple(draw(services(tied)) for _ in range(pools)),
         most=tuple(draw(st.integers(1, 4)) for _ in range(pools)),
         balance=draw(st.sampled_from(Balance)),
         ingress=draw(st.sampled_from(Ingress)),
@@ -51,6 +57,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         events=tuple(
             draw(st.lists(st.tuples(st.sampled_from(EVENTS), st.floats(0, 1, exclude_max=True)), max_size=25))
         ),
+        tied=tied,
     )
 
 
@@ -142,8 +149,13 @@ class Played:
 
     def run(self, duration_s: float) -> None:
         start_s, until_s = self.traffic.now_s, self.traffic.now_s + duration_s
-        arrivals_s = np.sort(self.random.uniform(start_s, until_s, size=int(6 * duration_s)))
-        work = self.random.exponential(1.0, size=len(arrivals_s)) + 0.01
+        if self.scenario.tied:
+            until_s = start_s + int(8 * duration_s) / 8
+            arrivals_s = np.arange(start_s, until_s, 1 / 8)
+            work = self.random.integers(1, 16, size=len(arrivals_s)) / 8
+        else:
+            arrivals_s = np.sort(self.random.uniform(start_s, until_s, size=int(6 * duration_s)))
+            work = self.random.exponential(1.0, size=len(arrivals_s)) + 0.01
         self.work |= dict(zip(arrivals_s.tolist(), work.tolist(), strict=True))
         self.both("run", until_s, arrivals_s, work)
 
@@ -183,6 +195,12 @@ def assert_same(ends: list[End], others: list[End]) -> None:
 @given(scenarios())
 @settings(max_examples=200, deadline=None)
 def test_the_kernel_agrees_with_plain_python_event_by_event(scenario: Scenario) -> None:
+    Played(scenario)
+
+
+@given(scenarios(tied=True))
+@settings(max_examples=100, deadline=None)
+def test_the_kernel_agrees_with_plain_python_where_many_things_happen_at_once(scenario: Scenario) -> None:
     Played(scenario)
 
 

@@ -1,7 +1,8 @@
 """A fleet on virtual time: the shipped decisions run through days of traffic and failures in seconds.
 
-arrivals   when requests come, and how much work each is     histogram  latencies, kept within 1 %
-traffic    every request between two events: start here      kernel     what traffic runs, compiled
+arrivals  when requests come, and how much work each is     histogram  latencies, kept within 1 %
+service   what one replica is                               rows       the state of a fleet, as arrays
+traffic   every request between two events: start here      kernel     what traffic runs, compiled
 
     arrivals -> traffic -> pool by weight -> replica by balance -> in service | waiting | refused -> served | sent again
 

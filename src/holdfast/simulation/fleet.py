@@ -19,7 +19,6 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType, DeploymentUnit
 from holdfast.model.plan import Plan, PoolPlan
 from holdfast.performance.curve import Curve
-from holdfast.planning import weights
 from holdfast.simulation.events import Scope
 from holdfast.simulation.scenario import ColdStart, Scenario
 from holdfast.simulation.traffic import Service
@@ -46,6 +45,7 @@ class Pool:
 
     planned: replicas by period of the plan: of each hour of the day, or the one of all time.
     weight:  of the plan, at its highest demand.
+    starts_at_s: the time of day at which time begins.
     """
 
     name: str
@@ -59,16 +59,17 @@ class Pool:
     lots: tuple[Lot, ...]
     service: Service
     cold_start: ColdStart
+    starts_at_s: float = 0.0
 
     def planned_at(self, t_s: float) -> int:
         """The plan's replicas at a moment: what its hour needs, and what the next one does once it is time to ask."""
         periods = len(self.planned)
-        ahead_s = self.cold_start.longest_s
-        return max(self.planned[_period(t_s, periods)], self.planned[_period(t_s + ahead_s, periods)])
+        now_s = self.starts_at_s + t_s
+        return max(self.planned[_period(at_s, periods)] for at_s in (now_s, now_s + self.cold_start.longest_s))
 
     def lot_planned_at(self, lot: int, t_s: float) -> int:
         planned = self.lots[lot].planned
-        return planned[_period(t_s, len(planned))]
+        return planned[_period(self.starts_at_s + t_s, len(planned))]
 
     def lots_in(self, scope: Scope) -> tuple[int, ...]:
         """The numbers of its lots that the scope means."""
@@ -90,20 +91,6 @@ def pools(plan: Plan, scenario: Scenario, curves: Mapping[str, Curve]) -> tuple[
     found = tuple(_pool(plan, pool, scenario, curves.get(pool.unit)) for pool in plan.pools)
     _refuse_strangers(scenario, found, plan)
     return found
-
-
-def first_weights(found: Sequence[Pool], plan: Plan, rate_per_s: float) -> dict[str, int]:
-    """What a fleet that has settled at this rate routes by: the plan's weights, which are those of its highest demand,
-    or where it plans hour by hour, merit order over the replicas of the first hour."""
-    if len(plan.periods) < 2:
-        return {pool.name: pool.weight for pool in found}
-    spec = plan.fleet.spec
-    fillable = [
-        weights.Fillable(pool.name, pool.planned_at(0.0) * pool.limit_per_s, pool.usd_per_million_requests)
-        for pool in found
-    ]
-    target, least = spec.capacity.utilization_target, spec.routing.min_share
-    return weights.integer_weights(weights.merit_order(fillable, rate_per_s, target, least))
 
 
 def service(limit_per_s: float, latency_s: float, queue: int) -> Service:
@@ -147,6 +134,7 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, curve: Curve | None) -
         lots=lots,
         service=_service(pool, unit, curve, scenario.spec.replica.queue),
         cold_start=cold_start,
+        starts_at_s=scenario.spec.starts_at_s,
     )
 
 

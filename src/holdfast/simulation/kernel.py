@@ -1,4 +1,4 @@
-"""Requests, replicas and pools as rows of numpy records, and the compiled functions that carry them through time.
+"""Compiled functions that carry requests, replicas and pools (`rows`) through time.
 
 A replica serves n requests at once, each going forward at 1 / seconds[n - 1] of the work 1 per second. Its virtual
 time V counts the work that each request in service has been given since the replica was last empty, so a request of
@@ -12,22 +12,29 @@ heap of replicas by next departure and a ring of replicas for each number outsta
 
 At one instant, departures come before the arrival or event that shares it.
 
-All compiled code is in this one file: numba's cache on disk sees changes of the file of the function called, not of
-the files that it calls into. It is compiled without numba's reference counts (`_nrt`), which would cost it five sixths
-of its speed: no function here makes or keeps an array.
+All compiled code, with the constants in it, is in this one file: numba's cache on disk sees changes of the file of the
+function called, not of the files that it calls into or takes a number from. It is compiled without numba's reference
+counts (`_nrt`), which would cost it most of its speed: no function here makes or keeps an array.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.simulation.histogram import BINS, GROWTH, LOWEST_S
+from holdfast.model.errors import InputError
+from holdfast.simulation.rows import NOWHERE, State
+
+try:
+    import numba
+except ImportError as error:
+    raise InputError(
+        "simulating takes numba, which is not installed", mend="install it with: pip install 'holdfast[simulate]'"
+    ) from error
 
 RANDOM, ROUND_ROBIN, LEAST_OUTSTANDING, TWO_CHOICES = range(4)
 """Balances: how a pool draws a replica."""
@@ -44,92 +51,6 @@ ACCEPTED, REFUSED, BROKEN = range(3)
 SERVED, FAILED, SHED = range(3)
 """How a request ends: answered, lost with a replica, refused for good."""
 
-NOWHERE = -1
-_BINS, _LOWEST_S, _PER_GROWTH = BINS, LOWEST_S, 1 / math.log(GROWTH)
-
-REQUEST = np.dtype(
-    [
-        ("finish", "f8"),  # virtual time at which it is done; unset while it waits
-        ("arrived_s", "f8"),  # when it first came
-        ("work", "f8"),
-        ("tried", "u4"),  # bit p: an attempt at pool p has gone wrong
-        ("tries", "i4"),  # attempts so far, beyond the first
-    ]
-)
-REPLICA = np.dtype(
-    [
-        ("now_s", "f8"),  # how far it has been advanced
-        ("virtual", "f8"),
-        ("next_s", "f8"),  # its next departure (kept for LEAST_OUTSTANDING only)
-        ("serving", "i4"),
-        ("waiting", "i4"),
-        ("head", "i4"),  # of its ring of waiting requests
-        ("phase", "i4"),
-        ("place", "i4"),  # where it stands among its pool's members
-        ("due_place", "i4"),  # where it stands in its pool's heap of departures, NOWHERE when idle
-        ("before", "i4"),  # neighbours in the ring of its number outstanding
-        ("after", "i4"),
-        ("level", "i4"),  # that number
-        ("pool", "i4"),
-    ]
-)
-POOL = np.dtype(
-    [
-        ("slots", "i8"),
-        ("queue", "i8"),
-        ("most", "i8"),
-        ("first", "i8"),  # its replica 0 among all replicas
-        ("first_slot", "i8"),  # its first row of `serving`, `waiting`, `seconds`, `levels`
-        ("first_waiting", "i8"),
-        ("first_seconds", "i8"),
-        ("first_level", "i8"),
-        ("weight", "f8"),
-        ("members", "i8"),  # replicas that are drawn
-        ("turn", "i8"),
-        ("due", "i8"),  # replicas in the heap of departures
-        ("lowest", "i8"),  # the lowest level that may have a replica
-        ("arrived", "i8"),
-        ("taken", "i8"),
-        ("served", "i8"),
-        ("failed", "i8"),
-        ("refused", "i8"),
-        ("retried", "i8"),
-        ("late", "i8"),
-        ("latency_s", "f8"),
-        ("work", "f8"),
-        ("busy_s", "f8"),
-    ]
-)
-FLEET = np.dtype(
-    [
-        ("now_s", "f8"),
-        ("late_s", "f8"),
-        ("balance", "i8"),
-        ("ingress", "i8"),
-        ("retries", "i8"),
-        ("random", "u8"),
-        ("ends", "i8"),  # requests whose end was written down
-    ]
-)
-END = np.dtype([("arrived_s", "f8"), ("end_s", "f8"), ("pool", "i4"), ("replica", "i4"), ("how", "i4")])
-
-
-class State(NamedTuple):
-    """All that a run changes. Rows of a pool's replicas are next to each other, pools in their order."""
-
-    fleet: NDArray[Any]  # (1,) FLEET
-    pools: NDArray[Any]  # (pools,) POOL
-    replicas: NDArray[Any]  # (replicas,) REPLICA
-    serving: NDArray[Any]  # (slots of all replicas,) REQUEST: a heap by `finish` for each replica
-    waiting: NDArray[Any]  # (places in all queues,) REQUEST: a ring for each replica
-    seconds: NDArray[np.float64]  # load curves, one after another
-    members: NDArray[np.int64]  # (replicas,): those that are drawn, in the order in which they came
-    due: NDArray[np.int64]  # (replicas,): a heap by `next_s` for each pool
-    levels: NDArray[np.int64]  # first replica of the ring for each number outstanding, or NOWHERE
-    latencies: NDArray[np.int64]  # (pools, BINS)
-    ends: NDArray[Any]  # (as many as are to be written down,) END
-
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -140,7 +61,7 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """As `compiled`, into its callers: a call that is not inlined pushes the seven words of every array of the state."""
+    """Compiled into its callers: a call pushes seven words for each array of the state, and was most of the time."""
     options: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "forceinline": True}
     return cast(Function, numba.njit(**options)(function))
 
@@ -177,16 +98,16 @@ def _write_end(s: State, arrived_s: float, end_s: float, pool: int, replica: int
 
 @inlined
 def _count_served(s: State, pool: int, replica: int, arrived_s: float, work: float, end_s: float) -> None:
-    row = s.pools[pool]
+    row, fleet = s.pools[pool], s.fleet[0]
     latency_s = end_s - arrived_s
     row.served += 1
     row.work += work
     row.latency_s += latency_s
-    if latency_s > s.fleet[0].late_s:
+    if latency_s > fleet.late_s:
         row.late += 1
     place = 0
-    if latency_s >= _LOWEST_S:
-        place = min(int(math.log(latency_s / _LOWEST_S) * _PER_GROWTH) + 1, _BINS - 1)
+    if latency_s >= fleet.lowest_s:
+        place = min(int(math.log(latency_s / fleet.lowest_s) / fleet.log_growth) + 1, s.latencies.shape[1] - 1)
     s.latencies[pool, place] += 1
     if s.ends.size > 0:
         _write_end(s, arrived_s, end_s, pool, replica - row.first, SERVED)
@@ -447,6 +368,10 @@ def _offer(
     index = _draw(s, pool, now_s, avoided)
     replica = s.replicas[index]
     if replica.phase == DEAD:
+        if s.fleet[0].balance == LEAST_OUTSTANDING:
+            # It looks idle. It waits its turn among those that are.
+            _leave_level(s, index)
+            _join_level(s, index, 0)
         return BROKEN, index
     _advance(s, index, now_s)
     if replica.serving < pool.slots:
@@ -640,7 +565,7 @@ def _let_go_of(s: State, index: int) -> None:
 
 @compiled
 def kill(s: State, index: int, noticed: bool) -> None:
-    """A replica dies: what it served and then what waited is lost, the oldest first."""
+    """A replica dies: what it served is lost, the oldest first, and then what waited."""
     _let_go_of(s, index)
     replica = s.replicas[index]
     pool = s.pools[replica.pool]

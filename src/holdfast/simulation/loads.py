@@ -31,12 +31,11 @@ RateFunction = Callable[[Floats], Floats]
 
 
 class Wave(Document):
-    """A cosine: `low` at the start, `high` half a period later, `low` again; begun `shift` earlier."""
+    """A cosine over the day: `low` at 0:00, `high` half a period later, `low` again."""
 
     low_per_s: Annotated[Rate, Field(alias="low")]
     high_per_s: Annotated[Rate, Field(alias="high")]
     period_s: Annotated[Duration, Field(alias="period", gt=0)] = 86400.0
-    shift_s: Annotated[Duration, Field(alias="shift")] = 0.0
 
     @pydantic.model_validator(mode="after")
     def _rises(self) -> Self:
@@ -46,7 +45,7 @@ class Wave(Document):
 
     def rate(self, t_s: Floats) -> Floats:
         swing = (self.high_per_s - self.low_per_s) / 2
-        return np.asarray(self.low_per_s + swing * (1 - np.cos(2 * math.pi * (t_s + self.shift_s) / self.period_s)))
+        return np.asarray(self.low_per_s + swing * (1 - np.cos(2 * math.pi * t_s / self.period_s)))
 
 
 class RateAt(Document):
@@ -130,14 +129,17 @@ class Tabulated:
         return float(self._rate(np.array([t_s]))[0])
 
 
-def rate_function(load: Load, surges: Sequence[Surge] = ()) -> RateFunction:
-    """The rate of a load that is not a trace, surges included. Raises ValueError for a trace."""
-    base, factor = _base(load), Factor(tuple(surges))
+def rate_function(load: Load, surges: Sequence[Surge] = (), starts_at_s: float = 0.0) -> RateFunction:
+    """The rate of a load that is not a trace, surges included. Raises ValueError for a trace.
+
+    starts_at_s: the time of day at which the scenario begins.
+    """
+    base, factor = _base(load, starts_at_s), Factor(tuple(surges))
     return (lambda t_s: base(t_s) * factor(t_s)) if surges else base
 
 
 def source(
-    load: Load, surges: Sequence[Surge], *, duration_s: float, seed: int, trace: Trace | None = None
+    load: Load, surges: Sequence[Surge], starts_at_s: float, *, duration_s: float, seed: int, trace: Trace | None
 ) -> arrivals.Source:
     """The requests of the load. trace: what `load.trace` names. Raises InputError for one that cannot be replayed."""
     if load.trace is not None:
@@ -146,15 +148,15 @@ def source(
         return _replayed(load.trace, trace)
     burstiness = {"even": math.inf, "poisson": 1.0, "gamma": load.burstiness or 1.0}[load.arrivals]
     work = arrivals.Lognormal(load.work_cv) if load.work_cv else arrivals.Fixed()
-    shape = Tabulated(rate_function(load, surges), duration_s)
+    shape = Tabulated(rate_function(load, surges, starts_at_s), duration_s)
     return arrivals.Drawn(shape, work, seed=seed, burstiness=burstiness)
 
 
-def first_rate_per_s(load: Load, surges: Sequence[Surge], trace: Trace | None) -> float:
+def first_rate_per_s(load: Load, surges: Sequence[Surge], starts_at_s: float, trace: Trace | None) -> float:
     """The rate when time begins; of a trace its mean."""
     if load.trace is not None:
         return load.trace.rate_per_s or (len(trace) / trace.duration_s if trace else 0.0)
-    return float(rate_function(load, surges)(np.zeros(1))[0])
+    return float(rate_function(load, surges, starts_at_s)(np.zeros(1))[0])
 
 
 def _replayed(replay: Replay, trace: Trace) -> arrivals.Replayed:
@@ -164,12 +166,13 @@ def _replayed(replay: Replay, trace: Trace) -> arrivals.Replayed:
     return arrivals.Replayed(trace.starts_s, trace.tokens_out.astype(float), rate_per_s=rate_per_s)
 
 
-def _base(load: Load) -> RateFunction:
+def _base(load: Load, starts_at_s: float) -> RateFunction:
     if load.rate_per_s is not None:
         rate_per_s = load.rate_per_s
         return lambda t_s: np.full_like(t_s, rate_per_s)
     if load.wave is not None:
-        return load.wave.rate
+        wave = load.wave
+        return lambda t_s: wave.rate(t_s + starts_at_s)
     if load.trace is not None:
         raise ValueError("a trace has arrivals and no rate")
     at_s = np.array([each.at_s for each in (*load.steps, *load.points)])

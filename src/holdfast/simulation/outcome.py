@@ -15,11 +15,13 @@ from holdfast.simulation.traffic import Ints
 class Recovery:
     """An event that took capacity, or a shortage, and how long until the fleet served its load within the SLO again.
 
-    recovery_s: 0 when it never ceased to; None when it had not recovered by the end.
+    restored_s: until the load was served again, however late. recovery_s: until within the SLO. Both are 0 when it
+                never ceased to be, and None when it was not by the end; `measures` says how they are told.
     """
 
     at_s: float
     what: str
+    restored_s: float | None
     recovery_s: float | None
 
 

@@ -19,7 +19,7 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 from holdfast.performance.curve import Curve
-from holdfast.simulation import fleet, loads, shell
+from holdfast.simulation import fleet, loads, settled, shell
 from holdfast.simulation.autoscaler import Autoscaler
 from holdfast.simulation.clock import Clock
 from holdfast.simulation.cluster import Cluster
@@ -86,7 +86,12 @@ class _Run:
             fleet.refuse_scope(change.scope, pools, spec.supply.file if spec.supply else "")
         self._bounds = Bounds(plan.fleet.spec.slo)
         self._source = loads.source(
-            spec.load, spec.surges, duration_s=spec.duration_s, seed=for_load, trace=material.trace
+            spec.load,
+            spec.surges,
+            spec.starts_at_s,
+            duration_s=spec.duration_s,
+            seed=for_load,
+            trace=material.trace,
         )
         self._clock = Clock()
         self._traffic = Traffic(
@@ -112,7 +117,10 @@ class _Run:
             short=self._short,
         )
         plan_weights = {pool.name: pool.weight for pool in pools}
-        weights = fleet.first_weights(pools, plan, loads.first_rate_per_s(spec.load, spec.surges, material.trace))
+        first_per_s = loads.first_rate_per_s(spec.load, spec.surges, spec.starts_at_s, material.trace)
+        routing = plan.fleet.spec.routing.model_copy(update={"policy": policy.name})
+        capacity = plan.fleet.spec.capacity
+        counts, weights = settled.start(plan, pools, policy, routing, first_per_s)
         self._routing = Routing(
             spec.data_plane,
             [pool.name for pool in pools],
@@ -120,8 +128,6 @@ class _Run:
             weigh=self._traffic.weights,
             routable=lambda pool: self._cluster.ready(pool) > 0,
         )
-        routing = plan.fleet.spec.routing.model_copy(update={"policy": policy.name})
-        capacity = plan.fleet.spec.capacity
         self._recorder = Recorder(self._traffic, self._cluster, self._supply, self._bounds, weights, INTERVAL_S)
         self._autoscalers = [
             Autoscaler(
@@ -137,7 +143,7 @@ class _Run:
         self._short_s = dict.fromkeys(range(len(pools)), -NEW_SHORTAGE_S)
         self._seen: Pools | None = None
         self._shell: Shell | None = None
-        self._cluster.begin([pool.planned_at(0.0) for pool in pools])
+        self._cluster.begin(counts)
         self._routing.begin(weights)
         self._held = shell.at_rest(weights, routing)
         self._seen = Pools(pools, self._cluster, self._clock, -routing.dwell_s)
@@ -283,7 +289,8 @@ class _Run:
             weight_changes=recorder.weight_changes,
             looks=recorder.looks,
             recoveries=tuple(
-                Recovery(at_s, what, recorder.windows.recovery_s(at_s)) for at_s, what in self._capacity_events
+                Recovery(at_s, what, recorder.windows.restored_s(at_s), recorder.windows.recovery_s(at_s))
+                for at_s, what in self._capacity_events
             ),
             violations=tuple(self._violations),
             replica_s=dict(zip(names, cluster.replica_s, strict=True)),

@@ -11,7 +11,8 @@
         supply: SupplyFile        capacity over time from a CSV
         events: (Event, ...)      what befalls the fleet
 
-Times are from the start, which is at 0:00 of the first day.
+Times are from the start. `startsAt` says which time of the day that is: where in its day a wave is, and a plan by the
+hour.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from holdfast.model.fleet import Document, Metadata
 from holdfast.model.quantities import Duration, Share
 from holdfast.simulation.events import Beyond, Event, Surge
 from holdfast.simulation.loads import Load
+from holdfast.simulation.moments import Moment
 
 LONGEST_S = 366 * 86400.0
 
@@ -139,6 +141,7 @@ class SupplyFile(Document):
 
 class ScenarioSpec(Document):
     duration_s: Annotated[Duration, Field(alias="duration", gt=0, le=LONGEST_S)]
+    starts_at_s: Annotated[Moment, Field(alias="startsAt", lt=86400)] = 0.0
     load: Load
     cold_start: Annotated[dict[str, ColdStart], Field(min_length=1)]
     replica: ReplicaModel = ReplicaModel()

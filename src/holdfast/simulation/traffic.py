@@ -19,8 +19,10 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.simulation import kernel
-from holdfast.simulation.histogram import BINS
+from holdfast.simulation import kernel, rows
+from holdfast.simulation.service import Service
+
+__all__ = ["Balance", "Counts", "Ingress", "Service", "Traffic"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +37,8 @@ class Balance(Enum):
     RANDOM = kernel.RANDOM
     ROUND_ROBIN = kernel.ROUND_ROBIN
     LEAST_OUTSTANDING = kernel.LEAST_OUTSTANDING
-    """The fewest in service and waiting, exactly; among equals the one that has had as many for longest."""
+    """The fewest in service and waiting, exactly; among equals the one that has had as many for longest, and of dead
+    ones, which look idle, the one that was not drawn for longest."""
     TWO_CHOICES = kernel.TWO_CHOICES
     """The one with fewer outstanding of two drawn at random, as Envoy's LEAST_REQUEST does."""
 
@@ -49,33 +52,6 @@ class Ingress(Enum):
     COMPOSITE = kernel.COMPOSITE
     """The first attempt is drawn by weight, a further one goes to the next pool, whatever its weight; pools without
     replicas are passed over. What a replica refuses is an answer. So does `local/envoy_config.py`."""
-
-
-@dataclass(frozen=True)
-class Service:
-    """One replica.
-
-    slots:   requests that it serves at once, at least 1; the batch size or the concurrency that it admits.
-    seconds: what a request of work 1 takes while n are in service, for n = 1..slots: its load curve.
-    queue:   requests that wait, first come first served, while all slots are taken; more are refused.
-    """
-
-    slots: int
-    seconds: tuple[float, ...]
-    queue: int
-
-    def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise ValueError(f"a replica has at least 1 slot, not {self.slots}")
-        if self.queue < 0:
-            raise ValueError(f"a queue holds 0 requests or more, not {self.queue}")
-        if len(self.seconds) != self.slots:
-            raise ValueError(
-                f"a load curve has an entry for each number in service: {self.slots} slots, {len(self.seconds)} entries"
-            )
-        for n, each_s in enumerate(self.seconds, start=1):
-            if not 0 < each_s < math.inf:
-                raise ValueError(f"a request takes finite seconds above 0, not {each_s:g} with {n} in service")
 
 
 @dataclass(frozen=True)
@@ -109,7 +85,7 @@ class Counts:
     latencies: Ints
 
 
-_COUNTED = [field.name for field in fields(Counts) if field.name in (kernel.POOL.names or ())]
+_COUNTED = [field.name for field in fields(Counts) if field.name in (rows.POOL.names or ())]
 
 
 class Traffic:
@@ -147,7 +123,7 @@ class Traffic:
             raise ValueError(f"the bound on latency is above 0 seconds, not {late_s:g}")
         if not 0 <= seed < 2**64:
             raise ValueError(f"a seed is between 0 and 2**64 - 1, not {seed}")
-        self._state = _empty(services, most_replicas, ends)
+        self._state = rows.empty(services, most_replicas, ends)
         fleet = self._state.fleet
         fleet["balance"], fleet["ingress"], fleet["retries"] = balance.value, ingress.value, retries
         fleet["late_s"] = late_s
@@ -164,13 +140,13 @@ class Traffic:
         A number is free again when its replica is dead and noticed, or drained and empty.
         """
         number = kernel.add(self._state, self._pool(pool))
-        if number == kernel.NOWHERE:
+        if number == rows.NOWHERE:
             raise ValueError(f"pool {pool} has all of its {self._state.pools['most'][pool]} replicas")
         return number
 
     def drain(self, pool: int, replica: int) -> None:
         """From now on the replica takes no new requests; it finishes those that it has, also the waiting ones."""
-        kernel.drain(self._state, self._replica(pool, replica, kernel.TAKING))
+        kernel.drain(self._state, self._replica(pool, replica, "takes no traffic", kernel.TAKING))
 
     def kill(self, pool: int, replica: int, *, noticed: bool) -> None:
         """The replica dies. Its requests are sent again, those in service first, each group from the oldest on.
@@ -178,12 +154,12 @@ class Traffic:
         noticed: whether the data plane stops drawing it at once. If not, it goes on being drawn and breaks what it is
                  given, until `notice`. A replica that was draining is not drawn, and needs no notice.
         """
-        index = self._replica(pool, replica, kernel.TAKING, kernel.DRAINING)
+        index = self._replica(pool, replica, "does not live", kernel.TAKING, kernel.DRAINING)
         kernel.kill(self._state, index, noticed)
 
     def notice(self, pool: int, replica: int) -> None:
         """The data plane stops drawing a dead replica."""
-        kernel.notice(self._state, self._replica(pool, replica, kernel.DEAD))
+        kernel.notice(self._state, self._replica(pool, replica, "is not dead and unnoticed", kernel.DEAD))
 
     def weights(self, weights: Sequence[float]) -> None:
         """The pools' shares of traffic from now on, in any unit. A pool with weight may be without replicas."""
@@ -203,7 +179,9 @@ class Traffic:
         work:       of each of them, above 0, 1 being what `Service.seconds` is for, shape (n,).
         """
         self._check_arrivals(until_s, arrivals_s, work)
-        kernel.run(self._state, until_s, arrivals_s, work)
+        # Another type or layout would be compiled for, for seconds.
+        arrivals_s, work = np.ascontiguousarray(arrivals_s, np.float64), np.ascontiguousarray(work, np.float64)
+        kernel.run(self._state, float(until_s), arrivals_s, work)
 
     def read(self) -> Counts:
         """What became of requests since the last read."""
@@ -226,25 +204,24 @@ class Traffic:
         return np.asarray(mine["serving"] + mine["waiting"], dtype=np.int64)
 
     def ends(self) -> NDArray[np.void]:
-        """How single requests ended, as rows of `kernel.END`, replica by replica; at most as many as were asked for."""
+        """How single requests ended, as rows of `rows.END`, replica by replica; at most as many as were asked for."""
         pools = len(self._state.pools)
         kernel.catch_up(self._state, np.zeros(pools, np.int64), np.zeros(pools, np.int64))
-        rows = self._state.ends[: self._state.fleet["ends"][0]].copy()
+        ended = self._state.ends[: self._state.fleet["ends"][0]].copy()
         self._state.fleet["ends"] = 0
-        return rows
+        return ended
 
     def _pool(self, pool: int) -> int:
         if not 0 <= pool < len(self._state.pools):
             raise ValueError(f"pools are numbered 0 to {len(self._state.pools) - 1}: there is no pool {pool}")
         return pool
 
-    def _replica(self, pool: int, replica: int, *phases: int) -> int:
-        """Its index among all replicas, once it is known to be in one of the phases."""
+    def _replica(self, pool: int, replica: int, otherwise: str, *phases: int) -> int:
+        """Its index among all replicas, where it is in one of the phases."""
         row = self._state.pools[self._pool(pool)]
         index = int(row["first"]) + replica
         if not 0 <= replica < row["most"] or self._state.replicas["phase"][index] not in phases:
-            wanted = "dead and still drawn" if phases == (kernel.DEAD,) else "there and not drained or dead"
-            raise ValueError(f"replica {replica} of pool {pool} is not {wanted}")
+            raise ValueError(f"replica {replica} of pool {pool} {otherwise}")
         return index
 
     def _check_arrivals(self, until_s: float, arrivals_s: Floats, work: Floats) -> None:
@@ -260,33 +237,3 @@ class Traffic:
             raise ValueError(f"arrivals are ascending times in [{self.now_s:g}, {until_s:g}) s")
         if not (work.min() > 0 and work.max() < math.inf):
             raise ValueError("work is finite and above 0")
-
-
-def _empty(services: Sequence[Service], most_replicas: Sequence[int], ends: int) -> kernel.State:
-    """A fleet without replicas, at time 0."""
-    most = np.array(most_replicas, dtype=np.int64)
-    slots = np.array([service.slots for service in services], dtype=np.int64)
-    queue = np.array([service.queue for service in services], dtype=np.int64)
-    pools = np.zeros(len(services), kernel.POOL)
-    pools["slots"], pools["queue"], pools["most"] = slots, queue, most
-    for name, sizes in {
-        "first": most,
-        "first_slot": most * slots,
-        "first_waiting": most * queue,
-        "first_seconds": slots,
-        "first_level": slots + queue + 1,
-    }.items():
-        pools[name] = np.cumsum(sizes) - sizes
-    return kernel.State(
-        fleet=np.zeros(1, kernel.FLEET),
-        pools=pools,
-        replicas=np.zeros(int(most.sum()), kernel.REPLICA),
-        serving=np.empty(int((most * slots).sum()), kernel.REQUEST),
-        waiting=np.empty(int((most * queue).sum()), kernel.REQUEST),
-        seconds=np.array([each_s for service in services for each_s in service.seconds]),
-        members=np.zeros(int(most.sum()), np.int64),
-        due=np.zeros(int(most.sum()), np.int64),
-        levels=np.full(int((slots + queue + 1).sum()), kernel.NOWHERE, np.int64),
-        latencies=np.zeros((len(services), BINS), np.int64),
-        ends=np.zeros(ends, kernel.END),
-    )
