@@ -54,7 +54,7 @@ PRICES = st.builds(
 SURGES = st.builds(lambda at, by: {"surge": {"from": at, "factor": by}}, MINUTES, st.floats(0, 4))
 
 
-@settings(max_examples=15)
+@settings(max_examples=50)
 @given(
     st.lists(st.one_of(LIMITS, LOSSES, RECLAIMS, PRICES, SURGES), max_size=4),
     st.sampled_from(sorted(POLICIES)),

@@ -43,6 +43,7 @@ _CONTRACT = (
     "slo_minutes_lost",
     "switches",
     "weight_changes",
+    "restored_s",
     "recovery_s",
     "objective",
     "share_of_optimum",
@@ -223,9 +224,9 @@ def read(folder: Path) -> page.Page:
 
 def _say(study: Study, out: Path | None) -> None:
     for found in study.simulations:
-        click.echo(terminal.text(terminal.table(simulations.summary(found))))
-        if len(found.seeds) > 1:
-            click.echo(terminal.text(terminal.table(simulations.intervals(found))))
+        click.echo(terminal.text(terminal.answer(f"{found.fleet.metadata.name} through {found.scenario}")))
+        for table in simulations.summary(found):
+            click.echo(terminal.text(terminal.table(table)))
         for one in found.policies:
             broken = [text for run in one.runs for text in run.violations]
             if broken:

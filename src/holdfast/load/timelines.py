@@ -63,9 +63,10 @@ def write(timeline: Timeline, path: Path) -> None:
 def read(path: Path) -> Timeline:
     """The timeline of the file. Raises InputError."""
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:
+            table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a Parquet file"
+        reason = (isinstance(error, OSError) and error.strerror) or "it is not a Parquet file"
         raise InputError(f"the timeline cannot be read ({reason})", where=str(path), mend="mend the path") from error
     about = (table.schema.metadata or {}).get(_METADATA)
     if about is None or set(_SCHEMA.names) - set(table.schema.names):

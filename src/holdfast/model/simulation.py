@@ -20,8 +20,9 @@ class Score:
     good:       served within the SLO's bound of its highest percentile (or of the mean, where alone); late: the others.
     latency_*_s: of the served; NaN where none was.
     slo_minutes_lost: minutes in which the fleet broke its SLO. switches: changes of the routing mode.
-    events:     that took capacity, or shortages. recovery_s: the longest that it took from one of them until the load
-                was served within the SLO again; None without an event, or when one was not recovered from.
+    events:     that took capacity, or shortages. restored_s: the longest that it took from one of them until the load
+                was served again, however late; recovery_s: until within the SLO. None without an event, or when that
+                was not so by the end.
     usd:        by pool.
     objective:  good requests less lambda times cost, in requests.
     share_of_optimum: of the clairvoyant's objective; None where that is not above 0.
@@ -43,6 +44,7 @@ class Score:
     switches: int
     weight_changes: int
     events: int
+    restored_s: float | None
     recovery_s: float | None
     usd: Mapping[str, float]
     objective: float

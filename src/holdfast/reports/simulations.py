@@ -34,32 +34,50 @@ class _Figure:
     digits: int | None = 0
 
 
-_FIGURES = (
-    _Figure(Column("cost", "USD", 2), "cost_usd", digits=2),
+_REQUESTS = (
     _Figure(Column("served", "", 0), "served"),
     _Figure(Column("failed", "", 0), "failed"),
     _Figure(Column("refused", "", 0), "refused"),
     _Figure(Column("late", "", 0), "late"),
     _Figure(Column("p95", "s", 3), "latency_p95_s", digits=3),
     _Figure(Column("SLO lost", "min", 0), "slo_minutes_lost"),
-    _Figure(Column("switches", "", 0), "switches"),
-    _Figure(Column("recovery", "s", 0), "recovery_s"),
+)
+_WORTH = (
+    _Figure(Column("cost", "USD", 2), "cost_usd", digits=2),
     _Figure(Column("objective", "requests", 0), "objective"),
     _Figure(Column("of optimum", "%", 1), "share_of_optimum", 100.0, digits=1),
+    _Figure(Column("switches", "", 0), "switches"),
+    _Figure(Column("restored", "s", 0), "restored_s"),
+    _Figure(Column("recovery", "s", 0), "recovery_s"),
 )
+_TO_RECOVER = ("restored_s", "recovery_s")
 
 
-def summary(found: Simulation) -> Table:
-    """A row for each policy and one for the optimum; means where there are several seeds."""
-    rows = [(one.policy, *(_mean(one, figure) for figure in _FIGURES)) for one in found.policies]
-    best = {name: spread.mean for name, spread in found.best_spreads.items()} | {"share_of_optimum": 1.0}
-    rows.append((OPTIMUM, *(best[f.name] * f.factor if f.name in best else None for f in _FIGURES)))
-    return Table(
-        title=f"{found.scenario}: {len(found.seeds)} {'seed' if len(found.seeds) == 1 else 'seeds, means'}",
-        columns=(Column("policy"), *(figure.column for figure in _FIGURES)),
-        rows=tuple(rows),
-        notes=tuple(_notes(found)),
+def summary(found: Simulation) -> tuple[Table, ...]:
+    """What became of the requests, and what that cost and was worth: a row for each policy and one for the optimum.
+
+    Means where there are several seeds, which are followed by their 95 % intervals.
+    """
+    over = "1 seed" if len(found.seeds) == 1 else f"means over {len(found.seeds)} seeds"
+    tables = (
+        _means(found, f"Requests, {over}", _REQUESTS, ()),
+        _means(found, f"Cost and recovery, {over}", _WORTH, _notes(found)),
     )
+    if len(found.seeds) == 1:
+        return tables
+    between = f"95 % intervals over {len(found.seeds)} seeds"
+    return (
+        *tables,
+        _intervals(found, f"Requests, {between}", _REQUESTS),
+        _intervals(found, f"Cost and recovery, {between}", _WORTH),
+    )
+
+
+def _means(found: Simulation, title: str, figures: Sequence[_Figure], notes: Sequence[str]) -> Table:
+    rows = [(one.policy, *(_mean(one, figure) for figure in figures)) for one in found.policies]
+    best = {name: spread.mean for name, spread in found.best_spreads.items()} | {"share_of_optimum": 1.0}
+    rows.append((OPTIMUM, *(best[f.name] * f.factor if f.name in best else None for f in figures)))
+    return Table(title, (Column("policy"), *(figure.column for figure in figures)), tuple(rows), tuple(notes))
 
 
 def _notes(found: Simulation) -> Sequence[str]:
@@ -67,30 +85,29 @@ def _notes(found: Simulation) -> Sequence[str]:
     return (
         f"Objective: requests served within the SLO less {found.requests_per_usd:,.4g} requests/USD x cost; "
         f"{found.lambda_reason}.",
+        "Restored: the longest until 95 % of the load was served again after an event that took capacity; recovery: "
+        "until it was within the SLO.",
         *((f"∞: {', '.join(never)} had not recovered from an event by the end.",) if never else ()),
     )
 
 
 def _mean(one: PolicyResult, figure: _Figure) -> Cell:
-    if figure.name == "recovery_s" and not all(run.recovered for run in one.runs):
+    if figure.name in _TO_RECOVER and any(run.events and getattr(run, figure.name) is None for run in one.runs):
         return math.inf
     mean = one.mean(figure.name)
     return None if math.isnan(mean) else mean * figure.factor
 
 
-def intervals(found: Simulation) -> Table:
-    """The 95 % interval of each mean; empty with one seed."""
-
+def _intervals(found: Simulation, title: str, figures: Sequence[_Figure]) -> Table:
     def cells_of(name: str, spreads: Mapping[str, Spread]) -> tuple[Cell, ...]:
-        return (name, *(_interval(figure, spreads.get(figure.name)) for figure in _FIGURES))
+        return (name, *(_interval(figure, spreads.get(figure.name)) for figure in figures))
 
     rows = [cells_of(one.policy, one.spreads) for one in found.policies]
-    rows.append(cells_of(OPTIMUM, found.best_spreads))
     return Table(
-        title=f"{found.scenario}: 95 % intervals of the means over {len(found.seeds)} seeds",
-        columns=(Column("policy"), *(replace(figure.column, digits=None) for figure in _FIGURES)),
-        rows=tuple(rows) if len(found.seeds) > 1 else (),
-        notes=("By Student's t over the seeds.",),
+        title,
+        (Column("policy"), *(replace(figure.column, digits=None) for figure in figures)),
+        (*rows, cells_of(OPTIMUM, found.best_spreads)),
+        ("Of the mean, by Student’s t.",),
     )
 
 
@@ -157,7 +174,7 @@ def _headlines(found: Simulation) -> tuple[Headline, ...]:
     mine, others = found.policies[0], found.policies[1:]
 
     def beside(say: Callable[[PolicyResult], str]) -> str:
-        return "; ".join([mine.policy, *(f"{one.policy}: {say(one)}" for one in others)]) + "."
+        return f"Under {mine.policy}. " + " ".join(f"Under {one.policy}: {say(one)}." for one in others)
 
     def lost(one: PolicyResult) -> float:
         return one.mean("failed") + one.mean("refused")
@@ -181,16 +198,17 @@ def _reached(found: Simulation) -> str:
     shares = [(one.policy, one.mean("share_of_optimum")) for one in found.policies]
     if any(math.isnan(share) for _, share in shares):
         return "The optimum of the objective is to serve nothing: at this lambda no request is worth what it costs."
-    reached = _listed([f"{policy} {share:.1%}" for policy, share in shares])
-    return f"Of what one could have had who knew the run beforehand, {reached} was reached."
+    reached = [
+        f"{policy} reached {share:.1%}" if not n else f"{policy} {share:.1%}"
+        for n, (policy, share) in enumerate(shares)
+    ]
+    return f"{_listed(reached)} of the objective that could have been had by knowing the run beforehand."
 
 
 def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
     """Of one scenario: the summary, each figure for all policies, what happened, and what it rests on."""
     prefix = f"{found.scenario}: " if several else ""
-    said: list[Block] = [_reached(found), summary(found)]
-    if len(found.seeds) > 1:
-        said.append(intervals(found))
+    said: list[Block] = [_reached(found), *summary(found)]
     said.append(simulation_charts.cost_chart(found, styles, OPTIMUM))
     drawn = [
         Section(prefix + heading, (reading, *charts))

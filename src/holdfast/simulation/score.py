@@ -44,12 +44,19 @@ def score(outcome: Outcome, best: Best, requests_per_usd: float) -> Score:
         switches=outcome.switches,
         weight_changes=outcome.weight_changes,
         events=len(outcome.recoveries),
-        recovery_s=outcome.worst_recovery_s,
+        restored_s=_longest([each.restored_s for each in outcome.recoveries]),
+        recovery_s=_longest([each.recovery_s for each in outcome.recoveries]),
         usd=outcome.usd,
         objective=value,
         share_of_optimum=value / best.value if best.value > 0 else None,
         violations=tuple(f"at {each.t_s:,.0f} s: {each.text}" for each in outcome.violations),
     )
+
+
+def _longest(times_s: Sequence[float | None]) -> float | None:
+    """None where there is none, or one that never ended."""
+    known = [time_s for time_s in times_s if time_s is not None]
+    return max(known) if known and len(known) == len(times_s) else None
 
 
 def best(
@@ -103,10 +110,12 @@ def over_seeds(policy: str, runs: Sequence[Score]) -> PolicyResult:
     spreads = {
         figure: spread([row[figure] for row in rows])
         for figure in rows[0]
-        if figure not in ("policy", "seed", "usd", "violations", "recovery_s")
+        if figure not in ("policy", "seed", "usd", "violations")
     }
-    recoveries = [run.recovery_s for run in runs] if all(run.recovered for run in runs) else []
-    return PolicyResult(policy, tuple(runs), spreads | {"recovery_s": spread(recoveries)})
+    for figure in ("restored_s", "recovery_s"):
+        if any(run.events and getattr(run, figure) is None for run in runs):
+            spreads[figure] = spread([])
+    return PolicyResult(policy, tuple(runs), spreads)
 
 
 def over_best(found: Sequence[Best]) -> Mapping[str, Spread]:
