@@ -9,7 +9,9 @@ successor of a state is one state, so what is not at rest after finitely many lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from benchmarks.model_checking import scope
@@ -20,10 +22,13 @@ NOTHING = Step(Event.NOTHING)
 
 @dataclass
 class Explored:
-    """What was visited. came_from: how each state was first reached, None for a root. rest: looks from each to rest."""
+    """What was visited. came_from: how each state was first reached, None for a root.
+
+    settling: for each state, and all on its way to rest, the looks until it is settled for good when left alone.
+    """
 
     came_from: dict[State, tuple[State, Step] | None] = field(default_factory=dict)
-    rest: dict[State, int] = field(default_factory=dict)
+    settling: dict[State, int] = field(default_factory=dict)
     transitions: int = 0
     depth: int = 0
 
@@ -32,9 +37,9 @@ class Explored:
         return len(self.came_from)
 
     @property
-    def longest_rest(self) -> int:
-        """Looks that the slowest state takes to come to rest, left alone."""
-        return max(self.rest.values(), default=0)
+    def slowest(self) -> int:
+        """Looks until the slowest state is settled."""
+        return max(self.settling.values(), default=0)
 
     def way(self, state: State) -> list[Step]:
         """The disturbances that lead to a state from its root."""
@@ -53,14 +58,14 @@ class CounterexampleError(AssertionError):
         super().__init__(f"{what}, after{listed or ' nothing'}\nin {scope.observe(state.view)}")
 
 
-def explore(roots: Iterable[State], depth: int, more: Callable[[], bool] = lambda: True) -> Explored:
-    """All that `depth` disturbances lead to from `roots`, each level whole; none is begun once `more` says no.
+def explore(roots: Iterable[State], depth: int, *, until_s: float = math.inf) -> Explored:
+    """All that `depth` disturbances lead to from `roots`, each level whole; none is begun after `until_s` of CPU time.
 
     Raises CounterexampleError.
     """
     found = Explored(came_from=dict.fromkeys(roots))
     frontier = list(found.came_from)
-    while frontier and found.depth < depth and more():
+    while frontier and found.depth < depth and time.process_time() < until_s:
         reached = []
         for state in frontier:
             for step in scope.steps(state):
@@ -75,26 +80,31 @@ def explore(roots: Iterable[State], depth: int, more: Callable[[], bool] = lambd
 
 
 def settle(found: Explored, most_looks: int) -> None:
-    """Follow every state of `found`, left alone, until it is at rest, which it must be within `most_looks`.
+    """Follow every state of `found`, left alone, until it is at rest; it must be settled within `most_looks`.
 
     Raises CounterexampleError.
     """
     for start in found.came_from:
         state = scope.quiet(start)
         path: dict[State, None] = {}
-        while state not in found.rest:
-            if state in path or len(path) > most_looks:
-                raise CounterexampleError(f"no rest within {most_looks} looks", found.way(start), state)
-            after = _after_quiet(found, start, state)
-            if after == state and not scope.settled(state):
-                raise CounterexampleError("at rest and not settled", found.way(start), state)
-            if after == state:
-                found.rest[state] = 0
-            else:
-                path[state] = None
-                state = after
-        for looks, passed in enumerate(reversed(path), found.rest[state] + 1):
-            found.rest[passed] = looks
+        while state not in found.settling:
+            path[state] = None
+            following = _after_quiet(found, start, state)
+            if following == state:
+                found.settling[state] = 0
+            elif following in path:
+                raise CounterexampleError("no rest", found.way(start), state)
+            state = following
+        if not scope.settled(state) and not found.settling[state]:
+            raise CounterexampleError("at rest and not settled", found.way(start), state)
+        for passed in reversed(path):
+            if passed not in found.settling:
+                later = found.settling[state]
+                found.settling[passed] = later + 1 if later or not scope.settled(passed) else 0
+            state = passed
+        if found.settling[state] > most_looks:
+            what = f"{found.settling[state]} looks until settled, more than {most_looks}"
+            raise CounterexampleError(what, found.way(start), state)
 
 
 def _after(found: Explored, state: State, step: Step) -> State:

@@ -32,7 +32,7 @@ from holdfast.planning.weights import Fillable, integer_weights, merit_order
 
 LOOK_S = 30.0
 NOW_S = 1e6
-ROUTING = RoutingPolicy.model_validate({"minShare": "1%", "dwell": "60s", "ramp": {"step": "50%", "every": "30s"}})
+ROUTING = RoutingPolicy.model_validate({"minShare": "1%", "dwell": "60s", "ramp": {"step": "30%", "every": "60s"}})
 CAPACITY = CapacityPolicy.model_validate({"utilizationTarget": "80%"})
 
 DWELL = round(ROUTING.dwell_s / LOOK_S)
@@ -119,7 +119,8 @@ class Event(enum.Enum):
     NOTHING = "nothing"
     LOSE = "loses all replicas and can have none"
     RETURN = "can have replicas again"
-    NOTICE = "has an interruption notice for every replica"
+    FALL = "loses one replica"
+    NOTICE = "has an interruption notice for one more replica"
     RATE = "the rate steps up or down"
     SLOW = "what is starting takes a look longer"
     HIDE_POOLS = "the pools are hidden, or shown again"
@@ -153,12 +154,30 @@ def settled_fleet(rate: int = 1) -> State:
     return after(State(pools, rate, False, False, view, UNKNOWN), Step(Event.NOTHING))
 
 
+def stories() -> list[State]:
+    """Every moment of what usually happens: each pool in turn lost, had again, failed back to, and reclaimed by notice.
+
+    A loss is watched for 8 looks, past its first probe; a fleet whose capacity stays away never comes to rest.
+    """
+    state = settled_fleet()
+    moments = [state]
+    for pool in range(len(SITES)):
+        for event in (Event.LOSE, Event.RETURN, Event.NOTICE):
+            state = after(state, Step(event, pool))
+            moments.append(state)
+            for _ in range(8 if event is Event.LOSE else 2 * FORGOTTEN):
+                state = after(state, Step(Event.NOTHING))
+                moments.append(state)
+    return list(dict.fromkeys(moments))
+
+
 def steps(state: State) -> Iterator[Step]:
     """All that may happen next."""
     for index, pool in enumerate(state.pools):
         yield Step(Event.LOSE if pool.obtainable else Event.RETURN, index)
         if pool.ready > pool.draining:
             yield Step(Event.NOTICE, index)
+            yield Step(Event.FALL, index)
     for event in (Event.NOTHING, Event.RATE, Event.HIDE_POOLS, Event.HIDE_RATE, Event.CRASH, Event.DOWN):
         yield Step(event)
     if any(any(pool.starting) for pool in state.pools):
@@ -181,9 +200,9 @@ def quiet(state: State) -> State:
 
 
 def settled(state: State) -> bool:
-    """Cost-optimized, the planned replicas there and nothing else on its way, and the weights of plain merit order."""
+    """Cost-optimized, the planned replicas there and no other on its way, and the weights of plain merit order."""
     there = all(
-        pool.ready == pool.asked >= site.planned and not pool.draining and pool.short == FORGOTTEN
+        pool.ready == pool.asked >= site.planned and not pool.draining
         for site, pool in zip(SITES, state.pools, strict=True)
     )
     merit = merit_weights(state.pools, state.rate)
@@ -215,11 +234,14 @@ def _disturbed(state: State, step: Step) -> State:
 def _struck(pool: Pool, event: Event) -> Pool:
     if event is Event.RETURN:
         return pool._replace(obtainable=True)
+    if event is Event.FALL:
+        return pool._replace(ready=pool.ready - 1, stable=-1)
     if event is Event.NOTICE:
         gone = pool.gone if pool.draining else NOTICE + 1
-        return pool._replace(draining=pool.ready, gone=gone, stable=-1)
-    lost = pool._replace(ready=0, draining=0, gone=0, starting=(0,) * len(pool.starting), obtainable=False)
-    return lost._replace(stable=-1) if pool.ready > pool.draining else lost
+        return pool._replace(draining=pool.draining + 1, gone=gone, stable=-1)
+    stable = -1 if pool.ready > pool.draining else pool.stable
+    nothing = (0,) * len(pool.starting)
+    return pool._replace(ready=0, draining=0, gone=0, stable=stable, starting=nothing, obtainable=False)
 
 
 def _passed(state: State, slow: bool) -> State:
@@ -273,7 +295,7 @@ def _risen(pool: Pool, up: int) -> Pool:
 
 
 def _looked(state: State, crash: bool) -> State:
-    decision = _decided(state.view)
+    decision = decided(state.view)
     before = {site.name: station for site, station in zip(SITES, state.stations, strict=True)}
     try:
         pool_states.follow(before, decision.states)
@@ -293,7 +315,7 @@ def _looked(state: State, crash: bool) -> State:
 
 
 @functools.cache
-def _decided(view: View) -> Decision:
+def decided(view: View) -> Decision:
     """What the code as shipped decides on a view, and checks. Raises BrokenError."""
     observation = observe(view)
     decision = decide(observation, ROUTING, CAPACITY, NOW_S)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from holdfast.control import shares, shifts
 from holdfast.control.decision import Decision
-from holdfast.control.look import SLACK, Look
+from holdfast.control.look import LEAVE_S, SLACK, Look
 from holdfast.control.observation import MAX_WEIGHT
 from holdfast.control.scaling import asked
 from holdfast.model.plan import TOTAL_WEIGHT
@@ -149,12 +149,14 @@ def left_before_death(look: Look, decision: Decision) -> list[str]:
     lasting = [pool.name for pool in look.pools if pool.lasting]
     if not look.observation.pools_known or not lasting:
         return []
+    rate_per_s = look.observation.rate_per_s if look.observation.rate_known else None
+    enough = rate_per_s is not None and rate_per_s <= sum(pool.lasting_limit_per_s for pool in look.pools)
     return [
         f"pool {pool.name} has weight {_weight(decision, pool)} and only replicas that will be gone, "
         f"while {lasting[0]} has others"
         for pool in look.pools
         if pool.draining and not pool.lasting and _weight(decision, pool)
-        if look.lasting_carries or look.leaving(pool)
+        if enough or look.now_s >= pool.gone_at_s - LEAVE_S
     ]
 
 
