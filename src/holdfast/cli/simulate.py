@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import importlib
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,8 +171,7 @@ def simulate(
 
     A fleet is planned first. Exit code 1 when a decision broke an invariant that its policy promises (it is refused).
     """
-    from holdfast.simulation import study  # only here: it loads the compiler
-
+    study = _study()
     evidence = _Evidence(file, runs)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError("results go to a folder, and this is a file", where=str(out), mend="give another --out")
@@ -187,6 +188,17 @@ def simulate(
         _say(found.study, out)
     if any(one.violations for one in found.study.simulations):
         raise click.exceptions.Exit(1)
+
+
+def _study() -> ModuleType:
+    """What simulates. Raises InputError where the extra that it needs is not installed."""
+    try:
+        return importlib.import_module("holdfast.simulation.study")
+    except ModuleNotFoundError as error:
+        if error.name not in ("numba", "llvmlite"):
+            raise
+        mend = "pip install 'holdfast[simulate]'"
+        raise InputError("the simulator’s compiler is not installed", mend=mend) from error
 
 
 def _progress(runs: int) -> Callable[[int], None]:

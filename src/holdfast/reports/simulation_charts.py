@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,18 +12,21 @@ import plotly.graph_objects as go
 from holdfast.model.fleet import Slo
 from holdfast.model.simulation import Simulation
 from holdfast.model.tables import Column, Table
-from holdfast.model.timeline import Timeline
+from holdfast.model.timeline import Timeline, TimelineEvent
 from holdfast.reports import figures, timelines
 from holdfast.reports.figures import Axis, Chart
-from holdfast.reports.frames import Frame
+from holdfast.reports.frames import LABELS_APART, Frame
 from holdfast.reports.palette import Styles
 from holdfast.reports.thinning import thin
 
 POINTS_MOST = 600
 """Of a line: more than a figure of half a page has pixels."""
 
-EVENTS_DRAWN = 40
-"""Of a timeline: beyond, the marks would hide the figure."""
+EVENTS_MOST = 24
+"""Of a timeline that are marked and told."""
+
+_HALF_APART = 0.11
+"""As `frames.LABELS_APART`, in a figure of half a page."""
 
 _MARKS = (
     " The dotted verticals are events, numbered as in the tables below; the ground is shaded while routing was "
@@ -38,8 +42,9 @@ def side_by_side(
     lines: Mapping[str, Timeline], styles: Styles, slo: Slo
 ) -> Iterator[tuple[str, str, tuple[Chart, ...]]]:
     """Of each kind of figure: its heading, how to read it, and one for each policy."""
+    apart = _HALF_APART if len(lines) > 1 else LABELS_APART
     frames = {
-        policy: Frame.of(thin(replace(line, events=line.events[:EVENTS_DRAWN]), POINTS_MOST), styles)
+        policy: Frame.of(thin(replace(line, events=told(line)), POINTS_MOST), styles, apart)
         for policy, line in lines.items()
     }
     if not frames:
@@ -65,6 +70,13 @@ def side_by_side(
             first.reading + marks,
             tuple(_beside(chart, policy, axis, len(frames) > 1) for policy, chart in charts.items()),
         )
+
+
+def told(timeline: Timeline) -> tuple[TimelineEvent, ...]:
+    """The events to mark: all of them, or, where they are many, those of the kinds that come least often."""
+    often = Counter(event.text for event in timeline.events)
+    rare = sorted(timeline.events, key=lambda event: often[event.text])[:EVENTS_MOST]
+    return tuple(sorted(rare, key=lambda event: event.t_s))
 
 
 def _beside(chart: Chart, policy: str, axis: Axis | None, half: bool) -> Chart:

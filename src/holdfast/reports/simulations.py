@@ -17,9 +17,6 @@ from holdfast.reports.palette import Styles
 
 OPTIMUM = "optimum"
 
-EVENTS_MOST = simulation_charts.EVENTS_DRAWN
-"""Of a timeline that are told: those that its figures mark."""
-
 Timelines = Mapping[str, Timeline]
 """By policy, of the first seed."""
 
@@ -120,15 +117,13 @@ def _interval(figure: _Figure, spread: Spread | None) -> str | None:
 
 def events(timeline: Timeline, policy: str) -> Table:
     """What happened under a policy, numbered as its figures mark it."""
-    left_out = len(timeline.events) - EVENTS_MOST
+    told = simulation_charts.told(timeline)
+    left_out = len(timeline.events) - len(told)
     return Table(
         title=f"{policy}: events",
         columns=(Column("no."), Column("time", "h:min:s"), Column("pool"), Column("what happened")),
-        rows=tuple(
-            (number, _clock(event.t_s), event.pool or None, event.text)
-            for number, event in enumerate(timeline.events[:EVENTS_MOST], 1)
-        ),
-        notes=(f"{left_out:,} later ones are left out.",) if left_out > 0 else (),
+        rows=tuple((number, _clock(event.t_s), event.pool or None, event.text) for number, event in enumerate(told, 1)),
+        notes=(f"{left_out:,} more are left out, of the kinds that come most often.",) if left_out > 0 else (),
     )
 
 
@@ -147,7 +142,7 @@ def page(study: Study, timelines: Mapping[str, Timelines], provenance: Sequence[
     policies = [one.policy for one in first.policies]
     return Page(
         title=f"{first.fleet.metadata.name} through {names}",
-        lead=f"{_listed(policies)} on the same requests and the same mishaps, request by request, over "
+        lead=f"How {_listed(policies)} fare on the same requests and mishaps, request by request, over "
         f"{_span(first.duration_s)} of virtual time. The SLO is {format_slo(slo)}.",
         provenance=tuple(provenance),
         headlines=() if several else _headlines(first),
@@ -202,7 +197,7 @@ def _reached(found: Simulation) -> str:
         f"{policy} reached {share:.1%}" if not n else f"{policy} {share:.1%}"
         for n, (policy, share) in enumerate(shares)
     ]
-    return f"{_listed(reached)} of the objective that could have been had by knowing the run beforehand."
+    return f"Of the objective that could have been had by knowing the run beforehand, {_listed(reached)}."
 
 
 def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
