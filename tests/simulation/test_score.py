@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holdfast.control.policies import POLICIES
 from holdfast.simulation import score, supplied
 from holdfast.simulation.events import Scope
+from holdfast.simulation.material import Material
 from holdfast.simulation.outcome import Outcome
 from holdfast.simulation.run import simulate
 from holdfast.simulation.supply import Change
@@ -65,6 +66,21 @@ def test_no_policy_does_better_than_who_knew_the_run_beforehand(
     events: list[dict[str, Any]], policy: str, requests_per_usd: float, duration: str
 ) -> None:
     assert share(case(duration, events=events), policy, requests_per_usd) <= 1 + 1e-6
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 1199), st.sampled_from(["cheap", "dear"]), st.integers(0, 4)), max_size=6),
+    st.sampled_from(["keep", "drain", "lose", "reclaim"]),
+    st.sampled_from(["merit-order", "two-mode"]),
+)
+def test_nor_where_a_trace_says_what_can_be_had(rows: list[tuple[int, str, int]], beyond: str, policy: str) -> None:
+    changes = tuple(Change(float(at_s), Scope(unit=unit), count) for at_s, unit, count in sorted(rows))
+    traced = scenario_of(supply={"file": "supply.csv", "beyond": beyond})
+    run = simulate(plan(), traced, POLICIES[policy], 1, material=Material(None, changes))
+    best = score.best(run, case().pools(), traced, changes, 300.0)
+    found = score.score(run, best, 300.0).share_of_optimum
+    assert found is not None and found <= 1 + 1e-6
 
 
 def test_the_optimum_is_the_same_under_every_policy() -> None:
