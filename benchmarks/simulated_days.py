@@ -1,9 +1,9 @@
-"""How long `holdfast simulate` takes for days of a whole fleet, with everything on: decisions, checks, cold starts, records.
+"""How long a simulation of days of a whole fleet takes, with everything on: decisions, checks, cold starts, records.
 
     python benchmarks/simulated_days.py [--requests N] [--policy P[,P2...]]
 
-The fleet and the scenario of the published failover (examples/sd21/wave.yaml, examples/scenarios/inf2-insufficient.yaml): three
-days of waves with Inferentia2 insufficient in the second. The load and the fleet's bounds are multiplied so that about
+The fleet and the scenario of the published failover (examples/sd21/wave.yaml,
+examples/scenarios/inf2-insufficient.yaml): three days of waves with Inferentia2 insufficient in the second. The load and the fleet's bounds are multiplied so that about
 100 million requests come. Compiling and planning are not counted, the clairvoyant optimum is, with its own column.
 """
 
