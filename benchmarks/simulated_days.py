@@ -3,8 +3,9 @@
     python benchmarks/simulated_days.py [--requests N] [--policy P[,P2...]]
 
 The fleet and the scenario of the published failover (examples/sd21/wave.yaml,
-examples/scenarios/inf2-insufficient.yaml): three days of waves with Inferentia2 insufficient in the second. The load and the fleet's bounds are multiplied so that about
-100 million requests come. Compiling and planning are not counted, the clairvoyant optimum is, with its own column.
+examples/scenarios/inf2-insufficient.yaml): three days of waves with Inferentia2 insufficient in the second. The load
+and the fleet's bounds are multiplied so that about 100 million requests come. Compiling and planning are not counted,
+the clairvoyant optimum is, with its own column.
 """
 
 from __future__ import annotations
