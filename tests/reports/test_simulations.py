@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.model.pools import RoutingMode
-from holdfast.model.simulation import Simulation
+from holdfast.model.simulation import Simulation, Spread
 from holdfast.model.timeline import FleetPoint, PoolPoint, Timeline, TimelineEvent
 from holdfast.reports import palette, simulation_charts, simulations
 from holdfast.reports.figures import Chart
@@ -65,6 +65,13 @@ def test_several_seeds_have_their_intervals_in_tables_of_their_own() -> None:
     low, high = (float(edge.replace(",", "")) for edge in str(tables[2].column("served")[0]).split("–"))
     mean = tables[0].column("served")[0]
     assert isinstance(mean, float) and low < mean < high
+
+
+def test_what_one_seed_in_some_lost_is_not_rounded_away() -> None:
+    whole = found(3).study.simulations[0]
+    lossy = replace(whole.policies[0], spreads={**whole.policies[0].spreads, "failed": Spread(0.4, (-0.9, 1.7))})
+    tables = simulations.summary(replace(whole, policies=(lossy,)))
+    assert tables[0].text(0, 2) == "0.4" and tables[2].column("failed")[0] == "-0.9–1.7"
 
 
 def test_what_was_not_recovered_from_is_infinite_and_said_to_be() -> None:
