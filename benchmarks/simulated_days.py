@@ -34,8 +34,8 @@ WAVE = 120.0
 def plan(factor: float) -> Plan:
     """The example's plan for so many times its demand."""
     path = EXAMPLES / "sd21" / "wave.yaml"
-    fleet = document.read_fleet(path.read_text("utf-8"), where=str(path))
-    spec = fleet.spec
+    declared = document.read_declared(path.read_text("utf-8"), where=str(path))
+    fleet, spec = declared.fleet, declared.fleet.spec
     demand = spec.demand.model_copy(
         update={
             "rate_per_s": spec.demand.rate_per_s * factor,
@@ -44,7 +44,9 @@ def plan(factor: float) -> Plan:
     )
     units = tuple(unit.model_copy(update={"max_replicas": round(unit.max_replicas * factor)}) for unit in spec.units)
     larger = fleet.model_copy(update={"spec": spec.model_copy(update={"demand": demand, "units": units})})
-    asked = Circumstances(larger, (), False, False, datetime.datetime.now(tz=datetime.UTC).date())
+    asked = Circumstances(
+        replace(declared, fleet=larger), (), False, True, datetime.datetime.now(tz=datetime.UTC).date()
+    )
     return known.from_file(asked, EXAMPLES / "sd21" / "measurements.csv").plan()
 
 

@@ -94,8 +94,8 @@ class _Evidence:
             if self.file is not None and self.runs:
                 raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
             today = datetime.datetime.now(tz=datetime.UTC).date()
-            estimate = not (self.file or self.runs)
-            asked = Circumstances(flags.read_fleet(path), (), False, estimate, today)
+            # An estimate has no mean latency to simulate with, so what was measured decides where anything was.
+            asked = Circumstances(flags.read_declared(path), (), False, bool(self.file or self.runs), today)
             made = (
                 known.from_runs(asked, self.runs) if self.file is None else known.from_file(asked, self.file)
             ).plan()
