@@ -94,8 +94,7 @@ class _Evidence:
             if self.file is not None and self.runs:
                 raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
             today = datetime.datetime.now(tz=datetime.UTC).date()
-            # An estimate has no mean latency to simulate with, so what was measured decides where anything was.
-            asked = Circumstances(flags.read_declared(path), (), False, bool(self.file or self.runs), today)
+            asked = Circumstances(flags.read_declared(path), (), False, False, today)
             made = (
                 known.from_runs(asked, self.runs) if self.file is None else known.from_file(asked, self.file)
             ).plan()
