@@ -158,7 +158,8 @@ def page(study: Study, timelines: Mapping[str, Timelines], provenance: Sequence[
     return Page(
         title=f"{first.fleet.metadata.name} through {names}",
         lead=f"How {_listed(policies)} fare on the same requests and mishaps, request by request, over "
-        f"{_span(first.duration_s)} of virtual time. The SLO is {format_slo(slo)}.",
+        f"{_listed([_span(found.duration_s) for found in study.simulations])} of virtual time. "
+        f"The SLO is {format_slo(slo)}.",
         provenance=tuple(provenance),
         headlines=() if several else _headlines(first),
         sections=tuple(
