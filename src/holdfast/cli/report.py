@@ -6,26 +6,35 @@ from pathlib import Path
 
 import click
 
-from holdfast.cli import flags
-from holdfast.load import runs
+from holdfast.cli import flags, simulate
+from holdfast.load import runs, timelines
 from holdfast.load.serverlog import read_server
 from holdfast.model import fleet
 from holdfast.reports import page
-from holdfast.reports.contents import plan_page, run_page
+from holdfast.reports.contents import plan_page, run_page, timeline_page
 
 
 @click.command()
 @click.argument("path", type=flags.FILE)
 @click.option("--out", type=flags.OUT, default=Path("report.html"), show_default=True)
 def report(path: Path, out: Path) -> None:
-    """Write one self-contained page of PATH: a run directory, or a plan.json.
+    """Write one self-contained page of PATH: a run directory, a plan.json, the folder of a simulation or a
+    timeline.parquet.
 
     \b
     holdfast report holdfast-runs/limit-20261121-120000 --out limit.html
     """
-    content = _run(path) if path.is_dir() else _plan(path)
+    content = _content(path)
     flags.write_text(out, page.render(content))
     click.echo(str(out))
+
+
+def _content(path: Path) -> page.Page:
+    if path.suffix == ".parquet":
+        return timeline_page(timelines.read(path), provenance=(f"Read from {path.name}.",))
+    if (path / simulate.SIMULATION).is_file():
+        return simulate.read(path)
+    return _run(path) if path.is_dir() else _plan(path)
 
 
 def _run(path: Path) -> page.Page:

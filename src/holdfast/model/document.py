@@ -62,12 +62,6 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
     return _validated(InferenceFleet, root, content, where)
 
 
-def read(kind: type[T], text: str, *, where: str) -> T:
-    """The document of that kind that `text` declares. `where` names the file in errors. Raises InputError."""
-    root, content = _parsed(kind, text, where)
-    return _validated(kind, root, content, where)
-
-
 def read_declared(text: str, *, where: str) -> Declared:
     """The fleet that `text` declares, which may leave numbers to the plan. Raises InputError."""
     root, content = _parsed(InferenceFleet, text, where)
@@ -87,6 +81,12 @@ def read_declared(text: str, *, where: str) -> Declared:
     return Declared(fleet, {fleet.spec.units[index].name: frozenset(keys) for index, keys in auto.items()})
 
 
+def read(kind: type[T], text: str, *, where: str) -> T:
+    """The document of that kind that `text` declares. `where` names the file in errors. Raises InputError."""
+    root, content = _parsed(kind, text, where)
+    return _validated(kind, root, content, where)
+
+
 def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
     """Index of the unit and key of each number that is `auto`. What is no fleet has none; it is refused further on."""
     spec = content.get("spec")
@@ -96,7 +96,7 @@ def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
             yield from ((index, key) for key in _MAY_BE_AUTO if unit.get(key) == AUTO)
 
 
-def _parsed(kind: type[T], text: str, where: str) -> tuple[Any, dict[Any, Any]]:
+def _parsed(kind: type[Document], text: str, where: str) -> tuple[Any, dict[Any, Any]]:
     """The YAML nodes, which know their lines, and the content. Raises InputError."""
     try:
         root = yaml.compose(text, Loader=_Loader)

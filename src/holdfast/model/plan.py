@@ -120,8 +120,8 @@ class PoolPlan:
     expected_per_s: traffic it gets at the planned demand; utilization: that over replicas x limit.
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
-    estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
+    estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     """
 
     unit: str
@@ -138,8 +138,8 @@ class PoolPlan:
     limit_source: str
     price_source: str
     allotments: tuple[Allotment, ...] = ()
-    estimate_error: float | None = None
     latency_s: float | None = None
+    estimate_error: float | None = None
 
 
 @dataclass(frozen=True)

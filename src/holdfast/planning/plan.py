@@ -159,6 +159,6 @@ def _pool(
         limit_source=known.limit_source,
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
-        estimate_error=known.estimate_error,
         latency_s=known.latency_s,
+        estimate_error=known.estimate_error,
     )

@@ -5,6 +5,7 @@ A numbered line stands for an event; the background is shaded while routing was 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,10 @@ from holdfast.reports.palette import Styles
 from holdfast.reports.thinning import pools_of
 from holdfast.reports.totals import capacity_spans
 
-_LABELS_APART = 0.035
+LABELS_APART = 0.035
 """Marks nearer than this share of the time axis are labelled as one, or their numbers would overlap."""
+LINES_APART = 0.1
+"""Of that: nearer marks are one line, or the lines would hide the figure."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,17 @@ class FleetColumn:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all figures of one timeline share."""
+    """What all figures of one timeline share. apart: of labels, as LABELS_APART; more where figures are narrow."""
 
     timeline: Timeline
     styles: Styles
     axis: TimeAxis
     pools: dict[str, list[PoolPoint]]
+    apart: float = LABELS_APART
 
     @classmethod
-    def of(cls, timeline: Timeline, styles: Styles) -> Frame:
-        return cls(timeline, styles, TimeAxis.of(timeline), pools_of(timeline))
+    def of(cls, timeline: Timeline, styles: Styles, apart: float = LABELS_APART) -> Frame:
+        return cls(timeline, styles, TimeAxis.of(timeline), pools_of(timeline), apart)
 
     def figure(self, y_title: str) -> go.Figure:
         """An empty figure with the time axis and the marks."""
@@ -94,8 +98,11 @@ class Frame:
             )
 
     def _mark(self, figure: go.Figure) -> None:
-        for event in self.timeline.events:
-            x = event.t_s / self.axis.seconds
+        drawn = -math.inf
+        for x in sorted(event.t_s / self.axis.seconds for event in self.timeline.events):
+            if x - drawn < LINES_APART * self.apart * self.axis.end:
+                continue
+            drawn = x
             figure.add_vline(x=x, line={"color": palette.MUTED.light, "width": 1, "dash": "dot"}, layer="below")
         for x, numbers in self._labels():
             figure.add_annotation(
@@ -113,7 +120,7 @@ class Frame:
         crowd: list[tuple[int, float]] = []
         for number, event in sorted(enumerate(self.timeline.events, 1), key=lambda item: item[1].t_s):
             x = event.t_s / self.axis.seconds
-            if crowd and x - crowd[0][1] > _LABELS_APART * self.axis.end:
+            if crowd and x - crowd[0][1] > self.apart * self.axis.end:
                 yield _crowd_label(crowd)
                 crowd = []
             crowd.append((number, x))

@@ -51,11 +51,18 @@ class Points:
     items: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Verbatim:
+    """Text that stands as it was written, line by line."""
+
+    text: str
+
+
 _PROSE_FROM = 30
 """Characters from which a cell is prose, and its column is kept wide enough to read on a phone."""
 
-Block = str | Points | Table | Chart
-"""A part of a section: a paragraph, a list, a table or a chart."""
+Block = str | Points | Verbatim | Table | Chart
+"""A part of a section: a paragraph, a list, text as written, a table or a chart."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,8 @@ class _Views:
             return _TextView("paragraph", (block,))
         if isinstance(block, Points):
             return _TextView("list", block.items)
+        if isinstance(block, Verbatim):
+            return _TextView("verbatim", (block.text,))
         if isinstance(block, Table):
             return _table_view(f"table-{next(self._tables)}", block)
         if block.is_empty:

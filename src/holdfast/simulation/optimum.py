@@ -2,10 +2,10 @@
 
 Theory
 ------
-The published objective is the integral of throughput less lambda times cost. Let time be cut into periods of D seconds.
+The published objective is the integral of throughput less lambda times cost. Let time be cut into periods of D_t s.
 In period t, pool i has n_it replicas ready on average, serves x_it requests/s and starts a_it replicas:
 
-    maximise   sum_t D sum_i x_it - lambda sum_it p_it (D n_it + s_i a_it) / 3600
+    maximise   sum_t D_t sum_i x_it - lambda sum_it p_it (D_t n_it + s_i a_it) / 3600
 
     x_it <= mu_i n_it             mu_i: the most that a replica completes per second, at whatever latency
     sum_i x_it <= d_t             what arrived in the period
@@ -54,13 +54,14 @@ class Resource:
 class Optimum:
     """The best run; arrays are (pools, periods).
 
-    value:  of the objective, in requests. served: requests. cost_usd: of all pools, starts included.
+    value:  of the objective, in requests. served: requests. cost_usd: of all pools, starts included; usd: by pool.
     starts: replicas that are ready anew as a period begins; 0 in the first.
     """
 
     value: float
     served: float
     cost_usd: float
+    usd: Floats
     replicas: Floats
     starts: Floats
     served_per_s: Floats
@@ -79,22 +80,25 @@ def worth(prices_per_request_usd: Sequence[float]) -> float:
     return 1 / (2 * max(prices_per_request_usd))
 
 
-def optimum(resources: Sequence[Resource], arrived_per_s: Floats, period_s: float, requests_per_usd: float) -> Optimum:
+def optimum(
+    resources: Sequence[Resource], arrived_per_s: Floats, period_s: float | Floats, requests_per_usd: float
+) -> Optimum:
     """The clairvoyant optimum of a run.
 
-    arrived_per_s: requests/s by period. requests_per_usd: lambda, at least 0. Raises RuntimeError when it has not been
-    found within a minute.
+    arrived_per_s: requests/s by period. period_s: of all periods, or of each. requests_per_usd: lambda, at least 0.
+    Raises RuntimeError when it has not been found within a minute.
     """
     periods = len(arrived_per_s)
-    replica_usd = np.array([resource.price_usd_per_h * period_s / 3600 for resource in resources])
-    start_usd = np.array([_start_usd(resource, period_s) for resource in resources])
+    spans_s = np.broadcast_to(np.asarray(period_s, dtype=float), (periods,))
+    replica_usd = np.array([resource.price_usd_per_h * spans_s / 3600 for resource in resources])
+    start_usd = np.array([_start_usd(resource, float(spans_s.min())) for resource in resources])
     usd = requests_per_usd
     program, shape = Program(), (len(resources), periods)
     ready = program.columns(
         replica_usd.size, cost=usd * replica_usd.ravel(), upper=np.concatenate([r.most for r in resources])
     ).reshape(shape)
     starts = program.columns(start_usd.size, cost=usd * start_usd.ravel(), upper=_later(shape)).reshape(shape)
-    served = program.columns(replica_usd.size, cost=-period_s).reshape(shape)
+    served = program.columns(replica_usd.size, cost=np.tile(-spans_s, len(resources))).reshape(shape)
     each = np.arange(ready.size).reshape(shape)
     rates = np.array([[resource.rate_per_s] for resource in resources])
     program.rows(ready.size, (each, served, 1.0), (each, ready, -rates), upper=0.0)
@@ -114,8 +118,9 @@ def optimum(resources: Sequence[Resource], arrived_per_s: Floats, period_s: floa
     values = found.values
     return Optimum(
         value=-found.objective,
-        served=float(values[served].sum() * period_s),
+        served=float((values[served] * spans_s).sum()),
         cost_usd=float((values[ready] * replica_usd + values[starts] * start_usd).sum()),
+        usd=(values[ready] * replica_usd + values[starts] * start_usd).sum(axis=1),
         replicas=values[ready],
         starts=values[starts],
         served_per_s=values[served],

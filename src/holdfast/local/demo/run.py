@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from holdfast import catalog, manifests
+from holdfast.load import timelines as files
 from holdfast.load.finding import Progress
 from holdfast.local.demo import timelines, units, wave
 from holdfast.local.demo.measure import measure
@@ -76,7 +74,7 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
     voice.say("The fleet under a wave of load, the cheapest pool withdrawn and returned:")
     rode = await wave.ride(chosen, _make(directory / "fleet"), voice.say)
     seen = timelines.timeline(rode, [pool.unit for pool in chosen.pools])
-    _write_timeline(seen, directory / "timeline.parquet")
+    files.write(seen, directory / "timeline.parquet")
     report = directory / "report.html"
     measured = [Measured(d.fleet, tuple(curves[u.name] for u in d.fleet.spec.units)) for d in demos]
     _write(report, page.render(demo_page(measured, tuple(plans.values()), seen, provenance(demos))))
@@ -121,14 +119,6 @@ def _write_plan(plan: Plan, directory: Path) -> int:
         _make(file.parent)
         _write(file, manifest.text)
     return len(rendered)
-
-
-def _write_timeline(timeline: Timeline, path: Path) -> None:
-    rows = codec.to_jsonable(timeline.pools)
-    try:
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    except OSError as error:
-        raise OutputError.of(path, error) from error
 
 
 def _clear(directory: Path) -> None:

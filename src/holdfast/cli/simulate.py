@@ -1,0 +1,277 @@
+"""holdfast simulate"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holdfast.cli import flags, known
+from holdfast.cli.known import Circumstances
+from holdfast.control.policies import POLICIES
+from holdfast.model import codec
+from holdfast.model.errors import InputError, OutputError
+from holdfast.model.plan import Plan, PlanStatus
+from holdfast.model.simulation import PolicyResult, Simulation, Study
+from holdfast.performance import curve as curves
+from holdfast.performance.curve import Curve
+from holdfast.reports import page, simulations, terminal
+
+if TYPE_CHECKING:
+    from holdfast.simulation.study import Found
+
+DEFAULT_POLICIES = "merit-order,two-mode"
+SIMULATION, REPORT, TIMELINE = "simulation.json", "report.html", "timeline.parquet"
+
+_CONTRACT = (
+    "cost_usd",
+    "offered",
+    "served",
+    "failed",
+    "refused",
+    "unfinished",
+    "late",
+    "latency_p50_s",
+    "latency_p95_s",
+    "slo_minutes_lost",
+    "switches",
+    "weight_changes",
+    "restored_s",
+    "recovery_s",
+    "objective",
+    "share_of_optimum",
+)
+"""Figures of a policy in --json: of the one seed, or means."""
+
+
+def _policies(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in POLICIES:
+            near = difflib.get_close_matches(name, POLICIES, n=1, cutoff=0.4)
+            mend = f"did you mean {near[0]!r}" if near else f"known: {', '.join(POLICIES)}"
+            raise ValueError(f"there is no policy {name!r}; {mend}")
+    return names
+
+
+def _requests_per_usd(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e12:
+        raise ValueError(f"{text!r} is not a number of requests that a dollar is worth, from 0 to 1e12")
+    return value
+
+
+_POLICIES = flags.Quantity("policies", _policies)
+_REQUESTS_PER_USD = flags.Quantity("requests/USD", _requests_per_usd)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a fleet is planned on."""
+
+    file: Path | None
+    runs: tuple[str, ...]
+
+    def plan(self, path: Path) -> Plan:
+        """The plan in the file, or of the fleet in it. Raises InputError, also for one that is infeasible."""
+        if path.suffix.lower() == ".json":
+            if self.file is not None:
+                raise InputError("a plan is made already", where="--measurements", mend="give the fleet.yaml instead")
+            made = flags.read_plan(path)
+        else:
+            if self.file is not None and self.runs:
+                raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
+            today = datetime.datetime.now(tz=datetime.UTC).date()
+            asked = Circumstances(flags.read_declared(path), (), False, False, today)
+            made = (
+                known.from_runs(asked, self.runs) if self.file is None else known.from_file(asked, self.file)
+            ).plan()
+        if made.status is not PlanStatus.FEASIBLE:
+            reason = made.reasons[0].rstrip(".") if made.reasons else "it says no reason"
+            raise InputError(f"the plan is infeasible: {reason}", where=str(path), mend="simulate one that holds")
+        return made
+
+    def curves(self, plan: Plan) -> dict[str, Curve]:
+        """The load curves that were measured. Raises InputError."""
+        from holdfast.load import runs as load_runs  # only here: it loads the client too
+
+        found = {}
+        for given in self.runs:
+            unit, separator, folder = given.partition("=")
+            names = [pool.unit for pool in plan.pools]
+            if not separator or unit not in {declared.name for declared in plan.fleet.spec.units}:
+                mend = f"write UNIT=DIR with {', '.join(names)}"
+                raise InputError(f"{given!r} names no unit of the fleet", where="--run", mend=mend)
+            measured = curves.of_stages(load_runs.read(Path(folder)).curve, "avg")
+            if measured is not None and unit in names:
+                found[unit] = measured
+        return found
+
+
+@click.command()
+@click.argument("fleet", type=flags.FILE)
+@click.option("--scenario", "scenarios", type=flags.FILE, multiple=True, required=True, help="May be repeated.")
+@click.option(
+    "--policy",
+    "policies",
+    type=_POLICIES,
+    default=DEFAULT_POLICIES,
+    show_default=True,
+    help=f"Of {', '.join(POLICIES)}; several with commas.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**62), default=1, show_default=True, help="The first seed.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many seeds; >1 gives intervals."
+)
+@click.option("--measurements", "file", type=flags.FILE, help="A CSV of measurements to plan the fleet on.")
+@click.option("--run", "runs", metavar="UNIT=DIR", multiple=True, help="A run: for the plan, and its load curve.")
+@click.option(
+    "--lambda",
+    "requests_per_usd",
+    type=_REQUESTS_PER_USD,
+    help="Requests that a dollar is worth.  [default: half of what it buys on the dearest pool]",
+)
+@click.option("--out", type=flags.OUT, help=f"A folder for {REPORT}, {SIMULATION} and timelines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes to run in.  [default: one for each core]")
+@click.option("--ray", "ray_address", metavar="ADDRESS", help="Run on this Ray cluster instead; `local` starts one.")
+def simulate(
+    fleet: Path,
+    scenarios: tuple[Path, ...],
+    policies: tuple[str, ...],
+    seed: int,
+    seeds: int,
+    file: Path | None,
+    runs: tuple[str, ...],
+    requests_per_usd: float | None,
+    out: Path | None,
+    as_json: bool,
+    workers: int | None,
+    ray_address: str | None,
+) -> None:
+    """Run FLEET, a fleet.yaml or a plan.json, through scenarios of load and mishaps, request by request.
+
+    \b
+    holdfast simulate plan.json --scenario zone-loss.yaml --out simulated
+    holdfast simulate fleet.yaml --measurements m.csv --scenario s.yaml \\
+      --policy merit-order,two-mode,static --seeds 20
+
+    A fleet is planned first. Exit code 1 when a decision broke an invariant that its policy promises (it is refused).
+    """
+    study = _study()
+    evidence = _Evidence(file, runs)
+    if out is not None and out.exists() and not out.is_dir():
+        raise OutputError("results go to a folder, and this is a file", where=str(out), mend="give another --out")
+    plan = evidence.plan(fleet)
+    cases = study.cases(plan, scenarios, evidence.curves(plan))
+    asked = study.Asked(policies, tuple(range(seed, seed + seeds)), requests_per_usd)
+    carry = study.place(workers or len(os.sched_getaffinity(0)), ray_address, asked.count * len(cases))
+    found = study.run(cases, asked, carry, _progress(asked.count * len(cases)))
+    if out is not None:
+        _write(found, out)
+    if as_json:
+        flags.echo_json(_json(found.study, out))
+    else:
+        _say(found.study, out)
+    if any(one.violations for one in found.study.simulations):
+        raise click.exceptions.Exit(1)
+
+
+def _study() -> ModuleType:
+    """What simulates. Raises InputError where the extra that it needs is not installed."""
+    try:
+        return importlib.import_module("holdfast.simulation.study")
+    except ModuleNotFoundError as error:
+        if error.name not in ("numba", "llvmlite"):
+            raise
+        mend = "pip install 'holdfast[simulate]'"
+        raise InputError("the simulator’s compiler is not installed", mend=mend) from error
+
+
+def _progress(runs: int) -> Callable[[int], None]:
+    """Tells a person who waits how many of the runs are made; nobody else."""
+    if runs < 2 or not sys.stderr.isatty():
+        return lambda made: None
+    return lambda made: click.echo(f"\r{made} of {runs} runs" + ("\n" if made == runs else ""), nl=False, err=True)
+
+
+def _write(found: Found, out: Path) -> None:
+    """Raises OutputError."""
+    from holdfast.load import timelines  # only here: it takes pyarrow, 30 MB
+
+    for scenario, by_policy in found.timelines.items():
+        for policy, timeline in by_policy.items():
+            timelines.write(timeline, out / scenario / policy / TIMELINE)
+    flags.write_text(out / SIMULATION, codec.dumps(found.study))
+    flags.write_text(out / REPORT, page.render(simulations.page(found.study, found.timelines)))
+
+
+def read(folder: Path) -> page.Page:
+    """The page of a folder that was written here. Raises InputError."""
+    from holdfast.load import timelines
+
+    path = folder / SIMULATION
+    study = codec.loads(Study, flags.read_text(path), where=str(path))
+    lines = {
+        one.scenario: {
+            each.policy: timelines.read(folder / one.scenario / each.policy / TIMELINE) for each in one.policies
+        }
+        for one in study.simulations
+    }
+    return simulations.page(study, lines)
+
+
+def _say(study: Study, out: Path | None) -> None:
+    for found in study.simulations:
+        click.echo(terminal.text(terminal.answer(f"{found.fleet.metadata.name} through {found.scenario}")))
+        for table in simulations.summary(found):
+            click.echo(terminal.text(terminal.table(table)))
+        for one in found.policies:
+            broken = [text for run in one.runs for text in run.violations]
+            if broken:
+                click.echo(f"{one.policy}: {len(broken)} decisions refused, as they broke a promise; {broken[0]}")
+    if out is not None:
+        click.echo(str(out / REPORT))
+
+
+def _json(study: Study, out: Path | None) -> dict[str, Any]:
+    """One simulation as the contract has it; several as a list of such."""
+    documents = [_document(found) for found in study.simulations]
+    whole = documents[0] if len(documents) == 1 else {"simulations": documents}
+    return whole | {"report": None if out is None else str(out / REPORT)}
+
+
+def _document(found: Simulation) -> dict[str, Any]:
+    best = found.best_spreads
+    return {
+        "scenario": found.scenario,
+        "fleet": found.fleet.metadata.name,
+        "duration_s": found.duration_s,
+        "seeds": found.seeds,
+        "requests_per_usd": found.requests_per_usd,
+        "lambda_reason": found.lambda_reason,
+        "policies": {one.policy: _figures(one) for one in found.policies},
+        "optimum": {name: best[name].mean for name in ("objective", "served", "cost_usd")},
+    }
+
+
+def _figures(one: PolicyResult) -> dict[str, Any]:
+    single = one.runs[0] if len(one.runs) == 1 else None
+    return {
+        **{name: getattr(single, name) if single else one.mean(name) for name in _CONTRACT},
+        "violations": [text for run in one.runs for text in run.violations],
+        "recovered": all(run.recovered for run in one.runs),
+        "intervals": {name: one.spreads[name].interval for name in _CONTRACT if not single},
+    }

@@ -1,0 +1,167 @@
+"""`holdfast simulate`: the contract of its JSON, its tables and files, and what it says of nonsense."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from holdfast.cli.report import report
+from holdfast.cli.simulate import simulate
+from holdfast.control.policies import MERIT_ORDER, POLICIES
+from holdfast.load import timelines
+from holdfast.model import codec
+from holdfast.model.errors import InputError, OutputError
+from simulation.small_fleets import LOSS, plan, scenario_text
+
+SD21 = Path(__file__).parents[2] / "examples" / "sd21"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "plan.json").write_text(codec.dumps(plan()))
+    (tmp_path / "lost.yaml").write_text(scenario_text("16min", "lost", events=[LOSS]))
+    (tmp_path / "calm.yaml").write_text(scenario_text("4min", "calm"))
+    return tmp_path
+
+
+def asked(folder: Path, *arguments: str, scenario: str = "lost.yaml", fleet: str = "plan.json") -> Result:
+    given = [str(folder / fleet), "--scenario", str(folder / scenario), "--workers", "1", *arguments]
+    return CliRunner().invoke(simulate, given, standalone_mode=False)
+
+
+def answer(folder: Path, *arguments: str) -> Any:
+    result = asked(folder, *arguments, "--json")
+    assert result.exception is None, result.exception
+    return json.loads(result.output)
+
+
+def refusal(result: Result) -> str:
+    assert isinstance(result.exception, InputError), result.exception
+    return str(result.exception)
+
+
+def test_the_json_has_the_contract_s_figures_for_each_policy(folder: Path) -> None:
+    found = answer(folder)
+    assert list(found["policies"]) == ["merit-order", "two-mode"]
+    for figures in found["policies"].values():
+        assert {
+            "cost_usd", "offered", "served", "failed", "late", "latency_p95_s", "switches", "recovery_s",
+            "share_of_optimum",
+        } <= set(figures)  # fmt: skip
+        assert figures["offered"] == sum(figures[part] for part in ("served", "failed", "refused", "unfinished"))
+        assert figures["share_of_optimum"] < 1
+        assert figures["objective"] == pytest.approx(figures["share_of_optimum"] * found["optimum"]["objective"])
+
+
+def test_several_seeds_give_means_within_their_intervals(folder: Path) -> None:
+    found = answer(folder, "--policy", "static", "--seed", "5", "--seeds", "3")
+    figures = found["policies"]["static"]
+    low, high = figures["intervals"]["offered"]
+    assert found["seeds"] == [5, 6, 7]
+    assert low < figures["offered"] < high
+    text = asked(folder, "--policy", "static", "--seeds", "3").output
+    assert "means over 3 seeds" in text and "Student" in text
+
+
+def test_the_same_seed_gives_the_same_and_another_one_does_not(folder: Path) -> None:
+    first, again, other = (answer(folder, "--seed", seed) for seed in ("3", "3", "4"))
+    assert first == again != other
+
+
+def test_several_scenarios_are_a_list_of_the_same_documents(folder: Path) -> None:
+    found = answer(folder, "--scenario", str(folder / "calm.yaml"), "--policy", "static")
+    assert [each["scenario"] for each in found["simulations"]] == ["lost", "calm"]
+    assert all(list(each["policies"]) == ["static"] for each in found["simulations"])
+
+
+def test_tables_fit_eighty_columns(folder: Path) -> None:
+    output = asked(folder, "--policy", ",".join(POLICIES)).output
+    assert max(map(len, output.splitlines())) <= 80
+    assert all(name in output for name in (*POLICIES, "optimum", "of optimum"))
+
+
+def test_the_folder_has_timelines_and_a_page_that_report_makes_again(folder: Path) -> None:
+    out = folder / "out"
+    assert asked(folder, "--out", str(out)).exception is None
+    line = timelines.read(out / "lost" / "two-mode" / "timeline.parquet")
+    assert {point.pool for point in line.pools} == {"cheap", "dear"}
+    assert line.fleet[-1].t_s == 960
+    again = CliRunner().invoke(report, [str(out), "--out", str(folder / "again.html")], standalone_mode=False)
+    assert again.exception is None, again.exception
+    assert (folder / "again.html").read_text() == (out / "report.html").read_text()
+    one = [str(out / "lost" / "two-mode" / "timeline.parquet"), "--out", str(folder / "line.html")]
+    assert CliRunner().invoke(report, one, standalone_mode=False).exception is None
+
+
+def test_a_fleet_is_planned_on_its_measurements_first(folder: Path) -> None:
+    given = ("--measurements", str(SD21 / "measurements.csv"), "--policy", "merit-order", "--json")
+    (folder / "fleet.yaml").write_text((SD21 / "fleet.yaml").read_text())
+    found = json.loads(asked(folder, *given, scenario="calm.yaml", fleet="fleet.yaml").output)
+    assert found["policies"]["merit-order"]["served"] > 500
+
+
+def test_a_decision_that_breaks_a_promise_is_told_and_the_exit_code_is_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = replace(MERIT_ORDER, promises=(lambda look, decision: ["it is a test"],))
+    assert isinstance(POLICIES, dict)
+    monkeypatch.setitem(POLICIES, "merit-order", broken)
+    result = asked(folder, "--policy", "merit-order", scenario="calm.yaml")
+    assert result.return_value == 1
+    assert "decisions refused" in result.output and "it is a test" in result.output
+
+
+def test_lambda_is_what_is_given(folder: Path) -> None:
+    found = answer(folder, "--lambda", "0", "--policy", "static")
+    figures = found["policies"]["static"]
+    assert figures["objective"] == figures["served"] - figures["late"]
+    assert found["lambda_reason"] == "as given"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--policy", "merit-oder"], "there is no policy 'merit-oder'; did you mean 'merit-order'"),
+        (["--policy", "xyzzy"], "there is no policy 'xyzzy'; known: merit-order, two-mode, round-robin, static"),
+        (["--lambda", "nan"], "'nan' is not a number of requests"),
+        (["--lambda", "-1"], "'-1' is not a number of requests"),
+        (["--measurements", "m.csv"], "a plan is made already"),
+        (["--run", "none=x"], "names no unit of the fleet; write UNIT=DIR with cheap, dear"),
+    ],
+)
+def test_nonsense_is_told_in_a_sentence(folder: Path, arguments: list[str], sentence: str) -> None:
+    assert sentence in refusal(asked(folder, *arguments))
+
+
+def test_files_that_are_not_what_they_should_be_are_told(folder: Path) -> None:
+    assert "cannot be read" in refusal(asked(folder, scenario="none.yaml"))
+    assert "Is a directory" in refusal(asked(folder, scenario=""))
+    assert "unknown key 'version'" in refusal(asked(folder, scenario="plan.json"))
+    assert "named lost too" in refusal(asked(folder, "--scenario", str(folder / "lost.yaml")))
+    blocked = asked(folder, "--out", str(folder / "lost.yaml"))
+    assert isinstance(blocked.exception, OutputError) and "this is a file" in str(blocked.exception)
+
+
+def test_a_scenario_of_another_fleet_is_told_with_the_nearest_name(folder: Path) -> None:
+    other = LOSS["limit"] | {"unit": "cheep"}
+    (folder / "other.yaml").write_text(scenario_text(events=[{"limit": other}]))
+    assert "no unit 'cheep'; did you mean 'cheap'" in refusal(asked(folder, scenario="other.yaml"))
+
+
+def test_plans_that_do_not_hold_or_know_no_latency_are_told(folder: Path) -> None:
+    made = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(made | {"status": "infeasible", "reasons": ["too much is asked."]}))
+    assert "the plan is infeasible: too much is asked;" in refusal(asked(folder))
+    made["pools"][0]["latency_s"] = None
+    (folder / "plan.json").write_text(json.dumps(made))
+    assert "no mean latency" in refusal(asked(folder))
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "-3"], ["--seed", "nan"], ["--workers", "0"], ["--seeds", "0"]])
+def test_numbers_out_of_range_are_refused(folder: Path, arguments: list[str]) -> None:
+    assert "not" in str(asked(folder, *arguments).exception)
