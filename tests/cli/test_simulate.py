@@ -79,6 +79,20 @@ def test_several_scenarios_are_a_list_of_the_same_documents(folder: Path) -> Non
     assert all(list(each["policies"]) == ["static"] for each in found["simulations"])
 
 
+VARIED = ("--set", "spec.dataPlane.delay=5s,30s", "--set", "spec.routing.dwell=60s,120s", "--policy", "static")
+
+
+def test_a_sweep_has_a_row_and_a_document_for_each_combination(folder: Path) -> None:
+    found = answer(folder, *VARIED)["simulations"]
+    assert [each["scenario"] for each in found] == ["lost-1", "lost-2", "lost-3", "lost-4"]
+    assert found[2]["set"] == {"spec.dataPlane.delay": "30s", "spec.routing.dwell": "60s"}
+    output = asked(folder, *VARIED, "--out", str(folder / "swept")).output
+    assert max(map(len, output.splitlines())) <= 80
+    assert all(f"lost-{number} static" in output for number in range(1, 5))
+    assert len(list((folder / "swept").rglob("timeline.parquet"))) == 4
+    assert "All side by side" in (folder / "swept" / "report.html").read_text()
+
+
 def test_tables_fit_eighty_columns(folder: Path) -> None:
     output = asked(folder, "--policy", ",".join(POLICIES)).output
     assert max(map(len, output.splitlines())) <= 80
@@ -131,6 +145,8 @@ def test_lambda_is_what_is_given(folder: Path) -> None:
         (["--lambda", "nan"], "'nan' is not a number of requests"),
         (["--lambda", "-1"], "'-1' is not a number of requests"),
         (["--measurements", "m.csv"], "a plan is made already"),
+        (["--set", "delay=5s"], "'delay' is not the path of a field"),
+        (["--set", "spec.routing.dwel=5s"], "--set spec.routing.dwel: unknown key 'spec.routing.dwel'"),
         (["--run", "none=x"], "names no unit of the fleet; write UNIT=DIR with cheap, dear"),
     ],
 )

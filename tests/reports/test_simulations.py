@@ -132,6 +132,10 @@ def test_several_scenarios_are_sections_of_one_page() -> None:
     whole = found().study.simulations[0]
     other: Simulation = replace(whole, scenario="other")
     made = simulations.page(replace(found().study, simulations=(whole, other)), found().timelines)
-    assert made.sections[0].heading.startswith("lost: ") and made.sections[-1].heading.startswith("other: ")
+    assert (
+        made.sections[0].heading == "All side by side"
+        and made.sections[1].heading.startswith("lost: ")
+        and made.sections[-1].heading.startswith("other: ")
+    )
     assert not made.headlines
     assert json.dumps([section.heading for section in made.sections]).count("other: ") == 2

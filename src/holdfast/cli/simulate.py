@@ -27,6 +27,7 @@ from holdfast.performance.curve import Curve
 from holdfast.reports import page, simulations, terminal
 
 if TYPE_CHECKING:
+    from holdfast.simulation.parameters import Parameter
     from holdfast.simulation.study import Found
 
 DEFAULT_POLICIES = "merit-order,two-mode"
@@ -73,7 +74,14 @@ def _requests_per_usd(text: str) -> float:
     return value
 
 
+def _parameter(text: str) -> Any:
+    from holdfast.simulation import parameters  # only here: it loads what documents are checked with
+
+    return parameters.parse(text)
+
+
 _POLICIES = flags.Quantity("policies", _policies)
+_PARAMETER = flags.Quantity("KEY=VALUE[,VALUE...]", _parameter)
 _REQUESTS_PER_USD = flags.Quantity("requests/USD", _requests_per_usd)
 
 
@@ -131,6 +139,13 @@ class _Evidence:
     show_default=True,
     help=f"Of {', '.join(POLICIES)}; several with commas.",
 )
+@click.option(
+    "--set",
+    "varied",
+    type=_PARAMETER,
+    multiple=True,
+    help="Values of a field of the scenario, or of the fleet's spec.routing, in turn. If repeated, all combinations.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**62), default=1, show_default=True, help="The first seed.")
 @click.option(
     "--seeds", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many seeds; >1 gives intervals."
@@ -151,6 +166,7 @@ def simulate(
     fleet: Path,
     scenarios: tuple[Path, ...],
     policies: tuple[str, ...],
+    varied: tuple[Parameter, ...],
     seed: int,
     seeds: int,
     file: Path | None,
@@ -167,6 +183,8 @@ def simulate(
     holdfast simulate plan.json --scenario zone-loss.yaml --out simulated
     holdfast simulate fleet.yaml --measurements m.csv --scenario s.yaml \\
       --policy merit-order,two-mode,static --seeds 20
+    holdfast simulate plan.json --scenario s.yaml --set spec.dataPlane.delay=5s,30s \\
+      --set spec.routing.dwell=60s,120s
 
     A fleet is planned first. Exit code 1 when a decision broke an invariant that its policy promises (it is refused).
     """
@@ -175,7 +193,7 @@ def simulate(
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError("results go to a folder, and this is a file", where=str(out), mend="give another --out")
     plan = evidence.plan(fleet)
-    cases = study.cases(plan, scenarios, evidence.curves(plan))
+    cases = study.cases(plan, scenarios, evidence.curves(plan), varied)
     asked = study.Asked(policies, tuple(range(seed, seed + seeds)), requests_per_usd)
     carry = study.place(workers or len(os.sched_getaffinity(0)), ray_address, asked.count * len(cases))
     found = study.run(cases, asked, carry, _progress(asked.count * len(cases)))
@@ -234,14 +252,22 @@ def read(folder: Path) -> page.Page:
 
 
 def _say(study: Study, out: Path | None) -> None:
+    if study.varied:
+        fleet = study.simulations[0].fleet.metadata.name
+        click.echo(terminal.text(terminal.answer(f"{fleet} through {len(study.simulations)} combinations")))
+        click.echo(terminal.text(terminal.table(simulations.comparison(study))))
     for found in study.simulations:
-        click.echo(terminal.text(terminal.answer(f"{found.fleet.metadata.name} through {found.scenario}")))
-        for table in simulations.summary(found):
-            click.echo(terminal.text(terminal.table(table)))
+        if not study.varied:
+            click.echo(terminal.text(terminal.answer(f"{found.fleet.metadata.name} through {found.scenario}")))
+            for table in simulations.summary(found):
+                click.echo(terminal.text(terminal.table(table)))
         for one in found.policies:
             broken = [text for run in one.runs for text in run.violations]
             if broken:
-                click.echo(f"{one.policy}: {len(broken)} decisions refused, as they broke a promise; {broken[0]}")
+                click.echo(
+                    f"{found.scenario}, {one.policy}: {len(broken)} decisions refused, as they broke a promise; "
+                    f"{broken[0]}"
+                )
     if out is not None:
         click.echo(str(out / REPORT))
 
@@ -257,6 +283,7 @@ def _document(found: Simulation) -> dict[str, Any]:
     best = found.best_spreads
     return {
         "scenario": found.scenario,
+        "set": dict(found.setting),
         "fleet": found.fleet.metadata.name,
         "duration_s": found.duration_s,
         "seeds": found.seeds,

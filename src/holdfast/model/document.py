@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pydantic
@@ -87,6 +88,34 @@ def read(kind: type[T], text: str, *, where: str) -> T:
     return _validated(kind, root, content, where)
 
 
+def read_with(kind: type[T], text: str, changes: Mapping[str, object], *, where: str, by: str) -> T:
+    """As `read`, but with other values under some keys, each a path such as `spec.dataPlane.delay` or `spec.events.0`.
+
+    by: what changed them, for errors about one of them. Raises InputError.
+    """
+    root, content = _parsed(kind, text, where)
+    for key, value in changes.items():
+        _put(content, key, value, f"{by} {key}")
+    return _validated(kind, root, content, where, {key: f"{by} {key}" for key in changes})
+
+
+def _put(content: dict[Any, Any], key: str, value: object, where: str) -> None:
+    """The value under the key; what lies above it and is left out is made. Raises InputError."""
+    node: Any = content
+    *above, last = key.split(".")
+    for part in above:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else node[_index(node, part, where)]
+    node[last if isinstance(node, dict) else _index(node, last, where)] = value
+
+
+def _index(node: Any, part: str, where: str) -> int:
+    if not isinstance(node, list):
+        raise InputError(f"{part!r} is a key of {node!r}, which has none", where=where)
+    if not (part.isascii() and part.isdigit() and int(part) < len(node)):
+        raise InputError(f"{part!r} is none of {len(node)} entries", where=where, mend="they are numbered from 0")
+    return int(part)
+
+
 def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
     """Index of the unit and key of each number that is `auto`. What is no fleet has none; it is refused further on."""
     spec = content.get("spec")
@@ -119,20 +148,24 @@ def _parsed(kind: type[Document], text: str, where: str) -> tuple[Any, dict[Any,
     return root, content
 
 
-def _validated(kind: type[T], root: Any, content: dict[Any, Any], where: str) -> T:
+def _validated(
+    kind: type[T], root: Any, content: dict[Any, Any], where: str, changed: Mapping[str, str] = MappingProxyType({})
+) -> T:
+    """changed: where the value of a key is from, by its path, if not from the file."""
     try:
         return kind.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:
         # Unknown keys first: a misspelt key also makes the right one missing, and the first explains both.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        raise _explain(kind, first, root, where) from error
+        raise _explain(kind, first, root, where, changed) from error
 
 
-def _explain(document: type[Document], error: Any, root: Any, where: str) -> InputError:
+def _explain(document: type[Document], error: Any, root: Any, where: str, changed: Mapping[str, str]) -> InputError:
     path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "[key]")))]
     line, found = _locate(root, path)
-    place = f"{where}:{line}"
     key = ".".join(str(part) for part in path)
+    related = (there for changed_key, there in changed.items() if _on_one_path(key, changed_key))
+    place = next(related, f"{where}:{line}")
     if error["type"] == "extra_forbidden":
         known = _known_keys(document, path[:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
@@ -141,8 +174,14 @@ def _explain(document: type[Document], error: Any, root: Any, where: str) -> Inp
     if error["type"] == "missing":
         return InputError(f"{key!r} is missing", where=place, mend="add it")
     message = error["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(error["input"], dict) or not found else f" (found {error['input']!r})"
+    given = found or place in changed.values()
+    shown = "" if isinstance(error["input"], dict) or not given else f" (found {error['input']!r})"
     return InputError(f"{key!r}: {message[:1].lower()}{message[1:]}{shown}", where=place)
+
+
+def _on_one_path(key: str, other: str) -> bool:
+    """Whether one of the two is the other, or lies below it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 def _locate(root: Any, path: list[Any]) -> tuple[int, bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from holdfast.model.codec import OrNaN
 from holdfast.model.fleet import InferenceFleet
 
-VERSION = 1
+VERSION = 2
 """Of simulation.json."""
 
 
@@ -102,13 +102,14 @@ class PolicyResult:
 class Simulation:
     """One fleet through one scenario.
 
-    scenario:         its name. text: the document, as it was given.
+    scenario:         its name. text: the document, as it was given. setting: what had another value, by key.
     requests_per_usd: lambda of the objective. lambda_reason: where it is from, in a sentence.
     assumptions:      that the figures rest on, each a sentence.
     """
 
     scenario: str
     text: str
+    setting: Mapping[str, str]
     fleet: InferenceFleet
     pools: tuple[str, ...]
     duration_s: float
@@ -131,3 +132,8 @@ class Study:
 
     version: int
     simulations: tuple[Simulation, ...]
+
+    @property
+    def varied(self) -> bool:
+        """Whether fields of the scenarios or of the fleet had several values."""
+        return any(found.setting for found in self.simulations)

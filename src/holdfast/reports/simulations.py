@@ -16,6 +16,8 @@ from holdfast.reports.page import Block, Headline, Page, Points, Section, Verbat
 from holdfast.reports.palette import Styles
 
 OPTIMUM = "optimum"
+DRAWN_MOST = 6
+"""Simulations whose timelines one page draws: with two policies each is some 1 MB of it."""
 
 Timelines = Mapping[str, Timeline]
 """By policy, of the first seed."""
@@ -56,6 +58,11 @@ _WORTH = (
     _Figure(Column("restored", "s", 0), "restored_s", mean_digits=1),
     _Figure(Column("recovery", "s", 0), "recovery_s", mean_digits=1),
 )
+_COMPARED = tuple(
+    figure
+    for figure in (*_REQUESTS, *_WORTH)
+    if figure.name in ("latency_p95_s", "slo_minutes_lost", "cost_usd", "recovery_s", "share_of_optimum")
+)
 _TO_RECOVER = ("restored_s", "recovery_s")
 
 
@@ -64,7 +71,7 @@ def summary(found: Simulation) -> tuple[Table, ...]:
 
     Means where there are several seeds, which are followed by their 95 % intervals.
     """
-    over = "1 seed" if len(found.seeds) == 1 else f"means over {len(found.seeds)} seeds"
+    over = _over(len(found.seeds))
     tables = (
         _means(found, f"Requests, {over}", _REQUESTS, ()),
         _means(found, f"Cost and recovery, {over}", _WORTH, _notes(found)),
@@ -77,6 +84,33 @@ def summary(found: Simulation) -> tuple[Table, ...]:
         _intervals(found, f"Requests, {between}", _REQUESTS),
         _intervals(found, f"Cost and recovery, {between}", _WORTH),
     )
+
+
+def comparison(study: Study) -> Table:
+    """All simulations of a study: a row for each and each policy, with what was set for it."""
+    keys = tuple(dict.fromkeys(key for found in study.simulations for key in found.setting))
+    seeds = len(study.simulations[0].seeds)
+    rows = [
+        (
+            f"{found.scenario} {one.policy}",
+            *(found.setting.get(key) for key in keys),
+            one.mean("failed") + one.mean("refused"),
+            *(_mean(one, figure) for figure in _COMPARED),
+        )
+        for found in study.simulations
+        for one in found.policies
+    ]
+    columns = (
+        Column("scenario, policy"),
+        *(Column(key.removeprefix("spec.")) for key in keys),
+        Column("lost", "", 0 if seeds == 1 else 1),
+        *(figure.column_over(seeds) for figure in _COMPARED),
+    )
+    return Table(f"Every scenario and policy, {_over(seeds)}", columns, tuple(rows))
+
+
+def _over(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"means over {seeds} seeds"
 
 
 def _means(found: Simulation, title: str, figures: Sequence[_Figure], notes: Sequence[str]) -> Table:
@@ -151,23 +185,45 @@ def page(study: Study, timelines: Mapping[str, Timelines], provenance: Sequence[
     """The report of a study. timelines: by scenario and policy."""
     first = study.simulations[0]
     several = len(study.simulations) > 1
-    names = ", ".join(found.scenario for found in study.simulations)
+    drawn = study.simulations[:DRAWN_MOST]
+    names = _listed(list(dict.fromkeys(_declared(found) for found in study.simulations)))
     styles = palette.assign(pool for found in study.simulations for pool in found.pools)
     slo = first.fleet.spec.slo
     policies = [one.policy for one in first.policies]
     return Page(
         title=f"{first.fleet.metadata.name} through {names}",
         lead=f"How {_listed(policies)} fare on the same requests and mishaps, request by request, over "
-        f"{_listed([_span(found.duration_s) for found in study.simulations])} of virtual time. "
+        f"{_listed(list(dict.fromkeys(_span(found.duration_s) for found in study.simulations)))} of virtual time. "
         f"The SLO is {format_slo(slo)}.",
         provenance=tuple(provenance),
         headlines=() if several else _headlines(first),
-        sections=tuple(
-            section
-            for found in study.simulations
-            for section in _sections(found, timelines.get(found.scenario, {}), styles, slo, several)
+        sections=(
+            *((_all(study),) if several else ()),
+            *(
+                section
+                for found in drawn
+                for section in _sections(found, timelines.get(found.scenario, {}), styles, slo, several)
+            ),
         ),
     )
+
+
+def _declared(found: Simulation) -> str:
+    """The name of the scenario in its document, which simulations with other values of its fields share."""
+    return found.scenario.rpartition("-")[0] if found.setting else found.scenario
+
+
+def _all(study: Study) -> Section:
+    left_out = len(study.simulations) - DRAWN_MOST
+    said: tuple[Block, ...] = (
+        (
+            f"The first {DRAWN_MOST} are drawn below; the timelines of the other {left_out} lie in the folder, and "
+            "`holdfast report` draws any of them.",
+        )
+        if left_out > 0
+        else ()
+    )
+    return Section("All side by side", (*said, comparison(study)))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -219,6 +275,11 @@ def _reached(found: Simulation) -> str:
     return f"Of the objective that could have been had by knowing the run beforehand, {_listed(reached)}."
 
 
+def _but_for(found: Simulation) -> str:
+    changed = [f"{key}: {value}" for key, value in found.setting.items()]
+    return f", but for {_listed(changed)}" if changed else ""
+
+
 def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
     """Of one scenario: the summary, each figure for all policies, what happened, and what it rests on."""
     prefix = f"{found.scenario}: " if several else ""
@@ -229,7 +290,8 @@ def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo,
         for heading, reading, charts in simulation_charts.side_by_side(timelines, styles, slo)
     ]
     happened: list[Block] = [events(timeline, policy) for policy, timeline in timelines.items()]
-    rests: list[Block] = [Points(found.assumptions), "The scenario as it was given:", Verbatim(found.text)]
+    given = f"The scenario as it was given{_but_for(found)}:"
+    rests: list[Block] = [Points(found.assumptions), given, Verbatim(found.text)]
     broken = [
         f"{run.policy}, seed {run.seed}, {text}"
         for one in found.policies

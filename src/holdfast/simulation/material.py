@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from holdfast.load import traces
 from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
-from holdfast.simulation import scenario as scenarios
-from holdfast.simulation import supply
+from holdfast.simulation import parameters, supply
+from holdfast.simulation.parameters import Setting
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.supply import Change
 
@@ -22,9 +23,9 @@ class Material:
     changes: tuple[Change, ...] = ()
 
 
-def read(path: Path) -> tuple[Scenario, Material]:
-    """The scenario in a file, and what it names beside it. Raises InputError."""
-    scenario = scenarios.read(_text(path), where=str(path))
+def read(path: Path, setting: Setting = MappingProxyType({})) -> tuple[Scenario, Material]:
+    """The scenario in a file, with the setting's values, and what it names beside it. Raises InputError."""
+    scenario = parameters.scenario_of(_text(path), setting, where=str(path))
     return scenario, of(scenario, path.parent)
 
 

@@ -12,7 +12,8 @@ from holdfast.model.plan import Plan
 from holdfast.model.simulation import Simulation, Study
 from holdfast.model.timeline import Timeline
 from holdfast.performance.curve import Curve
-from holdfast.simulation import assumptions, material, score, sweep
+from holdfast.simulation import assumptions, material, parameters, score, sweep
+from holdfast.simulation.parameters import Parameter
 from holdfast.simulation.sweep import Answer, Carry, Case
 
 
@@ -38,18 +39,26 @@ class Found:
     timelines: Mapping[str, Mapping[str, Timeline]]
 
 
-def cases(plan: Plan, paths: Sequence[Path], curves: Mapping[str, Curve]) -> tuple[Case, ...]:
-    """The plan's fleet in each of the scenarios. Raises InputError for one that does not suit it, or suits it twice."""
+def cases(
+    plan: Plan, paths: Sequence[Path], curves: Mapping[str, Curve], varied: Sequence[Parameter] = ()
+) -> tuple[Case, ...]:
+    """The plan's fleet in each of the scenarios, with every combination of the parameters.
+
+    Raises InputError for a scenario that does not suit the fleet, or that is named as another one.
+    """
     found: list[Case] = []
+    settings = tuple(parameters.settings(varied))
     for path in paths:
-        scenario, beside = material.read(path)
-        if scenario.metadata.name in [case.name for case in found]:
-            raise InputError(
-                f"another scenario is named {scenario.metadata.name} too", where=str(path), mend="rename one of them"
-            )
-        case = Case(plan, scenario, beside, curves, path.read_text("utf-8"))
-        case.pools()
-        found.append(case)
+        for number, setting in enumerate(settings, 1 if varied else 0):
+            scenario, beside = material.read(path, setting)
+            text = path.read_text("utf-8")
+            case = Case(parameters.plan_of(plan, setting), scenario, beside, curves, text, setting, number)
+            if case.name in {other.name for other in found}:
+                raise InputError(
+                    f"another scenario is named {case.name} too", where=str(path), mend="rename one of them"
+                )
+            case.pools()
+            found.append(case)
     return tuple(found)
 
 
@@ -87,6 +96,7 @@ def _side_by_side(case: Case, asked: Asked, worth: tuple[float, str], answers: S
     return Simulation(
         scenario=case.name,
         text=case.text,
+        setting=case.setting,
         fleet=case.plan.fleet,
         pools=tuple(pool.name for pool in pools),
         duration_s=case.scenario.spec.duration_s,

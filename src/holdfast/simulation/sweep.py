@@ -1,4 +1,4 @@
-"""Policies x scenarios x seeds, on one core, on all of this machine, or on a Ray cluster; the same results whichever.
+"""Policies x scenarios x parameters x seeds, on one core, on all cores, or on Ray; the same results whichever.
 
 A run depends on its case, policy and seed alone, and answers are put in the order of the runs, so neither the number of
 workers nor who is done first can change anything.
@@ -30,23 +30,31 @@ from holdfast.simulation.fleet import Pool
 from holdfast.simulation.material import Material
 from holdfast.simulation.measures import Bounds
 from holdfast.simulation.outcome import Outcome
+from holdfast.simulation.parameters import Setting
 from holdfast.simulation.run import simulate
 from holdfast.simulation.scenario import Scenario
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fleet in a scenario, with what the scenario names beside it. text: the scenario as it was written."""
+    """A fleet in a scenario, with what the scenario names beside it.
+
+    text:    the scenario as it was written. setting: what has another value in this case, by key.
+    number:  of this setting among those of the scenario, from 1; 0 where there is but one.
+    """
 
     plan: Plan
     scenario: Scenario
     material: Material = field(default_factory=Material)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     text: str = ""
+    setting: Setting = field(default_factory=dict)
+    number: int = 0
 
     @property
     def name(self) -> str:
-        return self.scenario.metadata.name
+        name = self.scenario.metadata.name
+        return f"{name}-{self.number}" if self.number else name
 
     def pools(self) -> tuple[Pool, ...]:
         """The pools of its fleet. Raises InputError where fleet and scenario do not suit each other."""
