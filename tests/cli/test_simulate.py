@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +14,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import holdfast
 from holdfast.cli.report import report
 from holdfast.cli.simulate import simulate
 from holdfast.control.policies import MERIT_ORDER, POLICIES
 from holdfast.load import timelines
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
+from holdfast.simulation import kernel
 from simulation.small_fleets import LOSS, plan, scenario_text
 
 SD21 = Path(__file__).parents[2] / "examples" / "sd21"
@@ -37,7 +43,7 @@ def asked(folder: Path, *arguments: str, scenario: str = "lost.yaml", fleet: str
 def answer(folder: Path, *arguments: str) -> Any:
     result = asked(folder, *arguments, "--json")
     assert result.exception is None, result.exception
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 def refusal(result: Result) -> str:
@@ -115,7 +121,7 @@ def test_the_folder_has_timelines_and_a_page_that_report_makes_again(folder: Pat
 def test_a_fleet_is_planned_on_its_measurements_first(folder: Path) -> None:
     given = ("--measurements", str(SD21 / "measurements.csv"), "--policy", "merit-order", "--json")
     (folder / "fleet.yaml").write_text((SD21 / "fleet.yaml").read_text())
-    found = json.loads(asked(folder, *given, scenario="calm.yaml", fleet="fleet.yaml").output)
+    found = json.loads(asked(folder, *given, scenario="calm.yaml", fleet="fleet.yaml").stdout)
     assert found["policies"]["merit-order"]["served"] > 500
 
 
@@ -128,6 +134,33 @@ def test_a_decision_that_breaks_a_promise_is_told_and_the_exit_code_is_1(
     result = asked(folder, "--policy", "merit-order", scenario="calm.yaml")
     assert result.return_value == 1
     assert "decisions refused" in result.output and "it is a test" in result.output
+
+
+def test_who_waits_for_the_compiler_is_told_so_and_nobody_else(folder: Path) -> None:
+    # A copy of the package, so that no other test waits for a compiler of its own.
+    fresh = shutil.ignore_patterns("__pycache__")
+    package = Path(shutil.copytree(Path(holdfast.__file__).parent, folder / "copy" / "holdfast", ignore=fresh))
+    code = "from holdfast.simulation import kernel; print(kernel.kept())"
+
+    def kept(**environment: str) -> str:
+        around = os.environ | {"PYTHONPATH": str(folder / "copy"), "PYTHONDONTWRITEBYTECODE": "1"} | environment
+        return subprocess.run(
+            [sys.executable, "-c", code], env=around, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert kept().strip() == "False"
+    (package / "simulation" / "__pycache__").rmdir()
+    (package / "simulation" / "__pycache__").write_text("no folder")
+    assert kept(HOME=os.devnull, XDG_CACHE_HOME=os.devnull).strip() == "None"
+
+
+@pytest.mark.parametrize(("kept", "said"), [(True, ""), (False, "this once"), (None, "NUMBA_CACHE_DIR may name one")])
+def test_compiling_is_told_on_stderr(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kept: bool | None, said: str
+) -> None:
+    monkeypatch.setattr(kernel, "kept", lambda: kept)
+    result = asked(folder, "--policy", "static", scenario="calm.yaml")
+    assert result.stderr.count("\n") == (1 if said else 0) and said in result.stderr
 
 
 def test_lambda_is_what_is_given(folder: Path) -> None:

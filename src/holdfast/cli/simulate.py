@@ -196,6 +196,7 @@ def simulate(
     cases = study.cases(plan, scenarios, evidence.curves(plan), varied)
     asked = study.Asked(policies, tuple(range(seed, seed + seeds)), requests_per_usd)
     carry = study.place(workers or len(os.sched_getaffinity(0)), ray_address, asked.count * len(cases))
+    _tell_of_compiling()
     found = study.run(cases, asked, carry, _progress(asked.count * len(cases)))
     if out is not None:
         _write(found, out)
@@ -216,6 +217,21 @@ def _study() -> ModuleType:
             raise
         mend = "pip install 'holdfast[simulate]'"
         raise InputError("the simulator’s compiler is not installed", mend=mend) from error
+
+
+def _tell_of_compiling() -> None:
+    """The first run waits for the compiler, and whoever waits should know why."""
+    from holdfast.simulation import kernel
+
+    kept = kernel.kept()
+    if kept is None:
+        click.echo(
+            "compiling the simulator, some 10 s in every process: no folder to keep it in can be written to; "
+            "NUMBA_CACHE_DIR may name one",
+            err=True,
+        )
+    elif not kept:
+        click.echo("compiling the simulator, this once: some 10 s", err=True)
 
 
 def _progress(runs: int) -> Callable[[int], None]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -55,9 +56,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compiled at the first call and kept on disk. Divisions by zero give infinities, as in numpy."""
-    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
-    return cast(Function, numba.njit(**options)(function))
+    """Compiled at the first call, and kept on disk where numba finds a folder that it may write to.
+
+    Divisions by zero give infinities, as in numpy.
+    """
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+    try:
+        return cast(Function, numba.njit(cache=True, **options)(function))
+    except RuntimeError:
+        # No such folder, as in a container whose files are read-only; `kept` tells.
+        return cast(Function, numba.njit(**options)(function))
 
 
 def inlined(function: Function) -> Function:
@@ -645,3 +653,12 @@ def catch_up(s: State, in_flight: NDArray[np.int64], waiting: NDArray[np.int64])
                 waiting[number] += replica.waiting
                 if s.fleet[0].balance == LEAST_OUTSTANDING and replica.phase == TAKING:
                     _note(s, index)
+
+
+def kept() -> bool | None:
+    """Whether this file's compiled code is on disk already; None where numba may write nowhere: it never will be."""
+    folder = cast(Any, run).stats.cache_path
+    if folder is None:
+        return None
+    written_s = Path(__file__).stat().st_mtime
+    return any(index.stat().st_mtime >= written_s for index in Path(folder).glob("kernel.run-*.nbi"))
