@@ -67,6 +67,12 @@ def test_several_seeds_have_their_intervals_in_tables_of_their_own() -> None:
     assert isinstance(mean, float) and low < mean < high
 
 
+def test_the_page_says_which_of_several_seeds_it_draws() -> None:
+    said = simulations.page(found(3).study, found(3).timelines).sections[0].blocks
+    assert "The figures over time are of seed 0 alone, the first of 3." in said
+    assert not any("alone" in block for block in page().sections[0].blocks if isinstance(block, str))
+
+
 def test_what_one_seed_in_some_lost_is_not_rounded_away() -> None:
     whole = found(3).study.simulations[0]
     lossy = replace(whole.policies[0], spreads={**whole.policies[0].spreads, "failed": Spread(0.4, (-0.9, 1.7))})

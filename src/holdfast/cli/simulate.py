@@ -268,6 +268,8 @@ def read(folder: Path) -> page.Page:
 
 
 def _say(study: Study, out: Path | None) -> None:
+    for caveat in dict.fromkeys(each for found in study.simulations for each in found.caveats):
+        click.echo(terminal.text(terminal.answer(caveat)))
     if study.varied:
         fleet = study.simulations[0].fleet.metadata.name
         click.echo(terminal.text(terminal.answer(f"{fleet} through {len(study.simulations)} combinations")))
@@ -300,6 +302,7 @@ def _document(found: Simulation) -> dict[str, Any]:
     return {
         "scenario": found.scenario,
         "set": dict(found.setting),
+        "caveats": found.caveats,
         "fleet": found.fleet.metadata.name,
         "duration_s": found.duration_s,
         "seeds": found.seeds,

@@ -104,7 +104,7 @@ class Simulation:
 
     scenario:         its name. text: the document, as it was given. setting: what had another value, by key.
     requests_per_usd: lambda of the objective. lambda_reason: where it is from, in a sentence.
-    assumptions:      that the figures rest on, each a sentence.
+    caveats:          what the figures do not say, each a sentence. assumptions: that they rest on, likewise.
     """
 
     scenario: str
@@ -119,6 +119,7 @@ class Simulation:
     policies: tuple[PolicyResult, ...]
     best: tuple[Best, ...]
     best_spreads: Mapping[str, Spread]
+    caveats: tuple[str, ...]
     assumptions: tuple[str, ...]
 
     @property

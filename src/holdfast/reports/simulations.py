@@ -283,7 +283,9 @@ def _but_for(found: Simulation) -> str:
 def _sections(found: Simulation, timelines: Timelines, styles: Styles, slo: Slo, several: bool) -> tuple[Section, ...]:
     """Of one scenario: the summary, each figure for all policies, what happened, and what it rests on."""
     prefix = f"{found.scenario}: " if several else ""
-    said: list[Block] = [_reached(found), *summary(found)]
+    said: list[Block] = [*([Points(found.caveats)] if found.caveats else []), _reached(found), *summary(found)]
+    if len(found.seeds) > 1:
+        said.append(f"The figures over time are of seed {found.seeds[0]} alone, the first of {len(found.seeds)}.")
     said.append(simulation_charts.cost_chart(found, styles, OPTIMUM))
     drawn = [
         Section(prefix + heading, (reading, *charts))
