@@ -1,6 +1,4 @@
-"""How long a simulation of days of a whole fleet takes, with everything on: decisions, checks, cold starts, records.
-
-    python benchmarks/simulated_days.py [--requests N] [--policy P[,P2...]]
+"""How long days of a whole fleet take, with everything on: decisions, checks, cold starts, records. See `simulator`.
 
 The fleet and the scenario of the published failover (examples/sd21/wave.yaml,
 examples/scenarios/inf2-insufficient.yaml): three days of waves with Inferentia2 insufficient in the second. The load
@@ -10,9 +8,9 @@ the clairvoyant optimum is, with its own column.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,31 +57,26 @@ def scenario(factor: float) -> Scenario:
     return read.model_copy(update={"spec": read.spec.model_copy(update={"load": load})})
 
 
-def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--requests", type=float, default=1e8, help="about so many (default 100 million)")
-    asked.add_argument("--policy", default="merit-order,two-mode")
-    given = asked.parse_args()
+def table(requests: float, policies: Sequence[str]) -> list[str]:
     days = scenario(1.0)
-    factor = given.requests / (WAVE * days.spec.duration_s)
+    factor = requests / (WAVE * days.spec.duration_s)
     case = Case(plan(factor), scenario(factor))
-    short = replace(case, scenario=days.model_copy(update={"spec": days.spec.model_copy(update={"duration_s": 600.0})}))
-    simulate(short.plan, short.scenario, POLICIES["static"], 1)
+    short = days.model_copy(update={"spec": days.spec.model_copy(update={"duration_s": 600.0})})
+    simulate(case.plan, short, POLICIES["static"], 1)
     pools = case.pools()
     usd, _ = score.default_lambda(pools)
-    print("| policy | requests | lost | looks | wall | CPU | requests per CPU-second | optimum |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name in given.policy.split(","):
+    lines = [
+        "| policy | requests | lost | looks | wall | CPU | requests per CPU-second | the optimum beside it |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in policies:
         begun_s, spent_s = time.monotonic(), time.process_time()
         outcome = simulate(case.plan, case.scenario, POLICIES[name], 1)
         wall_s, cpu_s = time.monotonic() - begun_s, time.process_time() - spent_s
         begun_s = time.monotonic()
         score.best(outcome, pools, case.scenario, (), usd)
-        print(
+        lines.append(
             f"| {name} | {outcome.offered:,} | {outcome.lost:,} | {outcome.looks:,} | {wall_s:.0f} s | {cpu_s:.0f} s |"
             f" {outcome.offered / cpu_s:,.0f} | {time.monotonic() - begun_s:.1f} s |"
         )
-
-
-if __name__ == "__main__":
-    main()
+    return lines

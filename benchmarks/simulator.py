@@ -1,11 +1,16 @@
 """How many requests the simulator carries for a second of processor time, beside simpy on the same fleet.
 
-    python benchmarks/simulator.py [--requests N] [--simpy N] [--rounds N] [--into docs/benchmarks.md]
+    python benchmarks/simulator.py [--requests N] [--simpy N] [--rounds N] [--days N] [--into docs/benchmarks.md]
+
+First the traffic alone, beside simpy:
 
 5 pools of 200 replicas under a wave of load, with a control tick every 10 s of virtual time. A replica dies every
 20 s and is drawn for 5 s more; every 10 minutes a pool loses a third of its replicas at once; each one comes back after
 a cold start. A tick reads all counts and sets weights by what is ready. Drawing the arrivals and the work is counted,
 compiling is not. Both sides are given the same arrivals and the same events; the median of the rounds is printed.
+
+Then three days of a whole fleet with the shipped decisions, each checked, and everything that is recorded
+(`simulated_days`).
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from typing import Any, Protocol
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+from benchmarks import simulated_days
 from benchmarks.simpy_fleet import SimpyFleet
 
 from holdfast.load.pacers import Cosine
@@ -170,12 +176,15 @@ def main() -> None:
     asked.add_argument("--requests", type=int, default=4_000_000, help="of a long run (default 4,000,000)")
     asked.add_argument("--simpy", type=int, default=300_000, help="of simpy's, and of ours beside it (default 300,000)")
     asked.add_argument("--rounds", type=int, default=3, help="of which the median is printed (default 3)")
+    asked.add_argument("--days", type=float, default=1e8, help="requests of the three days (default 100 million)")
     asked.add_argument("--into", type=Path, help="replace the figures in this document")
     given = asked.parse_args()
     for fleet in fleets():
         drive(fleet, traffic(fleet, Balance.RANDOM, 0), 50_000)
     versions = f"Python {platform.python_version()}, numba {version('numba')}, simpy {version('simpy')}"
-    lines = [*table(given.requests, given.simpy, given.rounds), "", f"One core of {platform.machine()}; {versions}."]
+    lines = [*table(given.requests, given.simpy, given.rounds), ""]
+    lines += [*simulated_days.table(given.days, ("merit-order", "two-mode")), ""]
+    lines += [f"One core of {platform.machine()}; {versions}."]
     print("\n".join(lines))
     if given.into:
         text = given.into.read_text()
