@@ -50,8 +50,8 @@ def make_plan(
     rates = fleet.spec.demand.periods_per_s
     mix = cheapest_mix(candidates, requirement, gap=_DAY_GAP if len(rates) > 1 else 0.0, time_limit_s=_TIME_LIMIT_S)
     peak = rates.index(max(rates))
-    known_units = evidence
-    evidence = placing.pools(fleet, [placing.as_bought(known, mix, peak) for known in evidence], mix)
+    known_units = [placing.as_given(fleet, known, mix, peak) for known in evidence]
+    evidence = placing.pools(fleet, [placing.as_bought(known, mix, peak) for known in known_units], mix)
     replicas = {known.unit: mix.replicas(known.unit, peak) for known in evidence}
     weighing = _weigh(fleet, evidence, mix, replicas)
     return Plan(
@@ -113,9 +113,6 @@ def _weigh(
     fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix, replicas: Mapping[str, int]
 ) -> weights.Weighting:
     """The weights at the planned demand: by the fleet's policy, or where traffic goes by size, what each pool gets."""
-    if fleet.spec.routing.by_size and mix.feasible:
-        by_size = weights.integer_weights(placing.traffic_shares(mix, replicas))
-        return weights.Weighting(WeightPolicy.MERIT_ORDER, by_size, by_size)
     pools = [
         weights.Fillable(
             known.unit,
@@ -125,6 +122,9 @@ def _weigh(
         )
         for known in evidence
     ]
+    if fleet.spec.routing.by_size and mix.feasible:
+        shares = placing.traffic_shares(mix, replicas)
+        return weights.of_shares(WeightPolicy.MERIT_ORDER, shares, pools, fleet.spec.demand.planned_per_s)
     return weights.weigh(fleet.spec.routing.weights, pools, fleet.spec.demand.planned_per_s, fleet.spec)
 
 

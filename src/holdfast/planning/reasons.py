@@ -47,7 +47,8 @@ def of_pool(
     fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: UnitEvidence, replicas: int, expected_per_s: float
 ) -> str:
     """Why the pool has its replicas and its share of the traffic."""
-    cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests)"
+    own = " of the sizes that it is given" if fleet.spec.routing.by_size else ""
+    cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
     limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
