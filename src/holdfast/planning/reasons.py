@@ -17,7 +17,8 @@ from holdfast.planning.mix.highs import TOLERANCE, Floats
 from holdfast.planning.mix.losses import Event, events
 
 _ENOUGH_FOR_A_DIFFERENCE = 1e-4
-"""Gap to which the mix without insurance is planned: its cost is only said, to four decimals."""
+"""Gap to which the mix without insurance is planned at the finest: its cost is only said, to four decimals. A plan that
+leaves more itself would not be told from it any better."""
 
 
 def of_plan(
@@ -127,11 +128,15 @@ def _of_survival(problem: Problem, mix: Mix, peak: int) -> Iterator[str]:
     worst, rest = min(left.items(), key=lambda item: item[1])
     largest = f"the largest pool, {worst.name}," if worst.kind is Loss.POOL else worst.name
     careless = cheapest_mix(
-        problem.candidates, replace(problem.requirement, survive=frozenset()), gap=_ENOUGH_FOR_A_DIFFERENCE
+        problem.candidates,
+        replace(problem.requirement, survive=frozenset()),
+        gap=max(_ENOUGH_FOR_A_DIFFERENCE, mix.gap),
     )
+    exact = max(mix.gap, careless.gap) <= _ENOUGH_FOR_A_DIFFERENCE
+    premium = max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h)
     yield (
-        f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; "
-        f"this insurance costs {max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h):.4f} USD/h."
+        f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; this insurance costs "
+        f"{f'{premium:.4f}' if exact else f'about {premium:.2f}'} USD/h."
     )
     yield (
         "The reserve stands only as long as its replicas do: an autoscaler that follows the traffic shrinks a pool "
