@@ -65,6 +65,7 @@ class ScalingTarget:
     metric:    its name there.
     statistic: what is made of its samples over `period_s` seconds: `rate`, `sum` or `average`.
     value:     in `unit`.
+    exporter:  who has to export the metric under this name.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ScalingTarget:
     value: float
     unit: str
     reason: str
+    exporter: str = ""
 
 
 @dataclass(frozen=True)
