@@ -24,6 +24,7 @@ from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
 from holdfast.planning import (
     ageing,
+    cores,
     estimated,
     evidence,
     grid,
@@ -89,12 +90,13 @@ class Circumstances:
 
     def fleet(self) -> tuple[InferenceFleet, tuple[Finding, ...], tuple[str, ...]]:
         """The fleet, what is to be said of it, and the units whose price is the catalogue's whatever is stated."""
-        kept = whatif.without(self.declared.fleet, self.without)
+        left = whatif.without(self.declared.fleet, self.without)
+        kept, settled = cores.with_devices(left, catalog.equipment_of(left), self.declared.auto)
         if not self.spot:
-            return kept, (), ()
+            return kept, settled, ()
         offered = _spot_offerings(kept)
         fleet, said = whatif.on_spot(kept, offered)
-        return fleet, said, tuple(offered)
+        return fleet, (*settled, *said), tuple(offered)
 
     @property
     def names(self) -> tuple[str, ...]:
