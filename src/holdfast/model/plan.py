@@ -34,6 +34,8 @@ class UnitEvidence:
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
     estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
+    levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
+                        empty where no mean latency is known.
     """
 
     unit: str
@@ -46,6 +48,7 @@ class UnitEvidence:
     price_source: str
     limits_by_size_per_s: tuple[float, ...] = ()
     estimate_error: float | None = None
+    levels: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -123,6 +126,8 @@ class PoolPlan:
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
+    latency_s:    mean latency to expect at that traffic, between the levels of the unit's load curve; None where no
+                  such curve is known.
     """
 
     unit: str
@@ -140,6 +145,7 @@ class PoolPlan:
     price_source: str
     allotments: tuple[Allotment, ...] = ()
     estimate_error: float | None = None
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from holdfast.model.fleet import InferenceFleet, WeightPolicy
 from holdfast.model.hardware import InstanceType
 from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanPeriod, PlanStatus, PoolPlan, UnitEvidence
 from holdfast.model.tables import Table
+from holdfast.performance import curve
 from holdfast.planning import placing, reasons, supplies, tables, weights
 from holdfast.planning.autoscaling import autoscaling
 from holdfast.planning.mix import Mix, cheapest_mix
@@ -91,7 +92,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 _POOL_KEYS = (
     "unit", "replicas", "weight", "limit_per_s", "usd_per_million_requests", "tokens_per_usd", "autoscaling", "reason",
-    "allotments", "estimate_error",
+    "allotments", "estimate_error", "latency_s",
 )  # fmt: skip
 
 
@@ -144,6 +145,7 @@ def _pool(
     unit = fleet.unit(known.unit)
     expected_per_s = fleet.spec.demand.planned_per_s * weight / TOTAL_WEIGHT
     utilization = expected_per_s / (replicas * known.limit_per_s) if replicas else 0.0
+    latency_s = _latency_s(known, expected_per_s / replicas) if replicas and expected_per_s else None
     return PoolPlan(
         unit=known.unit,
         replicas=replicas,
@@ -155,9 +157,18 @@ def _pool(
         expected_per_s=expected_per_s,
         utilization=utilization,
         autoscaling=autoscaling(unit, known.limit_per_s, fleet.spec.capacity, known.latency_s),
-        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s),
+        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s, latency_s),
         limit_source=known.limit_source,
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
         estimate_error=known.estimate_error,
+        latency_s=latency_s,
     )
+
+
+def _latency_s(known: UnitEvidence, rate_per_s: float) -> float | None:
+    """Mean latency of a replica at that rate by its load curve; None without one, and beyond its end."""
+    levels = curve.of_levels(known.levels, "avg", known.estimate_error is not None, known.limit_source)
+    if levels is None or rate_per_s > levels.plateau_per_s:
+        return None
+    return levels.latency_s(rate_per_s)

@@ -45,9 +45,14 @@ def of_plan(
 
 
 def of_pool(
-    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: UnitEvidence, replicas: int, expected_per_s: float
+    fleet: InferenceFleet,
+    evidence: Sequence[UnitEvidence],
+    known: UnitEvidence,
+    replicas: int,
+    expected_per_s: float,
+    latency_s: float | None,
 ) -> str:
-    """Why the pool has its replicas and its share of the traffic."""
+    """Why the pool has its replicas and its share of the traffic, and the mean latency that its requests then have."""
     own = " of the sizes that it is given" if fleet.spec.routing.by_size else ""
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
@@ -59,7 +64,15 @@ def of_pool(
     busy = math.ceil(expected_per_s / (known.limit_per_s * fleet.spec.capacity.utilization_target) * (1 - TOLERANCE))
     reserve = f"; {_replicas(replicas - busy)} in reserve" if replicas > busy else ""
     share = expected_per_s / (replicas * known.limit_per_s)
-    return f"{count}. Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit{reserve}."
+    carried = f"Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit"
+    return f"{count}. {carried}{_answered(known, expected_per_s / replicas, latency_s)}{reserve}."
+
+
+def _answered(known: UnitEvidence, rate_per_s: float, latency_s: float | None) -> str:
+    if latency_s is None:
+        return ""
+    below = rate_per_s < known.levels[0][1]  # of less than the first level nothing is known but that it is no slower
+    return f", answered in {latency_s:.3g} s{' or less' if below else ''} on average"
 
 
 def _estimate(known: UnitEvidence) -> str:
