@@ -217,10 +217,11 @@ class _Shaped:
         aged = ageing.check_prices(fleet, rows, {one.unit: offered[one.unit] for one in known}, today)
         choices = tp_rule.choose(self.cells)
         rule = tp_rule.otherwise(fleet, self.cells)
+        far = unmeasured.against_measured(fleet, guessed.known, measured)
         return Known(
             fleet,
             tuple(known),
-            (*aged, *guessed.findings, *self.settled.findings, *rule, *findings),
+            (*aged, *far, *guessed.findings, *self.settled.findings, *rule, *findings),
             {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
         )
 
