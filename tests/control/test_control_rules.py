@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.control.decide import LOOK_EVERY_S, decide
+from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
+from holdfast.control.merit import LOOK_EVERY_S
 from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityPolicy, RoutingPolicy
@@ -22,8 +23,8 @@ from holdfast.model.pools import CapacityPool, RoutingMode, Shortage
 
 NOW = 10_000.0
 COST, CAPACITY = RoutingMode.COST_OPTIMIZED, RoutingMode.CAPACITY_OPTIMIZED
-FAILOVER = RoutingPolicy.model_validate({"minShare": "1%", "dwell": "120s", "ramp": {"step": "25%", "every": "30s"}})
-STATIC = FAILOVER.model_copy(update={"policy": "static"})
+MERIT_ORDER = RoutingPolicy.model_validate({"minShare": "1%", "dwell": "120s", "ramp": {"step": "25%", "every": "30s"}})
+STATIC = MERIT_ORDER.model_copy(update={"policy": "static"})
 TARGET_80 = CapacityPolicy.model_validate({"utilizationTarget": "80%"})
 PRICES = {"inf2": 1.0, "g5": 2.0, "l4": 3.0}
 
@@ -60,13 +61,13 @@ def seen(
     return Observation(pools, rate, 0.0, 0.0, applied, plan_weights or {})
 
 
-def decided(observation: Observation, routing: RoutingPolicy = FAILOVER) -> Decision:
+def decided(observation: Observation, routing: RoutingPolicy = MERIT_ORDER) -> Decision:
     decision = decide(observation, routing, TARGET_80, NOW)
     assert check(observation, decision, routing, TARGET_80, NOW) == []
     return decision
 
 
-def weights_of(observation: Observation, routing: RoutingPolicy = FAILOVER) -> tuple[int, ...]:
+def weights_of(observation: Observation, routing: RoutingPolicy = MERIT_ORDER) -> tuple[int, ...]:
     decision = decided(observation, routing)
     return tuple(decision.weights[pool.name] for pool in observation.pools)
 
@@ -135,7 +136,7 @@ def test_a_fleet_that_is_overloaded_is_overloaded_evenly() -> None:
 
 
 def test_a_warm_share_that_cannot_be_given_to_all_is_an_equal_part() -> None:
-    greedy = FAILOVER.model_copy(update={"min_share": 0.6})
+    greedy = MERIT_ORDER.model_copy(update={"min_share": 0.6})
     weights = weights_of(seen(HEALTHY, (34, 33, 33), 20.0), greedy)
     assert max(weights) - min(weights) <= 1
 

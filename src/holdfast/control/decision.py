@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from holdfast.control.pool_states import PoolState
 from holdfast.model.pools import RoutingMode
 
 
@@ -17,6 +18,7 @@ class Decision:
     mode_since_s, last_shift_s: to be stored beside the weights; they come back in the next `Applied`.
     next_look_s:  when to look again at the latest, on the clock of `now_s`; sooner does no harm.
     reasons:      one sentence per pool; summary: one sentence for the fleet.
+    states:       what each pool is to the fleet; empty where the policy knows no such thing.
     """
 
     weights: Mapping[str, int]
@@ -27,3 +29,4 @@ class Decision:
     next_look_s: float
     reasons: Mapping[str, str]
     summary: str
+    states: Mapping[str, PoolState] = field(default_factory=dict)

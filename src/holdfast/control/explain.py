@@ -5,29 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.control.look import Look
-from holdfast.control.shifts import DEAD_BAND, Shift
-from holdfast.control.shortages import Supply, supply
-from holdfast.control.states import Phase, PoolState
+from holdfast.control.pool_states import PoolState
+from holdfast.control.shifts import Shift
+from holdfast.control.shortages import Supply
+from holdfast.control.states import Phase
 from holdfast.model.plan import TOTAL_WEIGHT
 from holdfast.model.pools import CapacityPool
 
 
-def pool_state(look: Look, pool: CapacityPool, shift: Shift) -> PoolState:
-    """What the pool is to the fleet at this look. Needs known pools and a known rate."""
-    if pool in look.lost:
-        return PoolState.SHORT if pool.ready else PoolState.LOST
-    if not pool.ready:
-        return PoolState.LOST if look.needed(pool) else PoolState.IDLE
-    if not look.proved(pool):
-        return PoolState.PROVING
-    target = (shift.target or shift.weights)[pool.name]
-    return PoolState.RAMPING if target > shift.weights[pool.name] + DEAD_BAND else PoolState.SERVING
-
-
-def reasons(look: Look, shift: Shift, replicas: Mapping[str, int]) -> dict[str, str]:
+def reasons(look: Look, shift: Shift, states: Mapping[str, PoolState], replicas: Mapping[str, int]) -> dict[str, str]:
     """One sentence per pool: what it gets, why, and what is asked of it."""
     return {
-        pool.name: f"{_weight_clause(look, pool, shift)}; {_replica_clause(look, pool, replicas)}."
+        pool.name: f"has {shift.weights.get(pool.name, 0)} of {TOTAL_WEIGHT}: "
+        f"{_state_clause(look, pool, states[pool.name], shift)}; {_replica_clause(look, pool, replicas)}."
         for pool in look.pools
     }
 
@@ -39,34 +29,31 @@ def summary(look: Look, phase: Phase, shift: Shift) -> str:
     return f"The fleet is in {phase.mode.value} mode ({phase.value}{without}): {shift.why}."
 
 
-def _weight_clause(look: Look, pool: CapacityPool, shift: Shift) -> str:
-    weight = shift.weights.get(pool.name, 0)
-    if look.is_static or not look.observation.pools_known or not look.observation.rate_known:
-        return f"has {weight} of {TOTAL_WEIGHT}: {shift.why}"
-    return f"has {weight} of {TOTAL_WEIGHT}: {_state_clause(look, pool, shift)}"
-
-
-def _state_clause(look: Look, pool: CapacityPool, shift: Shift) -> str:
-    state = pool_state(look, pool, shift)
+def _state_clause(look: Look, pool: CapacityPool, state: PoolState, shift: Shift) -> str:
+    if state is PoolState.UNKNOWN:
+        return shift.why
     if state is PoolState.IDLE:
         return "none ready, and its cost-optimal share is nothing"
     if state is PoolState.LOST:
         return f"none ready, {pool.pending} pending, where its share needs {look.needed(pool)}"
     if state is PoolState.SHORT:
         return f"only {pool.ready} ready, {pool.pending} pending, where its share needs {look.needed(pool)}"
+    if state is PoolState.DRAINING:
+        notice = f"{pool.draining} of {pool.ready} ready have an interruption notice"
+        return f"{notice}, {pool.pending} pending, where its share needs {look.needed(pool)}"
     if state is PoolState.PROVING:
         return f"{_proof_clause(look, pool)} before it is given more"
     if state is PoolState.RAMPING:
         return f"it has proved itself and goes up to {(shift.target or shift.weights)[pool.name]} by steps"
-    used = look.load_per_s(shift.weights[pool.name]) / pool.ready_limit_per_s
-    return f"in order of cost, filling its {pool.ready} ready to {used:.0%} of their limit"
+    used = look.load_per_s(shift.weights[pool.name]) / pool.lasting_limit_per_s
+    return f"in order of cost, filling its {pool.lasting} ready to {used:.0%} of their limit"
 
 
 def _proof_clause(look: Look, pool: CapacityPool) -> str:
-    missing = look.needed(pool) - pool.ready
+    missing = look.needed(pool) - pool.lasting
     if missing > 0:
         return f"{missing} more must be ready"
-    return f"its {pool.ready} ready must last {look.proved_at_s(pool) - look.now_s:.0f} s more"
+    return f"its {pool.lasting} ready must last {look.proved_at_s(pool) - look.now_s:.0f} s more"
 
 
 def _replica_clause(look: Look, pool: CapacityPool, replicas: Mapping[str, int]) -> str:
@@ -74,8 +61,8 @@ def _replica_clause(look: Look, pool: CapacityPool, replicas: Mapping[str, int])
         return "its replicas are left as they are"
     count = replicas[pool.name]
     clause = f"{count} asked for, {look.base(pool)} planned"
-    found = supply(pool, look.now_s)
-    if found is Supply.OPEN or look.is_static:
+    found = look.supply[pool.name]
+    if found is Supply.OPEN:
         return clause
     facts = "; ".join(fact.reason for fact in pool.shortages)
     return f"{clause}, as its capacity is {'short' if found is Supply.SHUT else 'being probed'} ({facts})"

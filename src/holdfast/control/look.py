@@ -1,4 +1,9 @@
-"""One look at the fleet under its policies, and what follows from it about each pool."""
+"""One look at the fleet under its policies, and what follows from it about each pool.
+
+Replicas with an interruption notice are ready and yet not to be counted on. So a pool has three counts: those
+that are `ready` (all of them), those that last (`CapacityPool.lasting`), and those that traffic may go to now
+(`Look.counted`). Proof, loss and scaling go by what lasts; room goes by what is counted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from holdfast.control import shortages
 from holdfast.control.observation import Observation
+from holdfast.control.shortages import Supply
 from holdfast.model.fleet import CapacityPolicy, RoutingPolicy
 from holdfast.model.plan import TOTAL_WEIGHT
 from holdfast.model.pools import CapacityPool
@@ -18,6 +25,12 @@ SLACK = 1e-9
 
 TRICKLE_PER_S = 1e-9
 """Stands for a rate of 0, at which shares would mean nothing: the next request still has a cheapest pool to go to."""
+
+LEAVE_S = 30.0
+"""How long before replicas with an interruption notice are gone their weight has left, whatever the rest can carry.
+
+Two looks and the seconds that a load balancer takes to apply weights, and what is in flight can still end.
+EC2 gives 120 s of notice (Amazon EC2 User Guide, "Spot Instance interruption notices")."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +47,53 @@ class Look:
         return tuple(sorted(self.observation.pools, key=lambda pool: pool.name))
 
     @cached_property
+    def counted(self) -> Mapping[str, int]:
+        """Ready replicas of each pool that traffic may go to: those that last, where these carry the rate.
+
+        Where they do not, or the rate is unknown, replicas with an interruption notice serve until LEAVE_S before
+        they are gone: their requests have nowhere better to go. When nothing else is left, to the end.
+        """
+        lasting = {pool.name: pool.lasting for pool in self.pools}
+        if self.lasting_carries:
+            return lasting
+        staying = {pool.name: pool.lasting if self.leaving(pool) else pool.ready for pool in self.pools}
+        return staying if any(staying.values()) else {pool.name: pool.ready for pool in self.pools}
+
+    @cached_property
+    def lasting_carries(self) -> bool:
+        """Whether the replicas that last carry the rate, filled to their limit; no when the rate is unknown."""
+        whole_per_s = sum(pool.lasting_limit_per_s for pool in self.pools)
+        return self.observation.rate_known and self.rate_per_s <= whole_per_s * (1 + SLACK)
+
+    def leaving(self, pool: CapacityPool) -> bool:
+        """Whether replicas of the pool will be gone so soon that they must be left now."""
+        return pool.draining > 0 and self.now_s >= pool.gone_at_s - LEAVE_S
+
+    @cached_property
     def ready(self) -> tuple[CapacityPool, ...]:
-        return tuple(pool for pool in self.pools if pool.ready > 0)
+        """The pools that traffic may go to."""
+        return tuple(pool for pool in self.pools if self.counted[pool.name])
+
+    def counted_per_s(self, pool: CapacityPool) -> float:
+        """The limit of the pool's replicas that traffic may go to."""
+        return self.counted[pool.name] * pool.limit_per_s
 
     @cached_property
     def by_merit(self) -> tuple[CapacityPool, ...]:
         """The pools, the cheapest per request first."""
         return tuple(sorted(self.pools, key=lambda pool: (pool.usd_per_million_requests, pool.name)))
 
-    @property
+    @cached_property
+    def rank(self) -> Mapping[str, int]:
+        """The place of each pool in `by_merit`."""
+        return {pool.name: place for place, pool in enumerate(self.by_merit)}
+
+    @cached_property
     def steers(self) -> bool:
-        """Whether enough is known, and left open by the policy, for merit order and failover."""
-        known = self.observation.pools_known and self.observation.rate_known
-        return known and bool(self.ready) and not self.is_static
+        """Whether enough is known, and is there, for merit order and failover."""
+        return self.observation.pools_known and self.observation.rate_known and bool(self.ready)
 
-    @property
-    def is_static(self) -> bool:
-        return self.routing.policy == "static"
-
-    @property
+    @cached_property
     def rate_per_s(self) -> float:
         """The rate, at least TRICKLE_PER_S. Raises ValueError when it is unknown: nothing follows from a stale one."""
         rate = self.observation.rate_per_s
@@ -87,8 +128,8 @@ class Look:
         return weight * self.rate_per_s / TOTAL_WEIGHT
 
     def room(self, pool: CapacityPool, weight: int, filled: float = 1.0) -> bool:
-        """Whether the ready replicas of the pool, filled to that share of their limit, carry the weight."""
-        return self.load_per_s(weight) <= pool.ready_limit_per_s * filled * (1 + SLACK)
+        """Whether the counted replicas of the pool, filled to that share of their limit, carry the weight."""
+        return self.load_per_s(weight) <= self.counted_per_s(pool) * filled * (1 + SLACK)
 
     @cached_property
     def share_per_s(self) -> Mapping[str, float]:
@@ -101,23 +142,56 @@ class Look:
         shares = merit_order(fillable, self.rate_per_s, self.capacity.utilization_target)
         return {name: min(share * self.rate_per_s, limits[name]) for name, share in shares.items()}
 
+    @cached_property
+    def _needs(self) -> Mapping[str, int]:
+        target = self.capacity.utilization_target
+        return {
+            pool.name: min(
+                math.ceil(self.share_per_s[pool.name] / (pool.limit_per_s * target) * (1 - SLACK)), self.base(pool)
+            )
+            for pool in self.pools
+        }
+
     def needed(self, pool: CapacityPool) -> int:
         """Replicas that carry the pool's cost-optimal share at the utilisation target, at most the planned ones."""
-        per_replica = pool.limit_per_s * self.capacity.utilization_target
-        return min(math.ceil(self.share_per_s[pool.name] / per_replica * (1 - SLACK)), self.base(pool))
+        return self._needs[pool.name]
 
     def proved_at_s(self, pool: CapacityPool) -> float:
         """From when on the pool counts as stable, if it stays as it is."""
         return pool.ready_since_s + self.routing.dwell_s
 
     def proved(self, pool: CapacityPool) -> bool:
-        """Enough ready replicas for its cost-optimal share, and stable for the dwell time."""
-        return pool.ready > 0 and pool.ready >= self.needed(pool) and self.now_s >= self.proved_at_s(pool)
+        """Enough lasting replicas for its cost-optimal share, and stable for the dwell time."""
+        return pool.name in self._proved
+
+    @cached_property
+    def _proved(self) -> frozenset[str]:
+        return frozenset(
+            pool.name
+            for pool in self.pools
+            if pool.lasting >= max(1, self.needed(pool)) and self.now_s >= self.proved_at_s(pool)
+        )
+
+    @cached_property
+    def supply(self) -> Mapping[str, Supply]:
+        """What may be asked of each pool."""
+        return {pool.name: shortages.supply(pool, self.now_s) for pool in self.pools}
+
+    def dependable(self, pool: CapacityPool) -> bool:
+        """Whether replicas that are asked of the pool can be expected to come."""
+        return pool.name in self._dependable
+
+    @cached_property
+    def _dependable(self) -> frozenset[str]:
+        lost = {pool.name for pool in self.lost}
+        return frozenset(name for name, supply in self.supply.items() if supply is Supply.OPEN and name not in lost)
 
     @cached_property
     def dead(self) -> tuple[CapacityPool, ...]:
-        """Pools that have weight and no ready replica, while another pool has one."""
-        return tuple(pool for pool in self.pools if self.ready and not pool.ready and self.standing[pool.name])
+        """Pools that have weight and no replica that traffic may go to, while another pool has one."""
+        if not self.ready:
+            return ()
+        return tuple(pool for pool in self.pools if not self.counted[pool.name] and self.standing[pool.name])
 
     @cached_property
     def lost(self) -> tuple[CapacityPool, ...]:
@@ -126,9 +200,13 @@ class Look:
         The bound is the limit here and the utilisation target in `proved`, so that a rate that wobbles
         about either does not move a pool to and fro.
         """
-        if not self.ready:
+        if not any(pool.lasting for pool in self.pools):
             return ()
-        return tuple(pool for pool in self.pools if pool.ready_limit_per_s < self.share_per_s[pool.name] * (1 - SLACK))
+        return tuple(pool for pool in self.pools if self.lacks(pool))
+
+    def lacks(self, pool: CapacityPool) -> bool:
+        """Whether the lasting replicas of the pool cannot carry its cost-optimal share, even filled to their limit."""
+        return pool.lasting_limit_per_s < self.share_per_s[pool.name] * (1 - SLACK)
 
     @cached_property
     def all_proved(self) -> bool:

@@ -41,6 +41,11 @@ class Applied:
                     mend="set the weights anew from the plan",
                 )
 
+    def routes_by(self, weights: Mapping[str, int]) -> bool:
+        """Whether these weights route as the applied ones do: a pool that is not named has 0."""
+        names = self.weights.keys() | weights.keys()
+        return all(self.weights.get(name, 0) == weights.get(name, 0) for name in names)
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -60,15 +65,22 @@ class Observation:
     plan_weights: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [pool.name for pool in self.pools]
+        names: set[str] = set()
         for pool in self.pools:
-            if names.count(pool.name) > 1:
+            if pool.name in names:
                 raise InputError(f"two pools are named {pool.name!r}", where="observation", mend="name each unit once")
+            names.add(pool.name)
             if not 0 < pool.limit_per_s < math.inf:
                 raise InputError(
                     f"the limit of a replica is {pool.limit_per_s} requests/s",
                     where=f"pool {pool.name}",
                     mend="measure it with `holdfast limit`",
+                )
+            if not 0 <= pool.draining <= pool.ready:
+                raise InputError(
+                    f"{pool.draining} replicas are draining of {pool.ready} that are ready",
+                    where=f"pool {pool.name}",
+                    mend="count only ready replicas that have an interruption notice",
                 )
         if self.rate_per_s is not None and not 0 <= self.rate_per_s < math.inf:
             raise InputError(

@@ -3,6 +3,9 @@
 Every pool is asked for what the plan gives it. What cannot be had there is spilled over: the cheapest pools
 that can still be had are raised until dependable capacity, ready or on its way, carries the rate at the
 utilisation target. Pending replicas of a pool that lost capacity are hopes, and are not counted.
+
+Replicas with an interruption notice count for nothing here, and are asked for on top: a Deployment replaces a
+replica only when it is gone, so whoever wants the replacement ahead of that asks for one more.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import math
 from collections.abc import Mapping
 
 from holdfast.control.look import SLACK, Look
-from holdfast.control.shortages import Supply, supply
+from holdfast.control.shortages import Supply
 from holdfast.control.states import Phase
 from holdfast.model.pools import CapacityPool
 
@@ -25,8 +28,6 @@ def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, 
 
     Nothing is given back from the failover until one look after the failback: the pools must be drained first.
     """
-    if look.is_static and look.observation.pools_known:
-        return {pool.name: look.base(pool) for pool in look.pools}
     if not look.observation.pools_known or not look.observation.rate_known:
         return {}
     if Phase.COST is phase and look.observation.applied.mode is phase.mode:
@@ -37,26 +38,26 @@ def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, 
 
 
 def asked(pool: CapacityPool) -> int:
-    """Replicas that the pool has been asked for."""
-    return pool.ready + pool.pending
+    """Replicas that the pool has been asked for, without those that will be gone."""
+    return pool.lasting + pool.pending
 
 
-def dependable(look: Look, pool: CapacityPool) -> bool:
-    """Whether replicas that are asked of the pool can be expected to come."""
-    return supply(pool, look.now_s) is Supply.OPEN and pool not in look.lost
+def most(pool: CapacityPool) -> int:
+    """Replicas that the pool may be asked for, beside those that will be gone and still count."""
+    return pool.max_replicas - min(pool.draining, pool.max_replicas)
 
 
 def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[str, int]:
     """`start` within the maxima, the cheapest dependable pools raised until the rate is carried at the target."""
-    wanted = {pool.name: min(start[pool.name], pool.max_replicas) for pool in look.pools}
+    wanted = {pool.name: min(start[pool.name], most(pool)) for pool in look.pools}
     gap_per_s = rate_per_s / look.capacity.utilization_target
     for pool in look.pools:
-        gap_per_s -= (wanted[pool.name] if dependable(look, pool) else pool.ready) * pool.limit_per_s
+        gap_per_s -= (wanted[pool.name] if look.dependable(pool) else pool.lasting) * pool.limit_per_s
     for pool in look.by_merit:
         if gap_per_s <= SLACK * rate_per_s:
             break
-        if dependable(look, pool):
-            more = min(math.ceil(gap_per_s / pool.limit_per_s), pool.max_replicas - wanted[pool.name])
+        if look.dependable(pool):
+            more = min(math.ceil(gap_per_s / pool.limit_per_s), most(pool) - wanted[pool.name])
             wanted[pool.name] += more
             gap_per_s -= more * pool.limit_per_s
     return wanted
@@ -66,15 +67,18 @@ def _steady(look: Look) -> dict[str, int]:
     """The plan and what the rate needs beyond it, given back only when the rate has clearly fallen."""
     base = {pool.name: look.base(pool) for pool in look.pools}
     least = covering(look, look.rate_per_s, base)
-    most = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
-    return {pool.name: max(least[pool.name], min(asked(pool), most[pool.name])) for pool in look.pools}
+    kept = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
+    return {pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) for pool in look.pools}
 
 
 def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int:
-    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on."""
+    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on.
+
+    Those that will be gone are asked for as well.
+    """
     per_replica = pool.limit_per_s * look.capacity.utilization_target
     load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
-    relied_on = min(pool.ready, math.ceil(load_per_s / per_replica * (1 - SLACK)))
+    relied_on = min(pool.lasting, math.ceil(load_per_s / per_replica * (1 - SLACK)))
     limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: pool.ready + 1, Supply.SHUT: pool.ready}
-    granted = min(max(wanted, relied_on), limit[supply(pool, look.now_s)])
+    granted = min(max(wanted, relied_on) + pool.draining, limit[look.supply[pool.name]])
     return min(max(granted, pool.min_replicas), pool.max_replicas)

@@ -7,8 +7,10 @@ order fills the tranches instead of the pools:
     warm        every ready pool               its minimum share                       first
     trusted     a pool that has proved itself  all the rest                            by cost
                 one that has not               what it carries already                 by cost
-    untrusted   one that has not               the rest                                last
+    untrusted   one that has not               the rest                                last but one
+    leaving     one with interruption notices  the replicas that have one              last
 
+All but the last are of replicas that last; the last is there only where these cannot carry the rate (`Look.counted`).
 So a pool that came back holds what it has and gains nothing while others have room below their target,
 yet it is used before anything is overloaded: capacity on probation is better than none. One that lost
 some of its replicas keeps what the remaining ones can carry. When everybody has proved himself, this is
@@ -41,21 +43,24 @@ def warm_share(look: Look) -> float:
 
 
 def trusted_per_s(look: Look, pool: CapacityPool) -> float:
-    """The part of the pool's ready limit that may be counted on."""
+    """The part of the pool's lasting limit that may be counted on."""
     if look.proved(pool):
-        return pool.ready_limit_per_s
+        return pool.lasting_limit_per_s
     held_per_s = max(look.load_per_s(look.standing[pool.name]), warm_share(look) * look.rate_per_s)
-    return min(pool.ready_limit_per_s, held_per_s / look.capacity.utilization_target)
+    return min(pool.lasting_limit_per_s, held_per_s / look.capacity.utilization_target)
 
 
 def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
-    warm = min(pool.ready_limit_per_s, warm_share(look) * look.rate_per_s / look.capacity.utilization_target)
+    lasting = pool.lasting_limit_per_s
+    warm = min(lasting, warm_share(look) * look.rate_per_s / look.capacity.utilization_target)
     trusted = trusted_per_s(look, pool)
-    dearest = look.by_merit[-1].usd_per_million_requests
+    beyond = look.by_merit[-1].usd_per_million_requests + 1.0
     cost = pool.usd_per_million_requests
     yield Fillable(f"{pool.name}/warm", warm, -1.0)
     yield Fillable(f"{pool.name}/trusted", max(0.0, trusted - warm), cost)
-    yield Fillable(f"{pool.name}/untrusted", pool.ready_limit_per_s - max(trusted, warm), dearest + 1.0 + cost)
+    yield Fillable(f"{pool.name}/untrusted", lasting - max(trusted, warm), beyond + cost)
+    if pool.draining:
+        yield Fillable(f"{pool.name}/leaving", look.counted_per_s(pool) - lasting, 2 * beyond + cost)
 
 
 def fit(look: Look, weights: dict[str, int]) -> dict[str, int]:
@@ -64,28 +69,29 @@ def fit(look: Look, weights: dict[str, int]) -> dict[str, int]:
     Rounding to integers, and the guarantee of 1 to a warm pool, can put a small pool above its limit.
     """
     fitted = dict(weights)
-    receivers = sorted(look.ready, key=lambda pool: (not look.proved(pool), look.by_merit.index(pool)))
+    receivers = sorted(look.ready, key=lambda pool: (not look.proved(pool), look.rank[pool.name]))
     for _ in range(TOTAL_WEIGHT):
         givers = overfull(look, fitted)
         receiver = next((pool for pool in receivers if look.room(pool, fitted[pool.name] + 1)), None)
         if not givers or receiver is None:
             break
-        giver = max(givers, key=lambda pool: look.load_per_s(fitted[pool.name]) / max(pool.ready_limit_per_s, SLACK))
+        giver = max(givers, key=lambda pool: look.load_per_s(fitted[pool.name]) / max(look.counted_per_s(pool), SLACK))
         fitted[giver.name] -= 1
         fitted[receiver.name] += 1
     return fitted
 
 
 def overfull(look: Look, weights: dict[str, int]) -> tuple[CapacityPool, ...]:
-    """Pools that are given more than their ready limit."""
+    """Pools that are given more than the limit of their counted replicas."""
     return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name]))
 
 
 def failing(look: Look) -> tuple[CapacityPool, ...]:
-    """Pools that cannot carry their standing weight: none is ready, or it is above the limit while another has room."""
+    """Pools that cannot carry their standing weight: none is counted, or above the limit while another has room."""
     roomy = any(look.room(pool, look.standing[pool.name] + 1) for pool in look.ready)
     overloaded = overfull(look, look.standing) if roomy else ()
-    return tuple(pool for pool in look.pools if pool in look.dead or pool in overloaded)
+    found = {pool.name for pool in (*look.dead, *overloaded)}
+    return tuple(pool for pool in look.pools if pool.name in found)
 
 
 def distance(weights: dict[str, int], target: dict[str, int]) -> int:

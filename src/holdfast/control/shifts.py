@@ -51,22 +51,15 @@ def hold_unavailable(look: Look) -> Shift | None:
     return Shift(look.standing, "no pool has a ready replica, so traffic has nowhere to go and the weights are held")
 
 
-def keep_plan(look: Look) -> Shift | None:
-    """The static policy: the plan's weights, over the pools that have a ready replica."""
-    if not look.is_static:
-        return None
-    return Shift(integer_weights(look.plan_shares(look.ready)), "the plan's weights are kept over the ready pools")
-
-
 def hold_without_rate(look: Look) -> Shift | None:
     """Rate unknown: hold, but leave the pools without a ready replica, in proportion to the ready limits."""
     if look.observation.rate_known:
         return None
     orphaned = sum(look.standing[pool.name] for pool in look.dead)
-    whole_per_s = sum(pool.ready_limit_per_s for pool in look.ready)
+    whole_per_s = sum(look.counted_per_s(pool) for pool in look.ready)
     weights = dict.fromkeys(look.standing, 0.0)
     for pool in look.ready:
-        weights[pool.name] = look.standing[pool.name] + orphaned * pool.ready_limit_per_s / whole_per_s
+        weights[pool.name] = look.standing[pool.name] + orphaned * look.counted_per_s(pool) / whole_per_s
     return Shift(integer_weights(weights), "the rate is unknown, so the weights of the ready pools are held")
 
 
@@ -111,7 +104,6 @@ def step_units(look: Look) -> int:
 RULES: tuple[Callable[[Look], Shift | None], ...] = (
     hold_unseen,
     hold_unavailable,
-    keep_plan,
     hold_without_rate,
     leave_lost_capacity,
     hold_pace,

@@ -1,4 +1,4 @@
-"""The lifecycles of the fleet and of a pool.
+"""The lifecycle of the fleet.
 
                  LOSS                    PROOF
         COST ------------> FAILED_OVER ---------> FAILING_BACK
@@ -61,18 +61,3 @@ def move(phase: Phase, event: Event) -> Phase:
 def recall(mode: RoutingMode) -> Phase:
     """The phase that a stored mode stands for: the earliest that it can be."""
     return Phase.COST if mode is RoutingMode.COST_OPTIMIZED else Phase.FAILED_OVER
-
-
-class PoolState(enum.Enum):
-    """What a pool is to the fleet; derived at every look, never stored.
-
-    IDLE -> PROVING, LOST -> SHORT -> PROVING -> RAMPING -> SERVING; from anywhere to SHORT or LOST. A look
-    may find a pool several moves further on.
-    """
-
-    IDLE = "no replica is ready and none is needed"
-    LOST = "no replica is ready though its cost-optimal share needs some"
-    SHORT = "the ready replicas cannot carry its cost-optimal share, even filled to their limit"
-    PROVING = "ready, but with few replicas or not for long enough to be given more"
-    RAMPING = "proved, and on its way up to its weight"
-    SERVING = "proved, and near its weight"

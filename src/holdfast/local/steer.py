@@ -1,8 +1,9 @@
 """Observe, decide, act: the failover decision, as shipped, on a fleet of this machine.
 
 At every tick the fleet is turned into one Observation, `control.decide` makes of it one Decision, the
-invariants are checked, and what differs from what stands is applied. The applied weights, the mode and its
-times are all that is remembered; in a cluster they are annotations.
+invariants are checked, and what differs from what stands is applied; a decision that breaks one is refused, and
+the fleet stays as it is. The applied weights, the mode and its times are all that is remembered; in a cluster they
+are annotations.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from holdfast.control import pool_states
 from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
 from holdfast.control.observation import Applied, Observation
+from holdfast.control.policies import Decide
+from holdfast.control.states import IllegalMoveError
 from holdfast.local.fleet import Clock, LocalFleet
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
@@ -58,7 +62,7 @@ class RateMeter:
 
 
 class Steering:
-    """Steers one fleet until cancelled. `tell` hears of every tick."""
+    """Steers one fleet until cancelled, by `decide`. `tell` hears of every tick."""
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class Steering:
         plan_weights: Mapping[str, int],
         clock: Clock,
         tell: Callable[[Tick], None],
+        decide: Decide = decide,
     ) -> None:
         self._fleet = fleet
         self._routing = routing
@@ -76,6 +81,8 @@ class Steering:
         self._plan_weights = plan_weights
         self._clock = clock
         self._tell = tell
+        self._decide = decide
+        self._before: Tick | None = None
         self._meter = RateMeter(RATE_WINDOW_S)
         now_s = clock()
         # A fleet that has just been set up has dwelt and settled: its weights are the plan's.
@@ -101,13 +108,25 @@ class Steering:
             applied=self._applied,
             plan_weights=self._plan_weights,
         )
-        decision = decide(observation, self._routing, self._capacity, now_s)
+        decision = self._decide(observation, self._routing, self._capacity, now_s)
         refused = check(observation, decision, self._routing, self._capacity, now_s, data_plane=DataPlane.LOCAL)
+        refused += self._contradictions(decision, now_s)
         if not refused:
             await self._act(decision, observation.pools)
         tick = Tick(now_s, self._clock(), observation, decision, tuple(refused))
+        self._before = tick
         self._tell(tick)
         return tick
+
+    def _contradictions(self, decision: Decision, now_s: float) -> list[str]:
+        """What of this look cannot be, after the look before."""
+        if self._before is None or now_s >= self._before.now_s + self._routing.dwell_s:
+            return []
+        try:
+            pool_states.follow(self._before.decision.states, decision.states)
+        except IllegalMoveError as error:
+            return [str(error)]
+        return []
 
     async def _act(self, decision: Decision, pools: tuple[CapacityPool, ...]) -> None:
         # Weights first: they take effect in milliseconds, replicas in seconds to minutes.

@@ -34,7 +34,9 @@ class CapacityPool:
     usd_per_million_requests: of a replica filled to its limit; the merit order.
     ready, pending:      replicas that take traffic, and that have been asked for and do not yet.
     planned:             replicas that the plan gives the pool, between min_replicas and max_replicas.
-    ready_since_s:       when `ready` last fell or first rose from 0; the clock of "stable for a while".
+    ready_since_s:       when `lasting` last fell or first rose from 0; the clock of "stable for a while".
+    draining:            those of `ready` that have an interruption notice: they serve, and will be gone.
+    gone_at_s:           when the first of those is gone; 0 when there are none, or when it may be at any moment.
     """
 
     name: str
@@ -47,7 +49,18 @@ class CapacityPool:
     max_replicas: int
     ready_since_s: float
     shortages: tuple[Shortage, ...] = ()
+    draining: int = 0
+    gone_at_s: float = 0.0
+
+    @property
+    def lasting(self) -> int:
+        """Ready replicas without an interruption notice."""
+        return self.ready - self.draining
 
     @property
     def ready_limit_per_s(self) -> float:
         return self.ready * self.limit_per_s
+
+    @property
+    def lasting_limit_per_s(self) -> float:
+        return self.lasting * self.limit_per_s

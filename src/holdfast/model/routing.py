@@ -36,7 +36,8 @@ class WeightPolicy(enum.Enum):
 class RoutingPolicy(Document):
     """How traffic moves when capacity does.
 
-    policy:    `failover` is per-pool merit order with failover; `static` keeps the plan's weights.
+    policy:    `merit-order` fails over pool by pool; `two-mode`, `round-robin` and `static` are there to compare with
+        (control/policies.py says what each does and promises).
     weights:   how the plan shares traffic out.
     min_share: share that every ready pool keeps so that it stays warm and measured.
     by_size:   whether whoever routes knows the size of a request (workload.sizes) and sends each where the plan says.
@@ -44,7 +45,7 @@ class RoutingPolicy(Document):
     dwell_s:   least time between a mode change and the failback from it.
     """
 
-    policy: Literal["failover", "static"] = "failover"
+    policy: Literal["merit-order", "two-mode", "round-robin", "static"] = "merit-order"
     weights: WeightPolicy = WeightPolicy.MERIT_ORDER
     min_share: Share = 0.01
     by_size: Annotated[bool, Field(strict=True)] = False
