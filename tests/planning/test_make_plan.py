@@ -64,7 +64,7 @@ def test_a_pool_says_how_long_its_requests_take_at_the_planned_load(
     units = tuple(unit.model_copy(update={"min_replicas": 0, "max_replicas": 40}) for unit in fleet.spec.units)
     pool = make_plan(changed(fleet, units=units), [known]).pools[0]
 
-    assert pool.latency_s == (latency_s if latency_s is None else pytest.approx(latency_s, abs=0.1))
+    assert pool.expected_latency_s == (latency_s if latency_s is None else pytest.approx(latency_s, abs=0.1))
     assert words in pool.reason
 
 
@@ -196,7 +196,7 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "usd_per_million_requests",
         "tokens_per_usd",
         "estimate_error",
-        "latency_s",
+        "expected_latency_s",
         "autoscaling",
         "reason",
         "allotments",

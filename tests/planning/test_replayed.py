@@ -68,4 +68,6 @@ def test_every_pool_is_within_the_slo_at_the_load_that_the_plan_gives_it(
                 assert load.latency_s(max(0.0, each_per_s - spare_per_s)) <= bound_s + 1e-9
             load = curve.of_measurements(measured[pool.unit], "avg")
             assert load is not None
-            assert pool.latency_s is None or pool.latency_s == pytest.approx(load.latency_s(each_per_s))
+            assert pool.expected_latency_s is None or pool.expected_latency_s == pytest.approx(
+                load.latency_s(each_per_s)
+            )

@@ -110,6 +110,7 @@ def _adjusted(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
                 "limit per minute": limit * 60,
                 "adjusted": adjusted,
                 "adjusted per minute": adjusted * 60,
+                **({} if pool is None or pool.latency_s is None else {"latency": pool.latency_s}),
             }
         )
     return expected

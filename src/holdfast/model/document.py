@@ -1,17 +1,19 @@
-"""Reading an InferenceFleet from YAML, with errors that name the line, the key and the mend."""
+"""Reading a document from YAML, with errors that name the line, the key and the mend."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
 
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Document, InferenceFleet
+
+T = TypeVar("T", bound=Document)
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,7 +51,7 @@ class Declared:
 
 def read_fleet(text: str, *, where: str) -> InferenceFleet:
     """The fleet that `text` declares, number by number. `where` names the file in errors. Raises InputError."""
-    root, content = _parsed(text, where)
+    root, content = _parsed(InferenceFleet, text, where)
     for index, key in _left_to_the_plan(content):
         line, _ = _locate(root, ["spec", "units", index, key])
         raise InputError(
@@ -57,12 +59,18 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
             where=f"{where}:{line}",
             mend="write the number that the plan gives",
         )
-    return _validated(root, content, where)
+    return _validated(InferenceFleet, root, content, where)
+
+
+def read(kind: type[T], text: str, *, where: str) -> T:
+    """The document of that kind that `text` declares. `where` names the file in errors. Raises InputError."""
+    root, content = _parsed(kind, text, where)
+    return _validated(kind, root, content, where)
 
 
 def read_declared(text: str, *, where: str) -> Declared:
     """The fleet that `text` declares, which may leave numbers to the plan. Raises InputError."""
-    root, content = _parsed(text, where)
+    root, content = _parsed(InferenceFleet, text, where)
     auto: dict[int, set[str]] = {}
     for index, key in _left_to_the_plan(content):
         unit = content["spec"]["units"][index]
@@ -75,7 +83,7 @@ def read_declared(text: str, *, where: str) -> Declared:
     for index, keys in auto.items():
         for key in keys:
             content["spec"]["units"][index].pop(key, None)  # units that are one YAML alias lose it together
-    fleet = _validated(root, content, where)
+    fleet = _validated(InferenceFleet, root, content, where)
     return Declared(fleet, {fleet.spec.units[index].name: frozenset(keys) for index, keys in auto.items()})
 
 
@@ -88,7 +96,7 @@ def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
             yield from ((index, key) for key in _MAY_BE_AUTO if unit.get(key) == AUTO)
 
 
-def _parsed(text: str, where: str) -> tuple[Any, dict[Any, Any]]:
+def _parsed(kind: type[T], text: str, where: str) -> tuple[Any, dict[Any, Any]]:
     """The YAML nodes, which know their lines, and the content. Raises InputError."""
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -101,30 +109,32 @@ def _parsed(text: str, where: str) -> tuple[Any, dict[Any, Any]]:
     except ValueError as error:
         raise InputError(f"a value cannot be read ({error})", where=where, mend="put it in quotes") from error
     except RecursionError as error:
-        raise InputError("this is nested too deeply to be an InferenceFleet", where=where) from error
+        raise InputError(f"this is nested too deeply to be of the kind {kind.__name__}", where=where) from error
     except yaml.YAMLError as error:
         raise InputError(f"this is not YAML ({error})", where=where) from error
     if not isinstance(content, dict):
-        raise InputError("this file holds no InferenceFleet", where=where, mend="see `holdfast schema`")
+        raise InputError(
+            f"this file holds no {kind.__name__}", where=where, mend=f"begin with apiVersion and kind: {kind.__name__}"
+        )
     return root, content
 
 
-def _validated(root: Any, content: dict[Any, Any], where: str) -> InferenceFleet:
+def _validated(kind: type[T], root: Any, content: dict[Any, Any], where: str) -> T:
     try:
-        return InferenceFleet.model_validate(content, by_alias=True, by_name=False)
+        return kind.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:
         # Unknown keys first: a misspelt key also makes the right one missing, and the first explains both.
         first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        raise _explain(first, root, where) from error
+        raise _explain(kind, first, root, where) from error
 
 
-def _explain(error: Any, root: Any, where: str) -> InputError:
+def _explain(document: type[Document], error: Any, root: Any, where: str) -> InputError:
     path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "[key]")))]
     line, found = _locate(root, path)
     place = f"{where}:{line}"
     key = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(document, path[:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return InputError(f"unknown key {key!r}", where=place, mend=mend.rstrip("?"))
@@ -153,8 +163,8 @@ def _locate(root: Any, path: list[Any]) -> tuple[int, bool]:
     return line, True
 
 
-def _known_keys(path: list[Any]) -> list[str]:
-    kind: Any = InferenceFleet
+def _known_keys(document: type[Document], path: list[Any]) -> list[str]:
+    kind: Any = document
     for part in path:
         if isinstance(part, int):
             continue

@@ -126,8 +126,8 @@ class PoolPlan:
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
-    latency_s:    mean latency to expect at that traffic, between the levels of the unit's load curve; None where no
-                  such curve is known.
+    latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
+    expected_latency_s: at the traffic that is expected, between the levels of the unit's load curve; None without one.
     """
 
     unit: str
@@ -146,6 +146,7 @@ class PoolPlan:
     allotments: tuple[Allotment, ...] = ()
     estimate_error: float | None = None
     latency_s: float | None = None
+    expected_latency_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 _POOL_KEYS = (
     "unit", "replicas", "weight", "limit_per_s", "usd_per_million_requests", "tokens_per_usd", "autoscaling", "reason",
-    "allotments", "estimate_error", "latency_s",
+    "allotments", "estimate_error", "expected_latency_s",
 )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _pool(
     unit = fleet.unit(known.unit)
     expected_per_s = fleet.spec.demand.planned_per_s * weight / TOTAL_WEIGHT
     utilization = expected_per_s / (replicas * known.limit_per_s) if replicas else 0.0
-    latency_s = _latency_s(known, expected_per_s / replicas) if replicas and expected_per_s else None
+    expected_latency_s = _latency_s(known, expected_per_s / replicas) if replicas and expected_per_s else None
     return PoolPlan(
         unit=known.unit,
         replicas=replicas,
@@ -157,12 +157,13 @@ def _pool(
         expected_per_s=expected_per_s,
         utilization=utilization,
         autoscaling=autoscaling(unit, known.limit_per_s, fleet.spec.capacity, known.latency_s),
-        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s, latency_s),
+        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s, expected_latency_s),
         limit_source=known.limit_source,
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
         estimate_error=known.estimate_error,
-        latency_s=latency_s,
+        latency_s=known.latency_s,
+        expected_latency_s=expected_latency_s,
     )
 
 
