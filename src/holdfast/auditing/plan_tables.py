@@ -77,12 +77,10 @@ def _cost(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
     for row in shown:
         limit, price, tokens = (_number(row, name) for name in ("limit", "price", "tokens per USD"))
         right: _Row = {}
+        if limit and price is not None:
+            right = {"cost": price / limit / 3600 * 1e6, "cost of inference": price / (limit * 60)}
         if limit and price:
-            right = {
-                "cost": price / limit / 3600 * 1e6,
-                "RPS per $": limit / price,
-                "cost of inference": price / (limit * 60),
-            }
+            right["RPS per $"] = limit / price
         pool = _pool(plan, row)
         if pool is not None:
             right["limit"] = pool.limit_per_s
