@@ -71,6 +71,7 @@ class Pool(NamedTuple):
 
     draining of `ready` will be gone in `gone` looks; stable: looks since the lasting ones fell or rose from 0.
     starting: replicas that come up after 1, 2, ... looks; short: looks since capacity was refused, FORGOTTEN for none.
+    obtained: whether a replica has got its capacity since that shortage expired.
     """
 
     asked: int
@@ -81,6 +82,7 @@ class Pool(NamedTuple):
     starting: tuple[int, ...]
     obtainable: bool
     short: int
+    obtained: bool
 
 
 class View(NamedTuple):
@@ -149,7 +151,7 @@ class BrokenError(Exception):
 
 def settled_fleet(rate: int = 1) -> State:
     """The fleet at its plan and at rest."""
-    pools = tuple(Pool(s.planned, s.planned, 0, 0, DWELL, (0,) * s.cold, True, FORGOTTEN) for s in SITES)
+    pools = tuple(Pool(s.planned, s.planned, 0, 0, DWELL, (0,) * s.cold, True, FORGOTTEN, False) for s in SITES)
     view = View(pools, 0, rate, 0, merit_weights(pools, rate), True, DWELL, PACE)
     return after(State(pools, rate, False, False, view, UNKNOWN), Step(Event.NOTHING))
 
@@ -266,13 +268,15 @@ def _passed(state: State, slow: bool) -> State:
 
 def _outside(pool: Pool) -> Pool:
     """What of a pool can be seen: not what could be had, nor how far a replica has come."""
-    return pool._replace(obtainable=True, starting=())
+    return pool._replace(obtainable=True, starting=(sum(pool.starting),))
 
 
 def _older(pool: Pool) -> Pool:
     """The pool a look later, as one who does not see it anew must take it."""
     gone = max(0, pool.gone - 1)
-    return pool._replace(gone=gone, stable=min(pool.stable + 1, DWELL), short=min(pool.short + 1, FORGOTTEN))
+    short = min(pool.short + 1, FORGOTTEN)
+    obtained = pool.obtained and short < FORGOTTEN
+    return pool._replace(gone=gone, stable=min(pool.stable + 1, DWELL), short=short, obtained=obtained)
 
 
 def _aged(site: Site, pool: Pool, slow: bool) -> Pool:
@@ -285,8 +289,9 @@ def _aged(site: Site, pool: Pool, slow: bool) -> Pool:
     if missing <= 0 or pool.short < HOLD:
         return pool
     if not pool.obtainable:
-        return pool._replace(short=0)
-    return pool._replace(starting=(*pool.starting[:-1], pool.starting[-1] + missing))
+        return pool._replace(short=0, obtained=False)
+    starting = (*pool.starting[:-1], pool.starting[-1] + missing)
+    return pool._replace(starting=starting, obtained=pool.short < FORGOTTEN)
 
 
 def _risen(pool: Pool, up: int) -> Pool:
@@ -374,4 +379,6 @@ def _seen(site: Site, pool: Pool) -> CapacityPool:
         shortages=(fact,) if pool.short < FORGOTTEN else (),
         draining=pool.draining,
         gone_at_s=NOW_S + pool.gone * LOOK_S if pool.draining else 0.0,
+        starting=sum(pool.starting),
+        obtained_s=NOW_S if pool.obtained else None,
     )

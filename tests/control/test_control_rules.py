@@ -224,20 +224,23 @@ def test_a_pool_that_is_short_of_capacity_receives_no_spill_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ready", "stable_s", "fact", "asked"),
+    ("ready", "starting", "obtained_s", "fact", "asked"),
     [
-        (0, 60.0, SHORT, 0),  # while it holds, nothing is asked beyond what is ready
-        (2, 60.0, SHORT, 2),
-        (0, 60.0, EXPIRED, 1),  # then one replica probes
-        (2, 60.0, EXPIRED, 3),
-        (1, 10.0, EXPIRED, 4),  # it came up 10 s after the expiry: the fleet may follow
-        (0, 60.0, Shortage("inf2", NOW - 900, NOW - 600, "forgotten"), 4),
+        (0, 0, 60.0, SHORT, 0),  # while it holds, nothing is asked beyond what has its capacity
+        (2, 0, 60.0, SHORT, 2),
+        (1, 2, 60.0, SHORT, 3),  # what loads already is not given back
+        (0, 0, 60.0, EXPIRED, 1),  # then one replica probes
+        (2, 0, 60.0, EXPIRED, 3),
+        (1, 1, 60.0, EXPIRED, 3),
+        (0, 1, 10.0, EXPIRED, 4),  # it got its capacity 10 s after the expiry: the fleet may follow
+        (0, 0, 60.0, Shortage("inf2", NOW - 900, NOW - 600, "forgotten"), 4),
     ],
 )
 def test_after_a_shortage_one_replica_probes_before_the_fleet_is_asked_for(
-    ready: int, stable_s: float, fact: Shortage, asked: int
+    ready: int, starting: int, obtained_s: float, fact: Shortage, asked: int
 ) -> None:
-    short = pool("inf2", ready, pending=4 - ready, planned=4, stable_s=stable_s, shortages=(fact,), bounds=(0, 10))
+    short = pool("inf2", ready, pending=4 - ready, planned=4, stable_s=60.0, shortages=(fact,), bounds=(0, 10))
+    short = dataclasses.replace(short, starting=starting, obtained_s=NOW - obtained_s)
     observation = seen((short, pool("g5", 4), pool("l4", 1)), (0, 90, 10), 20.0, mode=CAPACITY, mode_s=30.0)
     assert decided(observation).replicas["inf2"] == asked
 

@@ -45,6 +45,7 @@ class VirtualPool:
     obtainable: int = EVERYTHING
     starting: list[float] = field(default_factory=list)
     leaving: list[float] = field(default_factory=list)
+    obtained_s: float | None = None
     shortages: tuple[Shortage, ...] = ()
 
     def scale(self, asked: int, now_s: float) -> None:
@@ -81,6 +82,7 @@ class VirtualPool:
             return
         launched = min(missing, max(0, self.obtainable - self.ready - len(self.starting)))
         self.starting += [now_s + self.cold_start_s] * launched
+        self.obtained_s = now_s if launched else self.obtained_s
         if launched < missing:
             self.shortages = shortages.record(self.shortages, self.name, now_s, "InsufficientCapacityError")
 
@@ -98,7 +100,8 @@ class VirtualPool:
         pending = max(0, self.asked - self.ready)
         bounds = (self.planned, self.minimum, self.maximum, self.ready_since_s, self.shortages)
         noticed = (len(self.leaving), min(self.leaving, default=0.0))
-        return CapacityPool(self.name, self.limit_per_s, self.usd, self.ready, pending, *bounds, *noticed)
+        had = (len(self.starting), self.obtained_s)
+        return CapacityPool(self.name, self.limit_per_s, self.usd, self.ready, pending, *bounds, *noticed, *had)
 
 
 class VirtualFleet:

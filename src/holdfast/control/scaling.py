@@ -33,7 +33,7 @@ def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, 
     if Phase.COST is phase and look.observation.applied.mode is phase.mode:
         wanted = _steady(look)
     else:
-        wanted = covering(look, look.rate_per_s, {p.name: max(look.base(p), asked(p)) for p in look.pools})
+        wanted = covering(look, look.rate_per_s, {p.name: max(look.due(p), asked(p)) for p in look.pools})
     return {pool.name: _obtainable(look, pool, wanted[pool.name], weights[pool.name]) for pool in look.pools}
 
 
@@ -65,7 +65,7 @@ def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[st
 
 def _steady(look: Look) -> dict[str, int]:
     """The plan and what the rate needs beyond it, given back only when the rate has clearly fallen."""
-    base = {pool.name: look.base(pool) for pool in look.pools}
+    base = {pool.name: look.due(pool) for pool in look.pools}
     least = covering(look, look.rate_per_s, base)
     kept = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
     return {pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) for pool in look.pools}
@@ -79,6 +79,7 @@ def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int
     per_replica = pool.limit_per_s * look.capacity.utilization_target
     load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
     relied_on = min(pool.lasting, math.ceil(load_per_s / per_replica * (1 - SLACK)))
-    limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: pool.ready + 1, Supply.SHUT: pool.ready}
+    had = pool.ready + pool.starting
+    limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: had + 1, Supply.SHUT: had}
     granted = min(max(wanted, relied_on) + pool.draining, limit[look.supply[pool.name]])
     return min(max(granted, pool.min_replicas), pool.max_replicas)

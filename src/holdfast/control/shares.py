@@ -19,7 +19,7 @@ plain merit order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.control.look import SLACK, Look
 from holdfast.model.plan import TOTAL_WEIGHT
@@ -34,7 +34,7 @@ def target_weights(look: Look) -> dict[str, int]:
     shares = dict.fromkeys((pool.name for pool in look.pools), 0.0)
     for name, tranche in tranches:
         shares[name] += filled[tranche.name]
-    return fit(look, integer_weights(shares))
+    return fit(look, settle(look, integer_weights(shares)))
 
 
 def warm_share(look: Look) -> float:
@@ -63,27 +63,44 @@ def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
         yield Fillable(f"{pool.name}/leaving", look.counted_per_s(pool) - lasting, 2 * beyond + cost)
 
 
+def settle(look: Look, weights: dict[str, int]) -> dict[str, int]:
+    """`weights` with single units moved until none is above the utilisation target while a proved one has room below;
+    and, where the whole fleet is that full, above `Look.crowded_at`.
+
+    A unit of a high rate is more than a small pool carries well: 1 of 100 of 97/s fills one replica of 1/s to 97 %,
+    where requests wait for half a minute.
+    """
+    proved = [pool for pool in look.ready if look.proved(pool)]
+    eased = _eased(look, weights, look.capacity.utilization_target, proved)
+    return _eased(look, eased, look.crowded_at, proved)
+
+
 def fit(look: Look, weights: dict[str, int]) -> dict[str, int]:
     """`weights` with single units moved until no pool is above its ready limit while another has room for one.
 
     Rounding to integers, and the guarantee of 1 to a warm pool, can put a small pool above its limit.
     """
-    fitted = dict(weights)
-    receivers = sorted(look.ready, key=lambda pool: (not look.proved(pool), look.rank[pool.name]))
+    return _eased(look, weights, 1.0, look.ready)
+
+
+def _eased(look: Look, weights: dict[str, int], filled: float, among: Sequence[CapacityPool]) -> dict[str, int]:
+    """`weights` with single units moved from pools above `filled` of their limit to those `among` that stay below."""
+    eased = dict(weights)
+    receivers = sorted(among, key=lambda pool: (not look.proved(pool), look.rank[pool.name]))
     for _ in range(TOTAL_WEIGHT):
-        givers = overfull(look, fitted)
-        receiver = next((pool for pool in receivers if look.room(pool, fitted[pool.name] + 1)), None)
+        givers = overfull(look, eased, filled)
+        receiver = next((pool for pool in receivers if look.room(pool, eased[pool.name] + 1, filled)), None)
         if not givers or receiver is None:
             break
-        giver = max(givers, key=lambda pool: look.load_per_s(fitted[pool.name]) / max(look.counted_per_s(pool), SLACK))
-        fitted[giver.name] -= 1
-        fitted[receiver.name] += 1
-    return fitted
+        giver = max(givers, key=lambda pool: look.load_per_s(eased[pool.name]) / max(look.counted_per_s(pool), SLACK))
+        eased[giver.name] -= 1
+        eased[receiver.name] += 1
+    return eased
 
 
-def overfull(look: Look, weights: dict[str, int]) -> tuple[CapacityPool, ...]:
-    """Pools that are given more than the limit of their counted replicas."""
-    return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name]))
+def overfull(look: Look, weights: dict[str, int], filled: float = 1.0) -> tuple[CapacityPool, ...]:
+    """Pools that are given more than that share of the limit of their counted replicas."""
+    return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name], filled))
 
 
 def failing(look: Look) -> tuple[CapacityPool, ...]:
