@@ -209,7 +209,8 @@ def settled(state: State) -> bool:
     )
     merit = merit_weights(state.pools, state.rate)
     away = sum(max(0, weight - goal) for weight, goal in zip(state.view.weights, merit, strict=True))
-    return state.view.cost_mode and there and away <= DEAD_BAND
+    # A unit of each pool may have moved, so that none is filled beyond the target by rounding.
+    return state.view.cost_mode and there and away <= DEAD_BAND + len(SITES)
 
 
 def merit_weights(pools: tuple[Pool, ...], rate: int) -> tuple[int, ...]:
@@ -332,7 +333,8 @@ def decided(view: View) -> Decision:
 
 def _scaled(site: Site, pool: Pool, decision: Decision) -> Pool:
     """The pool when it has been asked for what was decided; those that last go first, as a Deployment might have it."""
-    asked = decision.replicas.get(site.name, pool.asked)
+    wanted = decision.replicas.get(site.name)
+    asked = pool.asked if wanted is None else wanted + pool.draining
     starting, surplus = list(pool.starting), pool.ready + sum(pool.starting) - asked
     for left in reversed(range(len(starting))):
         dropped = min(starting[left], max(0, surplus))

@@ -404,3 +404,38 @@ def test_nonsense_in_an_observation_is_refused_with_its_place() -> None:
         seen((pool("g5", 1),), (100,), -1.0)
     with pytest.raises(InputError, match=r"the weight 1000 is not within 0\.\.999"):
         Applied({"g5": 1000}, COST, 0.0, 0.0)
+
+
+def test_a_unit_of_weight_that_fills_a_small_pool_is_carried_by_one_that_has_room() -> None:
+    """1 of 100 of 97/s would fill the one replica of l4 to 97 % of 1/s, and keep its requests waiting."""
+    small = pool("l4", 1, limit=1.0)
+    observation = seen((pool("inf2", 14, planned=14, bounds=(1, 20)), small), (99, 1), 97.0)
+    assert decided(observation).weights == {"inf2": 100, "l4": 0}
+
+
+def test_a_small_pool_is_not_crowded_where_the_whole_fleet_is_full_to_the_target() -> None:
+    small = pool("l4", 1, limit=1.0)
+    observation = seen((pool("inf2", 12, planned=12, bounds=(1, 12)), small), (99, 1), 97.0)
+    assert decided(observation).weights == {"inf2": 100, "l4": 0}
+
+
+@pytest.mark.parametrize("weights", [(100, 0), (99, 1)])
+def test_a_rate_that_wobbles_does_not_take_a_small_pool_in_and_out(weights: tuple[int, int]) -> None:
+    """A unit is 82 to 88 % of its limit: more than it is taken in at, and less than it is left at."""
+    for rate in (82.0, 84.0, 86.0, 88.0):
+        pools = (pool("inf2", 10, planned=10, bounds=(1, 10)), pool("l4", 1, limit=1.0, bounds=(1, 1)))
+        assert tuple(decided(seen(pools, weights, rate)).weights.values()) == weights, rate
+
+
+def test_what_the_next_hour_of_the_plan_needs_is_asked_for_ahead_and_not_missed() -> None:
+    ahead = dataclasses.replace(pool("inf2", 2, planned=2), planned_ahead=4)
+    decision = decided(seen((ahead, pool("g5", 1)), (99, 1), 16.0))
+    assert decision.replicas["inf2"] == 4
+    assert decision.mode is COST
+    begun = dataclasses.replace(pool("inf2", 2, planned=4), planned_ahead=4)
+    assert decided(seen((begun, pool("g5", 1)), (99, 1), 16.0)).replicas["inf2"] == 4
+
+
+def test_a_plan_that_falls_in_the_next_hour_is_kept_until_then() -> None:
+    falling = dataclasses.replace(pool("inf2", 4, planned=4), planned_ahead=1)
+    assert decided(seen((falling, pool("g5", 1)), (99, 1), 8.0)).replicas["inf2"] == 4

@@ -161,7 +161,7 @@ class VirtualFleet:
     def _scale(self, decision: Decision) -> None:
         for pool in self.pools:
             if pool.name in decision.replicas:
-                pool.scale(decision.replicas[pool.name], self.now_s)
+                pool.scale(decision.replicas[pool.name] + len(pool.leaving), self.now_s)
 
     def quiet(self) -> None:
         """The last disturbance ends: everything can be had and seen again."""
@@ -174,7 +174,8 @@ class VirtualFleet:
         fillable = [Fillable(pool.name, pool.ready * pool.limit_per_s, pool.usd) for pool in self.pools]
         target = CAPACITY.utilization_target
         merit = integer_weights(merit_order(fillable, self.rate_per_s, target, self.routing.min_share))
-        near = shares.distance(merit, dict(self.applied.weights)) <= DEAD_BAND
+        # A unit of each pool may have moved, so that none is filled beyond the target by rounding.
+        near = shares.distance(merit, dict(self.applied.weights)) <= DEAD_BAND + len(self.pools)
         there = all(pool.ready == pool.asked >= pool.planned and not pool.shortages for pool in self.pools)
         return near and there and self.applied.mode is RoutingMode.COST_OPTIMIZED
 

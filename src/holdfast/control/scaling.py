@@ -4,8 +4,9 @@ Every pool is asked for what the plan gives it. What cannot be had there is spil
 that can still be had are raised until dependable capacity, ready or on its way, carries the rate at the
 utilisation target. Pending replicas of a pool that lost capacity are hopes, and are not counted.
 
-Replicas with an interruption notice count for nothing here, and are asked for on top: a Deployment replaces a
-replica only when it is gone, so whoever wants the replacement ahead of that asks for one more.
+Replicas with an interruption notice count for nothing here, so their replacements are asked for at once. Whoever
+carries the decision out knows whether what it scales still counts them: a Deployment whose pods are evicted at the
+notice does not; one that replaces a pod only when it is gone must be asked for as many more.
 """
 
 from __future__ import annotations
@@ -42,14 +43,9 @@ def asked(pool: CapacityPool) -> int:
     return pool.lasting + pool.pending
 
 
-def most(pool: CapacityPool) -> int:
-    """Replicas that the pool may be asked for, beside those that will be gone and still count."""
-    return pool.max_replicas - min(pool.draining, pool.max_replicas)
-
-
 def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[str, int]:
     """`start` within the maxima, the cheapest dependable pools raised until the rate is carried at the target."""
-    wanted = {pool.name: min(start[pool.name], most(pool)) for pool in look.pools}
+    wanted = {pool.name: min(start[pool.name], pool.max_replicas) for pool in look.pools}
     gap_per_s = rate_per_s / look.capacity.utilization_target
     for pool in look.pools:
         gap_per_s -= (wanted[pool.name] if look.dependable(pool) else pool.lasting) * pool.limit_per_s
@@ -57,7 +53,7 @@ def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[st
         if gap_per_s <= SLACK * rate_per_s:
             break
         if look.dependable(pool):
-            more = min(math.ceil(gap_per_s / pool.limit_per_s), most(pool) - wanted[pool.name])
+            more = min(math.ceil(gap_per_s / pool.limit_per_s), pool.max_replicas - wanted[pool.name])
             wanted[pool.name] += more
             gap_per_s -= more * pool.limit_per_s
     return wanted
@@ -72,14 +68,11 @@ def _steady(look: Look) -> dict[str, int]:
 
 
 def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int:
-    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on.
-
-    Those that will be gone are asked for as well.
-    """
+    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on."""
     per_replica = pool.limit_per_s * look.capacity.utilization_target
     load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
     relied_on = min(pool.lasting, math.ceil(load_per_s / per_replica * (1 - SLACK)))
-    had = pool.ready + pool.starting
+    had = pool.lasting + pool.starting
     limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: had + 1, Supply.SHUT: had}
-    granted = min(max(wanted, relied_on) + pool.draining, limit[look.supply[pool.name]])
+    granted = min(max(wanted, relied_on), limit[look.supply[pool.name]])
     return min(max(granted, pool.min_replicas), pool.max_replicas)
