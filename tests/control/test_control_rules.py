@@ -17,6 +17,7 @@ from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
 from holdfast.control.merit import LOOK_EVERY_S
 from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
+from holdfast.control.scaling import KEEP_S
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityPolicy, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode, Shortage
@@ -262,8 +263,24 @@ def test_replicas_are_not_given_back_while_the_weights_rely_on_them() -> None:
 @pytest.mark.parametrize(("rate", "asked"), [(55.0, 3), (48.0, 2), (30.0, 2), (20.0, 1)])
 def test_replicas_beyond_the_plan_are_given_back_only_when_the_rate_has_clearly_fallen(rate: float, asked: int) -> None:
     """55/s need 2 of g5 and 60.5/s would need 3; from 30/s down only its weight of 28 keeps the second."""
-    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), pool("g5", 3), pool("l4", 1))
+    young = dataclasses.replace(pool("g5", 3), obtained_s=NOW - KEEP_S + 1)
+    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), young, pool("l4", 1))
     assert decided(seen(grown, (58, 28, 14), rate, shift_s=1.0)).replicas["g5"] == asked
+
+
+@pytest.mark.parametrize("obtained_s", [NOW - KEEP_S, None])
+def test_what_a_storm_left_behind_is_given_back_after_a_while_though_the_rate_stands(obtained_s: float | None) -> None:
+    old = dataclasses.replace(pool("g5", 3), obtained_s=obtained_s)
+    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), old, pool("l4", 1))
+    assert decided(seen(grown, (58, 28, 14), 55.0, shift_s=1.0)).replicas["g5"] == 2
+
+
+def test_a_weight_within_the_dead_band_does_not_keep_replicas_beyond_the_plan() -> None:
+    """5 of 100 of 200/s are 10/s: two replicas of g5, where plan and target have one."""
+    fleet = (pool("inf2", 26, planned=26, bounds=(1, 26)), pool("g5", 2))
+    before = decided(seen(fleet, (95, 5), 200.0))
+    assert before.weights == {"inf2": 99, "g5": 1}
+    assert decided(seen(fleet, (99, 1), 200.0)).replicas["g5"] == 1
 
 
 @pytest.mark.parametrize("pools", (HEALTHY, LOST, ()))
@@ -439,3 +456,10 @@ def test_what_the_next_hour_of_the_plan_needs_is_asked_for_ahead_and_not_missed(
 def test_a_plan_that_falls_in_the_next_hour_is_kept_until_then() -> None:
     falling = dataclasses.replace(pool("inf2", 4, planned=4), planned_ahead=1)
     assert decided(seen((falling, pool("g5", 1)), (99, 1), 8.0)).replicas["inf2"] == 4
+
+
+def test_replicas_that_a_failover_left_behind_are_not_kept_by_their_warm_share() -> None:
+    """A unit of 200/s is 2/s: three replicas of l4 would carry it, and the plan has one."""
+    left = pool("l4", 3, limit=1.0)
+    assert decided(seen((pool("inf2", 26, planned=26, bounds=(1, 26)), left), (99, 1), 200.0)).weights["l4"] == 0
+    assert decided(seen((pool("inf2", 26, planned=26, bounds=(1, 26)), left), (100, 0), 200.0)).replicas["l4"] == 1

@@ -135,6 +135,11 @@ class Look:
         """Whether the counted replicas of the pool, filled to that share of their limit, carry the weight."""
         return self.load_per_s(weight) <= self.counted_per_s(pool) * filled * (1 + SLACK)
 
+    def carriers(self, pool: CapacityPool, weight: int) -> int:
+        """Replicas that carry the weight at the utilisation target."""
+        per_replica = pool.limit_per_s * self.capacity.utilization_target
+        return math.ceil(self.load_per_s(weight) / per_replica * (1 - SLACK))
+
     @property
     def crowded_at(self) -> float:
         """The share of its limit, 0..1, from which a pool is crowded: the middle between target and limit."""

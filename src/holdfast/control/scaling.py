@@ -23,6 +23,10 @@ RATE_BAND = 0.1
 """Replicas are given back only when they would not be needed at a rate this share higher, either: a pod
 that was just started for minutes is not worth a wobble. 10 % is half the headroom of the usual 80 % target."""
 
+KEEP_S = 1800.0
+"""How long after a pool last obtained a replica that band is granted to it, so that what a storm or a wobble left behind
+is not paid until the rate falls, hours later. At most one start in so long is for nothing."""
+
 
 def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, int]:
     """Replicas to ask of each pool, given the decided weights and phase. Empty when too little is known to change any.
@@ -60,18 +64,23 @@ def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[st
 
 
 def _steady(look: Look) -> dict[str, int]:
-    """The plan and what the rate needs beyond it, given back only when the rate has clearly fallen."""
+    """The plan and what the rate needs beyond it; what was started lately stays until the rate has clearly fallen."""
     base = {pool.name: look.due(pool) for pool in look.pools}
     least = covering(look, look.rate_per_s, base)
     kept = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
-    return {pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) for pool in look.pools}
+    return {
+        pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) if _young(look, pool) else least[pool.name]
+        for pool in look.pools
+    }
+
+
+def _young(look: Look, pool: CapacityPool) -> bool:
+    return pool.obtained_s is not None and look.now_s < pool.obtained_s + KEEP_S
 
 
 def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int:
     """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on."""
-    per_replica = pool.limit_per_s * look.capacity.utilization_target
-    load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
-    relied_on = min(pool.lasting, math.ceil(load_per_s / per_replica * (1 - SLACK)))
+    relied_on = min(pool.lasting, look.carriers(pool, max(weight, look.standing[pool.name])))
     had = pool.lasting + pool.starting
     limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: had + 1, Supply.SHUT: had}
     granted = min(max(wanted, relied_on), limit[look.supply[pool.name]])

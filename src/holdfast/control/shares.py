@@ -4,7 +4,8 @@ Trust is a property of capacity, not of a pool. The ready limit of a pool falls 
 order fills the tranches instead of the pools:
 
     tranche     whose                          how much of the ready limit             filled
-    warm        every ready pool               its minimum share                       first
+    warm        every pool whose planned       its minimum share                       first
+                replicas carry a unit
     trusted     a pool that has proved itself  all the rest                            by cost
                 one that has not               what it carries already                 by cost
     untrusted   one that has not               the rest                                last but one
@@ -50,9 +51,19 @@ def trusted_per_s(look: Look, pool: CapacityPool) -> float:
     return min(pool.lasting_limit_per_s, held_per_s / look.capacity.utilization_target)
 
 
+def _warm_per_s(look: Look, pool: CapacityPool) -> float:
+    """The part of the pool's limit that its warm share takes; none where its planned replicas do not carry a unit.
+
+    Otherwise replicas that a failover left behind would be kept by the warm share that they make possible.
+    """
+    if look.carriers(pool, 1) > look.due(pool):
+        return 0.0
+    return warm_share(look) * look.rate_per_s / look.capacity.utilization_target
+
+
 def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
     lasting = pool.lasting_limit_per_s
-    warm = min(lasting, warm_share(look) * look.rate_per_s / look.capacity.utilization_target)
+    warm = min(lasting, _warm_per_s(look, pool))
     trusted = trusted_per_s(look, pool)
     beyond = look.by_merit[-1].usd_per_million_requests + 1.0
     cost = pool.usd_per_million_requests

@@ -81,9 +81,14 @@ def hold_pace(look: Look) -> Shift | None:
 
 
 def hold_near(look: Look) -> Shift | None:
-    """Within the dead band, every pool warm that shall be, none needlessly crowded: not worth a rewrite."""
+    """Within the dead band, every pool warm that shall be, none needlessly crowded or kept: not worth a rewrite."""
     target = shares.target_weights(look)
-    if _cold(look, target) or _crowded(look, target) or shares.distance(look.standing, target) > DEAD_BAND:
+    if (
+        _cold(look, target)
+        or _crowded(look, target)
+        or _stranded(look, target)
+        or shares.distance(look.standing, target) > DEAD_BAND
+    ):
         return None
     return Shift(look.standing, "the weights are near their target", target)
 
@@ -126,6 +131,15 @@ def _cold(look: Look, target: dict[str, int]) -> bool:
     return any(
         target[pool.name] and not look.standing[pool.name] and look.room(pool, target[pool.name], full)
         for pool in look.ready
+    )
+
+
+def _stranded(look: Look, target: dict[str, int]) -> bool:
+    """Whether standing weight is all that keeps replicas beyond the plan: after a failover they would stay."""
+    return any(
+        look.carriers(pool, look.standing[pool.name]) > max(look.due(pool), look.carriers(pool, target[pool.name]))
+        for pool in look.ready
+        if pool.lasting > look.due(pool)
     )
 
 

@@ -14,6 +14,7 @@ So a backlog that is still worked off counts against the second only.
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 
@@ -135,22 +136,29 @@ class Windows:
         return self._until_good_s(event_s, min(60.0, max(5.0, window_s)), quick=False)
 
     def _until_good_s(self, event_s: float, window_s: float, *, quick: bool) -> float | None:
-        ends_s = np.array(self._ends_s)
+        ends_s = self._ends_s
         good_from_s = event_s
-        for start in range(int(np.searchsorted(ends_s, event_s - 1e-9)), len(ends_s)):
-            end = int(np.searchsorted(ends_s, ends_s[start] + window_s - 1e-9))
+        first = bisect.bisect_left(ends_s, event_s - 1e-9)
+        end = first
+        for start in range(first, len(ends_s)):
+            while end < len(ends_s) and ends_s[end] < ends_s[start] + window_s - 1e-9:
+                end += 1
             if end >= len(ends_s) or ends_s[start] >= good_from_s + SETTLED_S:
                 break
             if not self._good(start, end, quick):
-                good_from_s = float(ends_s[start + 1])
+                good_from_s = ends_s[start + 1]
         unproved = good_from_s > event_s and good_from_s + window_s > ends_s[-1]
         return None if unproved else good_from_s - event_s
 
     def _good(self, start: int, end: int, quick: bool) -> bool:
         low, high = self._sums[start], self._sums[end]
+        if high[1] - low[1] < SERVED_SHARE * (high[0] - low[0]):
+            return False
+        if not quick:
+            return True
         arrived, served, bad, latency_s, *over = (b - a for a, b in zip(low, high, strict=True))
         tally = Tally(int(arrived), int(served), int(bad), latency_s, tuple(map(int, over)))
-        return served >= SERVED_SHARE * arrived and (not quick or self._bounds.quick(tally))
+        return self._bounds.quick(tally)
 
 
 def percentile_s(latencies: Ints, share: float) -> float:
