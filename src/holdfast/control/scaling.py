@@ -24,8 +24,8 @@ RATE_BAND = 0.1
 that was just started for minutes is not worth a wobble. 10 % is half the headroom of the usual 80 % target."""
 
 KEEP_S = 1800.0
-"""How long after a pool last obtained a replica that band is granted to it, so that what a storm or a wobble left behind
-is not paid until the rate falls, hours later. At most one start in so long is for nothing."""
+"""How long after a pool last obtained a replica that band is granted to it, so that what a storm or a wobble left
+behind is not paid until the rate falls, hours later. At most one start in so long is for nothing."""
 
 
 def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, int]:
