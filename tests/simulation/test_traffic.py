@@ -49,7 +49,7 @@ def scenarios(draw: st.DrawFn, tied: bool = False) -> Scenario:
     pools = draw(st.integers(1, 3))
     return Scenario(
         services=tuple(draw(services(tied)) for _ in range(pools)),
-        most=tuple(draw(st.integers(1, 4)) for _ in range(pools)),
+        most=tuple(draw(st.integers(1, 6)) for _ in range(pools)),
         balance=draw(st.sampled_from(Balance)),
         ingress=draw(st.sampled_from(Ingress)),
         retries=draw(st.integers(0, 3)),

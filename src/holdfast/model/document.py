@@ -51,7 +51,9 @@ def read(kind: type[T], text: str, *, where: str) -> T:
     except yaml.YAMLError as error:
         raise InputError(f"this is not YAML ({error})", where=where) from error
     if not isinstance(content, dict):
-        raise InputError(f"this file holds no {kind.__name__}", where=where, mend="see `holdfast schema`")
+        raise InputError(
+            f"this file holds no {kind.__name__}", where=where, mend=f"begin with apiVersion and kind: {kind.__name__}"
+        )
     try:
         return kind.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:

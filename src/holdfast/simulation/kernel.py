@@ -404,10 +404,12 @@ def _pool_by_weight(s: State, tried: int, last: int) -> int:
 
     last: the pool of the attempt before, NOWHERE at the first.
     """
-    total = 0.0
-    for number in range(s.pools.size):
-        if not _has(tried, number):
-            total += s.pools[number].weight
+    total = s.fleet[0].weight
+    if tried:
+        total = 0.0
+        for number in range(s.pools.size):
+            if not _has(tried, number):
+                total += s.pools[number].weight
     if total == 0.0:
         tried = 1 << last
         for number in range(s.pools.size):
@@ -605,6 +607,26 @@ def run(s: State, until_s: float, arrivals_s: NDArray[np.float64], work: NDArray
     for i in range(arrivals_s.size):
         _send(s, arrivals_s[i], arrivals_s[i], work[i], 0, 0, NOWHERE, NOWHERE)
     s.fleet[0].now_s = until_s
+
+
+@compiled
+def are_between(times_s: NDArray[np.float64], start_s: float, end_s: float) -> bool:
+    """Whether the times ascend in [start, end)."""
+    for time_s in times_s:
+        if not start_s <= time_s < end_s:
+            return False
+        start_s = time_s
+    return True
+
+
+@compiled
+def are_positive(numbers: NDArray[np.float64]) -> bool:
+    """Whether all are finite and above 0."""
+    # numba compiles no generator expressions.
+    for number in numbers:  # noqa: SIM110
+        if not 0.0 < number < math.inf:
+            return False
+    return True
 
 
 @compiled

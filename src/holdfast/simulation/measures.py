@@ -14,7 +14,6 @@ So a backlog that is still worked off counts against the second only.
 
 from __future__ import annotations
 
-import bisect
 import math
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ import numpy as np
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.simulation import histogram
-from holdfast.simulation.traffic import Counts, Ints
+from holdfast.simulation.traffic import Counts, Floats, Ints
 
 WINDOW_S = 30.0
 SETTLED_S = 600.0
@@ -114,6 +113,7 @@ class Windows:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._ends_s = [0.0]
+        self._known_s = np.zeros(0)
         self._sums: list[tuple[float, ...]] = [(0.0,) * (4 + bounds.count)]
 
     def add(self, end_s: float, tally: Tally) -> None:
@@ -128,37 +128,35 @@ class Windows:
 
     def restored_s(self, event_s: float) -> float | None:
         """From the event until the load was served again, however late; None when it was not before the end."""
-        before = max(1, int(np.searchsorted(self._ends_s, event_s)))
-        since = max(0, int(np.searchsorted(self._ends_s, event_s - SETTLED_S)))
+        before = max(1, int(np.searchsorted(self._times_s(), event_s)))
+        since = max(0, int(np.searchsorted(self._times_s(), event_s - SETTLED_S)))
         span_s = self._ends_s[before] - self._ends_s[since] if before < len(self._ends_s) else 0.0
         arrived = self._sums[before][0] - self._sums[since][0] if span_s > 0 else 0.0
         window_s = NOISE / math.sqrt(arrived / span_s) if arrived else 60.0
         return self._until_good_s(event_s, min(60.0, max(5.0, window_s)), quick=False)
 
     def _until_good_s(self, event_s: float, window_s: float, *, quick: bool) -> float | None:
-        ends_s = self._ends_s
+        ends_s = self._times_s()
         good_from_s = event_s
-        first = bisect.bisect_left(ends_s, event_s - 1e-9)
-        end = first
-        for start in range(first, len(ends_s)):
-            while end < len(ends_s) and ends_s[end] < ends_s[start] + window_s - 1e-9:
-                end += 1
+        for start in range(int(np.searchsorted(ends_s, event_s - 1e-9)), len(ends_s)):
+            end = int(np.searchsorted(ends_s, ends_s[start] + window_s - 1e-9))
             if end >= len(ends_s) or ends_s[start] >= good_from_s + SETTLED_S:
                 break
             if not self._good(start, end, quick):
-                good_from_s = ends_s[start + 1]
+                good_from_s = float(ends_s[start + 1])
         unproved = good_from_s > event_s and good_from_s + window_s > ends_s[-1]
         return None if unproved else good_from_s - event_s
 
+    def _times_s(self) -> Floats:
+        if len(self._known_s) != len(self._ends_s):
+            self._known_s = np.array(self._ends_s)
+        return self._known_s
+
     def _good(self, start: int, end: int, quick: bool) -> bool:
         low, high = self._sums[start], self._sums[end]
-        if high[1] - low[1] < SERVED_SHARE * (high[0] - low[0]):
-            return False
-        if not quick:
-            return True
         arrived, served, bad, latency_s, *over = (b - a for a, b in zip(low, high, strict=True))
         tally = Tally(int(arrived), int(served), int(bad), latency_s, tuple(map(int, over)))
-        return self._bounds.quick(tally)
+        return served >= SERVED_SHARE * arrived and (not quick or self._bounds.quick(tally))
 
 
 def percentile_s(latencies: Ints, share: float) -> float:

@@ -71,6 +71,7 @@ POOL = np.dtype(
 FLEET = np.dtype(
     [
         ("now_s", "f8"),
+        ("weight", "f8"),  # of all pools
         ("late_s", "f8"),
         ("lowest_s", "f8"),  # of the histogram's bins
         ("log_growth", "f8"),

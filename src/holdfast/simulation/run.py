@@ -136,7 +136,7 @@ class _Run:
             for pool in pools
         ]
         self._meter = RateMeter(spec.looks)
-        self._metrics_work = self._api_works = True
+        self._blind = self._cut_off = 0  # outages in force, of the metrics and of the API
         self._closely_until_s = 0.0
         self._capacity_events: list[tuple[float, str]] = []
         self._violations: list[Violation] = []
@@ -183,13 +183,13 @@ class _Run:
             self._clock.after(for_s, self._start_controller)
 
     def api(self, works: bool) -> None:
-        self._api_works = works
+        self._cut_off += -1 if works else 1
         if self._shell is not None:
-            self._shell.api(works)
+            self._shell.api(not self._cut_off)
             self._shell.changed()
 
     def metrics(self, work: bool) -> None:
-        self._metrics_work = work
+        self._blind += -1 if work else 1
 
     def repriced(self, pool: int, factor: float) -> None:
         if self._seen is not None:
@@ -210,7 +210,7 @@ class _Run:
             tell=self._recorder.decided,
             refuse=self._violations.append,
         )
-        self._shell.api(self._api_works)
+        self._shell.api(not self._cut_off)
         self._shell.start()
 
     def _changed(self, pool: int) -> None:
@@ -251,7 +251,7 @@ class _Run:
 
     def _scrape(self) -> None:
         now_s = self._clock.now_s
-        if self._metrics_work:
+        if not self._blind:
             self._recorder.read(now_s)
             self._meter.scrape(now_s, self._recorder.arrived)
             for autoscaler, served in zip(self._autoscalers, self._recorder.served, strict=True):
@@ -259,7 +259,7 @@ class _Run:
         self._clock.after(self._scenario.spec.looks.rate_every_s, self._scrape)
 
     def _autoscale(self) -> None:
-        if self._api_works:
+        if not self._cut_off:
             for number, autoscaler in enumerate(self._autoscalers):
                 current = self._cluster.desired[number]
                 self._cluster.scale(number, autoscaler.desired(self._clock.now_s, current))

@@ -80,14 +80,14 @@ class DataPlaneModel(Document):
     notice_s: from the death of a replica until it gets no more requests: health checks of 10 s, of which 3 must fail.
     drain_s:  how long a replica that is taken away may still serve what it has (the deregistration delay).
     retries:  further attempts of a request that went wrong. An ALB makes none; Envoy and the Gateway API can.
-    balance:  within a pool: `round-robin` is the ALB's default.
+    balance:  within a pool: `round-robin` as an ALB does by default, and as rendered.
     """
 
     delay_s: Annotated[Duration, Field(alias="delay")] = 5.0
     notice_s: Annotated[Duration, Field(alias="notice")] = 30.0
     drain_s: Annotated[Duration, Field(alias="drain")] = 30.0
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 0
-    balance: Literal["random", "round-robin", "least-outstanding", "two-choices"] = "least-outstanding"
+    balance: Literal["random", "round-robin", "least-outstanding", "two-choices"] = "round-robin"
     stickiness: Stickiness | None = None
 
 

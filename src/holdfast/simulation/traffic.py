@@ -170,6 +170,8 @@ class Traffic:
         if not any(weights):
             raise ValueError("at least one pool needs a weight above 0")
         self._state.pools["weight"] = weights
+        # In this order, as the kernel adds them up where it leaves some out.
+        self._state.fleet["weight"] = sum(weights)
         self._weighted = True
 
     def run(self, until_s: float, arrivals_s: Floats, work: Floats) -> None:
@@ -178,9 +180,9 @@ class Traffic:
         arrivals_s: when requests come, ascending, in [now, until_s), shape (n,).
         work:       of each of them, above 0, 1 being what `Service.seconds` is for, shape (n,).
         """
-        self._check_arrivals(until_s, arrivals_s, work)
         # Another type or layout would be compiled for, for seconds.
         arrivals_s, work = np.ascontiguousarray(arrivals_s, np.float64), np.ascontiguousarray(work, np.float64)
+        self._check_arrivals(until_s, arrivals_s, work)
         kernel.run(self._state, float(until_s), arrivals_s, work)
 
     def read(self) -> Counts:
@@ -233,7 +235,7 @@ class Traffic:
             return
         if not self._weighted:
             raise ValueError("requests come before any pool has a weight")
-        if not self.now_s <= arrivals_s[0] <= arrivals_s[-1] < until_s or not np.all(arrivals_s[1:] >= arrivals_s[:-1]):
+        if not kernel.are_between(arrivals_s, self.now_s, float(until_s)):
             raise ValueError(f"arrivals are ascending times in [{self.now_s:g}, {until_s:g}) s")
-        if not (work.min() > 0 and work.max() < math.inf):
+        if not kernel.are_positive(work):
             raise ValueError("work is finite and above 0")
