@@ -115,6 +115,15 @@ def test_a_warned_replica_is_replaced_at_once_and_drained_before_it_is_gone() ->
     assert small.cluster.ready(1) == 1
 
 
+def test_capacity_is_obtained_when_an_instance_is_launched_and_not_when_it_is_refused() -> None:
+    small = Small()
+    small.pass_time(100.0)
+    small.supply.bound(0, Bound(frozenset({(1, 0)}), 1))
+    for pool in (0, 1):
+        small.cluster.scale(pool, 3)
+    assert small.cluster.obtained_s == [100.0, 0.0]
+
+
 def test_a_death_is_missed_and_replaced_only_when_it_is_seen() -> None:
     small = Small((0, 1))
     (replica,) = small.cluster.replicas[1]

@@ -104,6 +104,7 @@ class _Pool:
     spec: PoolSpec
     wanted: int
     ready_since_s: float
+    obtained_s: float | None = None
     ready: int = 0
     started: int = 0
     withdrawn: bool = False
@@ -266,6 +267,7 @@ class LocalFleet:
         number, start_s = pool.started, self._patience.start_s
         name, log = f"{pool.spec.name}-{number}", self._log(pool.spec.name, number)
         replica = Replica(name, pool.spec.argv(number), log, lambda: self._changed(pool), start_s=start_s)
+        pool.obtained_s = self._clock()
         pool.started += 1
         pool.replicas.append(replica)
         self._tasks.create_task(self._live(pool, replica), name=f"replica {name}")
@@ -309,6 +311,8 @@ class LocalFleet:
             max_replicas=spec.max_replicas,
             ready_since_s=pool.ready_since_s,
             shortages=shortages.remembered((pool.shortage,) if pool.shortage else (), now),
+            starting=max(0, len(pool.staying) - pool.ready),
+            obtained_s=pool.obtained_s,
         )
 
     def _settle(self) -> None:

@@ -51,6 +51,7 @@ class Cluster:
         self.replicas: list[dict[Replica, None]] = [{} for _ in pools]  # an ordered set, the oldest first
         self.desired = [0] * len(pools)
         self.standing = [[0] * len(pool.lots) for pool in pools]  # those that have an instance
+        self.obtained_s: list[float | None] = [None] * len(pools)  # when an instance was last launched
         self.ghosts = [0] * len(pools)  # dead, and not yet seen to be
         self.shortages: list[tuple[Shortage, ...]] = [() for _ in pools]
         self.prices = [[lot.usd_per_h for lot in pool.lots] for pool in pools]
@@ -235,6 +236,7 @@ class Cluster:
         self.settle()
         replica.lot = lot
         replica.move(Move.LAUNCH, self._clock.now_s)
+        self.obtained_s[replica.pool] = self._clock.now_s
         self.standing[replica.pool][lot] += 1
         start = self.pools[replica.pool].cold_start
         stretch = 1 + start.spread * self._random.uniform(-1, 1)

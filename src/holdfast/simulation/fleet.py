@@ -62,10 +62,12 @@ class Pool:
     starts_at_s: float = 0.0
 
     def planned_at(self, t_s: float) -> int:
-        """The plan's replicas at a moment: what its hour needs, and what the next one does once it is time to ask."""
-        periods = len(self.planned)
-        now_s = self.starts_at_s + t_s
-        return max(self.planned[_period(at_s, periods)] for at_s in (now_s, now_s + self.cold_start.longest_s))
+        """The plan's replicas at a moment."""
+        return self.planned[_period(self.starts_at_s + t_s, len(self.planned))]
+
+    def planned_ahead_at(self, t_s: float) -> int:
+        """Those of the moment when a replica that is asked for now is up, however long it takes."""
+        return self.planned_at(t_s + self.cold_start.longest_s)
 
     def lot_planned_at(self, lot: int, t_s: float) -> int:
         planned = self.lots[lot].planned
