@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast import catalog
-from holdfast.auditing import equipment, hardware, levels, limits, physics, prices
+from holdfast.auditing import equipment, hardware, levels, limits, physics, prices, reach
 from holdfast.auditing.equipment import known_model
 from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
 from holdfast.model.findings import Severity
@@ -53,8 +55,9 @@ def test_the_least_latency_is_prefill_and_a_reading_of_the_weights_for_each_furt
     "latency_s, severity",
     [
         (0.70, None),  # 99 x 6.26 ms = 0.62 s of reading at least
-        (0.30, Severity.SUSPICIOUS),  # four-bit weights would do it
-        (0.12, Severity.IMPOSSIBLE),
+        (0.12, Severity.SUSPICIOUS),  # 5 times: weights in 4 bits and two tokens to a pass would do it
+        (0.021, Severity.SUSPICIOUS),  # 30 times: and so would 8 tokens to a pass
+        (0.018, Severity.IMPOSSIBLE),  # 34 times: 4 bits and 8 tokens at once give 32
     ],
 )
 def test_a_row_beyond_its_hardware_is_suspicious_before_it_is_impossible(
@@ -67,9 +70,76 @@ def test_a_row_beyond_its_hardware_is_suspicious_before_it_is_impossible(
     assert [finding.severity for finding in found] == ([severity] if severity else [])
 
 
+@pytest.mark.parametrize(
+    "figures, impossible",
+    [
+        ({"max_num_seqs": 8, "rate_per_s": 8 / 0.62 * 15}, False),  # 4 bits x 4 tokens in a batch: 16
+        ({"max_num_seqs": 8, "rate_per_s": 8 / 0.62 * 17}, True),
+        ({"max_num_seqs": 1, "rate_per_s": 1 / 0.62 * 17}, False),  # 8 tokens to a pass of a request by itself
+        ({"accelerator": "inferentia2", "max_num_seqs": 8, "rate_per_s": 8 / 0.422 * 7.5}, False),  # 8 bits: 8
+        ({"accelerator": "inferentia2", "max_num_seqs": 8, "rate_per_s": 8 / 0.422 * 8.5, "tensor_parallel": 8}, True),
+        ({"model": "openai/gpt-oss-20b", "latency_avg_s": 0.02}, False),  # 99 x 2.4 GB / 2.4 TB/s, in 4 bits already
+    ],
+)
+def test_what_is_impossible_allows_for_every_shortcut_at_once(figures: dict[str, object], impossible: bool) -> None:
+    figures = {"tensor_parallel": 8 if figures.get("accelerator") else 4} | figures
+
+    found = limits.physical_limit([row(output_tokens=100, **figures)], known_model, "m.csv").findings
+
+    assert any(finding.severity is Severity.IMPOSSIBLE for finding in found) is impossible
+
+
+def test_the_rounding_of_a_printed_figure_makes_nothing_impossible() -> None:
+    stated = row(output_tokens=100, max_num_seqs=8, rate_per_s=8 / 0.62 * 16.3)
+    exact, printed = stated, replace(stated, last_digit={"rate_per_s": 10.0})
+
+    severities = [limits.physical_limit([one], known_model, "m.csv").findings[0].severity for one in (exact, printed)]
+
+    assert severities == [Severity.IMPOSSIBLE, Severity.SUSPICIOUS]
+
+
+def measured(**figures: object) -> Measurement:
+    """Eight requests at once, 200 tokens in and 100 out: 1.5 s by the fit of an A100 under vLLM."""
+    stated = {"concurrency": 8, "input_tokens": 200, "output_tokens": 100, "rate_per_s": None, "tensor_parallel": 1}
+    return row(**{"accelerator": "a100-80gb", **stated, **figures})
+
+
+@pytest.mark.parametrize("share, found", [(1.5, False), (0.9, False), (0.5, True)])
+def test_a_row_that_no_measured_server_comes_near_is_suspicious(share: float, found: bool) -> None:
+    least = reach.fastest(measured(), equipment.of(measured(), known_model(LLAMA)))
+    assert least is not None
+    stated = measured(latency_avg_s=share * least.request_s, rate_per_s=8 / (share * least.request_s))
+
+    checked = reach.reached([stated], known_model, frozenset(), "m.csv")
+
+    assert (checked.judged, bool(checked.findings)) == (1, found)
+    assert all(finding.severity is Severity.SUSPICIOUS for finding in checked.findings)
+    assert not reach.reached([stated], known_model, frozenset({stated.row}), "m.csv").findings  # said already
+
+
+def test_what_the_best_server_needs_is_worked_out_by_hand() -> None:
+    model = known_model(LLAMA)
+    least = reach.fastest(measured(), equipment.of(measured(), model))
+    assert least is not None and isinstance(model, ModelArchitecture)
+    device, given = catalog.accelerator("a100-80gb"), least.fitted.coefficients
+    assert device.memory_gb_per_s
+
+    weights_s = 99 * 2 * (model.parameters - 128_256 * 4_096) / (device.memory_gb_per_s * 1e9 * given.memory)
+    cache_s = 99 * 8 * 250 * 131_072 / (device.memory_gb_per_s * 1e9 * given.cache)
+    overhead_s = 99 * (32 * given.layer_s + 8 * given.sequence_s + given.step_s)
+    assert least.request_s == pytest.approx(weights_s + cache_s + overhead_s, rel=0.001)
+
+
+@pytest.mark.parametrize("lacking", ["input_tokens", "output_tokens", "tensor_parallel", "accelerator", "concurrency"])
+def test_a_row_that_does_not_say_enough_is_not_held_against_measured_servers(lacking: str) -> None:
+    stated = measured(latency_avg_s=0.01, **{lacking: None})
+
+    assert reach.reached([stated], known_model, frozenset(), "m.csv").judged == 0
+
+
 def test_prompts_beyond_the_peak_may_come_from_a_cache_and_answers_may_not() -> None:
     prompts = row(input_tokens=16_000, output_tokens=2, rate_per_s=30.0)
-    answers = row(input_tokens=2, output_tokens=16_000, rate_per_s=30.0, latency_avg_s=1e6)
+    answers = row(input_tokens=2, output_tokens=16_000, rate_per_s=330.0, latency_avg_s=1e6)
 
     (cached,) = limits.physical_limit([prompts], known_model, "m.csv").findings
     (made,) = limits.physical_limit([answers], known_model, "m.csv").findings

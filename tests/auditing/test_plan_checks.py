@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast import catalog
 from holdfast.auditing import audit_plan
 from holdfast.model.document import read_fleet
 from holdfast.model.findings import Finding, Severity
@@ -58,6 +59,17 @@ def pool(plan: Plan, unit: str, **changes: object) -> Plan:
     return replace(plan, pools=tuple(map(changed, plan.pools)))
 
 
+def held(plan: Plan, unit: str, replicas: int) -> Plan:
+    """So many replicas, in its pool and its only allotment alike."""
+    (one,) = plan.pool(unit).allotments
+    return pool(plan, unit, replicas=replicas, allotments=(replace(one, replicas=(replicas,)),))
+
+
+def paid(plan: Plan, usd_per_h: float) -> Plan:
+    (one,) = plan.pool("single").allotments
+    return pool(plan, "single", price_usd_per_h=usd_per_h, allotments=(replace(one, instance_usd_per_h=usd_per_h),))
+
+
 def renamed(plan: Plan) -> Plan:
     return replace(plan, pools=(replace(plan.pools[0], unit="stranger"), *plan.pools[1:]))
 
@@ -67,17 +79,24 @@ def renamed(plan: Plan) -> Plan:
     [
         ("weights", lambda plan: pool(plan, "single", weight=plan.pool("single").weight + 1)),
         ("weights", lambda plan: pool(plan, "single", replicas=0)),
-        ("demand", lambda plan: pool(plan, "single", expected_per_s=99.0)),
-        ("demand", lambda plan: replace(plan, demand_per_s=1000.0)),
-        ("limits", lambda plan: pool(plan, "single", replicas=1)),
+        ("traffic", lambda plan: pool(plan, "single", expected_per_s=99.0)),
+        ("traffic", lambda plan: pool(plan, "single", utilization=0.1234)),
+        ("traffic", lambda plan: pool(plan, "single", replicas=1)),
         ("limits", lambda plan: pool(plan, "single", replicas=21)),
-        ("limits", lambda plan: pool(plan, "single", utilization=0.1234)),
-        ("limits", lambda plan: renamed(plan)),
-        ("survival", lambda plan: pool(plan, "quad", replicas=1)),
+        ("limits", lambda plan: held(plan, "single", 21)),
+        ("limits", lambda plan: held(plan, "single", 0)),
+        ("demand", lambda plan: held(held(plan, "single", 1), "quad", 1)),
+        ("survival", lambda plan: held(plan, "quad", 1)),
+        ("shape", lambda plan: renamed(plan)),
+        ("shape", lambda plan: replace(plan, demand_per_s=1000.0)),
+        ("shape", lambda plan: replace(plan, periods=())),
+        ("shape", lambda plan: replace(plan, gap=-0.1)),
+        ("shape", lambda plan: replace(plan, pools=(*plan.pools, plan.pools[0]))),
+        ("shape", lambda plan: pool(plan, "single", limit_per_s=0.0)),
+        ("shape", lambda plan: pool(plan, "single", price_usd_per_h=-1.0)),
         ("cost", lambda plan: replace(plan, cost_usd_per_h=plan.cost_usd_per_h * 0.9)),
         ("cost", lambda plan: replace(plan, cost_usd_per_h=plan.cost_usd_per_h * 2)),
         ("cost-of-request", lambda plan: pool(plan, "single", usd_per_million_requests=1.0)),
-        ("cost-of-request", lambda plan: pool(plan, "single", limit_per_s=0.0)),
     ],
 )
 def test_a_plan_that_does_not_add_up_is_impossible(plan: Plan, check: str, spoil: Callable[[Plan], Plan]) -> None:
@@ -91,23 +110,51 @@ def test_tokens_per_dollar_must_be_of_the_requests_of_the_workload(plan: Plan) -
     tokens = plan.pool("single").tokens_per_usd
     assert tokens is not None
 
-    (finding,) = found(pool(plan, "single", tokens_per_usd=tokens * 1.29))
+    (finding,) = [f for f in found(pool(plan, "single", tokens_per_usd=tokens * 1.29)) if f.check == "token-count"]
 
-    assert (finding.check, finding.found) == ("token-count", "129 tokens per request")
+    assert finding.found == "129 tokens per request"
 
 
-@pytest.mark.parametrize("days, old", [(90, False), (91, True)])
-def test_prices_grow_old_after_ninety_days(plan: Plan, days: int, old: bool) -> None:
-    notes = [f for f in found(plan, datetime.date(2026, 7, 20) + datetime.timedelta(days)) if f.check == "price-age"]
+@pytest.mark.parametrize("days, old", [(0, False), (catalog.STALE_AFTER_DAYS, False), (91, True), (-2, True)])
+def test_prices_grow_old_by_the_rule_of_the_catalogue(plan: Plan, days: int, old: bool) -> None:
+    today = datetime.date(2026, 7, 20) + datetime.timedelta(days)
 
-    assert bool(notes) is old
+    assert bool([f for f in found(plan, today) if f.check == "price-age"]) is old
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("some page, undated snapshot (2026), us-west-2, on-demand, an estimate", "of no known age (undated snapshot"),
+        ("price of the fleet document", None),
+        ("line 3 of the measurements", None),
+        ("a page of 2020-01-01, 2026-08-30, us-west-2, spot; 2 replicas share one g5.48xlarge", None),
+    ],
+)
+def test_the_age_of_a_price_is_that_of_the_catalogue_that_it_cites(plan: Plan, source: str, said: str | None) -> None:
+    notes = [f.message for f in found(pool(plan, "single", price_source=source)) if f.check == "price-age"]
+
+    assert [said in note for note in notes if said] == ([True] if said else [])
+    assert bool(notes) is bool(said)
 
 
 def test_a_price_that_is_not_the_catalogues_is_told_with_its_source(plan: Plan) -> None:
-    (finding,) = [f for f in found(pool(plan, "single", price_usd_per_h=0.503)) if f.check == "price"]
+    (finding,) = [f for f in found(paid(plan, 0.503)) if f.check == "price"]
 
     assert "which the catalogue has at 1.006" in finding.message
     assert finding.likely == "The plan took it from: price page, 2026-07-20, us-west-2, on-demand."
+
+
+def test_a_price_that_is_not_the_fleet_documents_is_impossible(plan: Plan) -> None:
+    unit = plan.fleet.unit("single").model_copy(update={"price_usd_per_h": 2.0})
+    units = (unit, *(other for other in plan.fleet.spec.units if other.name != "single"))
+    spec = plan.fleet.spec.model_copy(update={"units": units})
+
+    made = replace(plan, fleet=plan.fleet.model_copy(update={"spec": spec}))
+
+    (finding,) = [f for f in found(made) if f.check == "price"]
+    assert finding.severity is Severity.IMPOSSIBLE
+    assert finding.message.startswith("single is planned at 1.0060 USD/h (on-demand), and its fleet document says 2.0")
 
 
 def test_a_plan_made_on_impossible_figures_says_so(plan: Plan) -> None:

@@ -38,6 +38,32 @@ def test_a_row_against_littles_law_is_found_with_its_figures(latency_s: float, s
     assert finding.expected == "10 in flight"
 
 
+@pytest.mark.parametrize(
+    "rate_per_s, likely",
+    [
+        (0.0, "Nothing was completed"),
+        (0.08, "The concurrency is another run's"),
+        (1.2, "The level was too short"),
+        (4.0, "Rate and latency are of different windows"),
+        (120.0, "The rate is per minute and labelled per second."),
+    ],
+)
+def test_the_likeliest_reason_is_that_of_how_far_it_is_off(rate_per_s: float, likely: str) -> None:
+    (finding,) = littles_law.littles_law([replace(ROW, rate_per_s=rate_per_s)], "m.csv").findings
+
+    assert finding.likely.startswith(likely)
+
+
+@pytest.mark.parametrize(
+    "rate_per_s, likely",
+    [(120.0, "The requests are per minute and labelled per second."), (1 / 30, "The tokens are per minute")],
+)
+def test_of_tokens_and_requests_the_one_with_the_wrong_period_is_named(rate_per_s: float, likely: str) -> None:
+    row = replace(ROW, rate_per_s=rate_per_s, output_tokens=100, output_tokens_per_s=200)
+
+    assert tokens.token_count([row], "m.csv").findings[0].likely.startswith(likely)
+
+
 def test_a_row_that_lacks_a_figure_is_not_judged_by_littles_law() -> None:
     assert not littles_law.littles_law([replace(ROW, concurrency=None), replace(ROW, latency_avg_s=None)], "m").findings
 

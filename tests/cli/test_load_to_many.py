@@ -83,6 +83,8 @@ def test_each_target_gets_the_load_and_a_folder(holdfast: Run, targets: tuple[st
         (("A=http://x:1", "A=http://y:1"), "two targets have the name 'A'; give each its own"),
         (("A=http://x:1", "B=http://y:1", "--scrape", "gpu=http://z:1"), "'gpu' is none of the targets"),
         (("http://x:1", "--duration", "forever", "--wave-to", "2/s"), "a wave without end needs its period"),
+        (("http://x:1", "--duration", "forever", "--out", "run"), "--out: nothing is recorded of a load without end"),
+        (("http://x:1", "--duration", "forever", "--slo", "p95<1s"), "--slo: nothing is held against it"),
         (("http://x:1", "--duration", "forever", "--ramp-to", "2/s"), "a load without end has a rate or a wave"),
         (("http://x:1", "--phase", "1min"), "--phase: this is of --wave-to; leave it out"),
     ],

@@ -52,6 +52,17 @@ def test_on_spot_the_plan_is_cheaper_and_says_whose_price_is_what() -> None:
     assert any(finding["check"] == "price-age" for finding in found["findings"])
 
 
+def test_old_prices_and_explanations_are_told_in_the_text_and_on_the_page(tmp_path: Path) -> None:
+    text = asked("--spot", "--html", str(tmp_path / "plan.html")).output
+    page = (tmp_path / "plan.html").read_text()
+
+    # The package's spot prices have no date; what is printed wrong has its likeliest explanation.
+    for shown in (text, page):
+        flat = " ".join(shown.split())
+        assert "The catalogue&#39;s prices of g5-triton, g5-cuda are of no known date" in flat.replace("'s", "&#39;s")
+        assert "Likely: " in flat
+
+
 def test_a_budget_gives_its_most_load_and_the_plan_for_it(tmp_path: Path) -> None:
     found = answer("--budget", "20$/h", "--out", str(tmp_path / "plan.json"))
 
@@ -161,20 +172,24 @@ def test_without_measurements_the_plan_is_of_estimates_and_says_so(tmp_path: Pat
     assert {"grid", "tp_scaling"} <= set(found["tables"])
     made = codec.loads(Plan, (tmp_path / "plan.json").read_text(), where="plan.json")
     assert all(pool.limit_source.startswith("an estimate, not measured: ") for pool in made.pools)
+    assert all(pool["estimate_error"] > 0 and "(an estimate; " in pool["reason"] for pool in found["pools"])
+    assert any(reason.startswith("Every limit here is an estimate") for reason in found["reasons"])
+    shown = CliRunner().invoke(plan, arguments[:1], standalone_mode=False).output
+    assert "; by estimates alone" in shown.splitlines()[0] and "estimate ±24%" in shown
 
 
-def test_estimates_fill_in_for_units_without_rows_only_when_asked(tmp_path: Path) -> None:
+def test_estimates_fill_in_for_units_without_rows_and_are_marked(tmp_path: Path) -> None:
     rows = (GPT_OSS / "measurements.csv").read_text().splitlines(keepends=True)
     (tmp_path / "some.csv").write_text("".join(row for row in rows if not row.startswith("g5-8xlarge")))
     arguments = [str(GPT_OSS / "fleet.yaml"), "--measurements", str(tmp_path / "some.csv"), "--json"]
 
-    def pools(*flags: str) -> list[str]:
+    def pools(*flags: str) -> dict[str, bool]:
         result = CliRunner().invoke(plan, [*arguments, *flags], standalone_mode=False)
-        return [pool["unit"] for pool in json.loads(result.output)["pools"]]
+        return {pool["unit"]: pool["estimate_error"] is not None for pool in json.loads(result.output)["pools"]}
 
     # g5-16xlarge has rows, none of which meets the SLO: that is a measurement, and no estimate takes its place.
-    assert pools() == ["g5-12xlarge", "g5-48xlarge"]
-    assert pools("--estimate") == ["g5-8xlarge", "g5-12xlarge", "g5-48xlarge"]
+    assert pools() == {"g5-8xlarge": True, "g5-12xlarge": False, "g5-48xlarge": False}
+    assert pools("--measured-only") == {"g5-12xlarge": False, "g5-48xlarge": False}
 
 
 def test_a_model_that_nobody_knows_cannot_be_estimated(tmp_path: Path) -> None:
@@ -185,6 +200,93 @@ def test_a_model_that_nobody_knows_cannot_be_estimated(tmp_path: Path) -> None:
 
     assert isinstance(result.exception, InputError)
     assert "'openai/gpt-oss-21b' is neither a built-in model nor a path" in str(result.exception)
+
+
+def test_beside_measurements_units_of_a_model_that_nobody_knows_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    text = (GPT_OSS / "fleet.yaml").read_text().replace("openai/gpt-oss-20b", "openai/gpt-oss-21b")
+    rows = (GPT_OSS / "measurements.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "fleet.yaml").write_text(text)
+    (tmp_path / "some.csv").write_text("".join(row for row in rows if not row.startswith("g5-8xlarge")))
+    arguments = [str(tmp_path / "fleet.yaml"), "--measurements", str(tmp_path / "some.csv"), "--json"]
+
+    found = json.loads(CliRunner().invoke(plan, arguments, standalone_mode=False).output)
+
+    (message,) = [f["message"] for f in found["findings"] if "'g5-8xlarge' is left out" in f["message"]]
+    assert found["status"] == "feasible"
+    assert "nothing was measured of it, and 'openai/gpt-oss-21b' is neither a built-in model nor a path" in message
+
+
+LEFT_OPEN = """
+apiVersion: holdfast.dev/v1alpha1
+kind: InferenceFleet
+metadata: {name: llama}
+spec:
+  model: {id: meta-llama/Llama-3.1-8B}
+  workload: {api: completions, inputTokens: {mean: 500}, outputTokens: {mean: 100}}
+  slo: {latency: {p95: 6s}}
+  demand: {rate: 2/s}
+  units:
+    - {name: quad, accelerator: a10g, instanceType: g5.12xlarge, framework: vllm,
+       tensorParallel: auto, maxNumSeqs: auto}
+    - {name: eight, accelerator: a10g, instanceType: g5.48xlarge, framework: vllm, tensorParallel: 8}
+"""
+
+
+def planned_of(fleet: str, tmp_path: Path, rows: str = "") -> Plan:
+    (tmp_path / "fleet.yaml").write_text(fleet)
+    arguments = [str(tmp_path / "fleet.yaml"), "--out", str(tmp_path / "plan.json")]
+    if rows:
+        (tmp_path / "rows.csv").write_text(rows)
+        arguments += ["--measurements", str(tmp_path / "rows.csv")]
+    result = CliRunner().invoke(plan, arguments, standalone_mode=False)
+    assert result.exception is None, result.exception
+    return codec.loads(Plan, (tmp_path / "plan.json").read_text(), where="plan.json")
+
+
+def test_what_a_unit_leaves_to_the_plan_is_a_number_in_its_fleet(tmp_path: Path) -> None:
+    made = planned_of(LEFT_OPEN, tmp_path)
+
+    assert (made.fleet.unit("quad").tensor_parallel, made.fleet.unit("quad").max_num_seqs) == (1, 16)
+    (settled,) = [one.message for one in made.findings if "leaves tensorParallel and maxNumSeqs" in one.message]
+    assert "which takes tensorParallel 1, maxNumSeqs 16" in settled
+    assert "chosen for quad" in made.tables["grid"].column("verdict")
+    assert any("'eight' is planned with tensorParallel 8; the TP rule takes" in one.message for one in made.findings)
+
+
+def test_measurements_settle_what_is_left_to_the_plan_before_estimates_do(tmp_path: Path) -> None:
+    rows = """unit,tensor_parallel,max_num_seqs,rate_per_s,latency_p95_s
+quad,1,8,1,7
+quad,2,8,2,5
+quad,2,16,3,5.5
+quad,4,8,4,4
+"""
+
+    made = planned_of(LEFT_OPEN, tmp_path, rows)
+
+    quad = made.fleet.unit("quad")
+    assert (quad.tensor_parallel, quad.max_num_seqs, made.pool("quad").limit_per_s) == (2, 16, 3)
+    assert made.pool("quad").limit_source.startswith(f"{tmp_path / 'rows.csv'}:4: latency p95 5.5 s within 6 s")
+    assert (made.pool("quad").estimate_error, made.pool("eight").estimate_error is None) == (None, False)
+
+
+def test_a_run_cannot_settle_what_is_left_to_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(LEFT_OPEN)
+    result = CliRunner().invoke(plan, [str(tmp_path / "fleet.yaml"), "--run", "quad=somewhere"], standalone_mode=False)
+
+    assert "unit 'quad' leaves maxNumSeqs and tensorParallel to the plan, and a run does not" in str(result.exception)
+
+
+def test_measured_only_without_measurements_is_refused() -> None:
+    result = CliRunner().invoke(plan, [str(GPT_OSS / "fleet.yaml"), "--measured-only"], standalone_mode=False)
+
+    assert str(result.exception) == "--measured-only leaves nothing to plan with; give --measurements or --run."
+
+
+def test_where_every_unit_lacks_a_price_that_is_asked_for(tmp_path: Path) -> None:
+    example = SD21.parent / "qwen3-0.6b-trn2" / "fleet.yaml"
+    result = CliRunner().invoke(plan, [str(example)], standalone_mode=False)
+
+    assert str(result.exception).startswith("spec.units.qwen-tp1: unit 'qwen-tp1' has no price")
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_limit_is_found_planned_with_and_reported(holdfast: Run, tmp_path: Pat
     Path(fleet).write_text(
         text.replace("survive: one-pool", "survive: none").replace("inf2.xlarge, ", 'inf2.xlarge, price: "$0.7582/h", ')
     )
-    planned = holdfast("plan", fleet, "--run", "inf2-neuronx=run", "--json")
+    planned = holdfast("plan", fleet, "--run", "inf2-neuronx=run", "--measured-only", "--json")
     assert planned.returncode == 0, planned.stderr
     (pool,) = json.loads(planned.stdout)["pools"]
     (mismatch,) = (f for f in json.loads(planned.stdout)["findings"] if f["check"] == "run")

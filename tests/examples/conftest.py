@@ -15,7 +15,7 @@ from holdfast.model.hardware import InstanceType
 from holdfast.model.measurements import Measurement, read_measurements
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.model.tables import Table
-from holdfast.planning import evidence, grid, parallelism, plan, prices, tables
+from holdfast.planning import evidence, grid, parallelism, plan, prices, tables, tp_rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ class Example:
 
     @property
     def grid_tables(self) -> dict[str, Table]:
-        return parallelism.of_cells(self.cells, grid.choose(self.cells))
+        return parallelism.of_cells(self.cells, tp_rule.choose(self.cells))
 
     def evidence(self) -> tuple[UnitEvidence, ...]:
         return evidence.from_measurements(self.fleet, self.rows, {}, self.hardware, "measurements.csv")[0]

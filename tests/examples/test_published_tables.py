@@ -1,14 +1,18 @@
 """The published derived figures, to the printed digit; where one is wrong, the right one (docs/published-errata.md)."""
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast import catalog
+from holdfast.model.document import read_fleet
 from holdfast.model.findings import Severity
 from holdfast.model.fleet import CapacityType
+from holdfast.model.measurements import read_measurements
 from holdfast.model.tables import Table
 from holdfast.planning import tables
 
@@ -213,6 +217,8 @@ def test_the_published_instance_specifications_are_those_of_the_catalogue(
     known = catalog.instance_type(instance)
 
     assert (known.devices, known.vcpus, known.memory_gib) == (devices, vcpus, memory_gib)
+    # "24GB", "96GB", "192GB": the data sheet's figure, of which EC2 reports 22.35 GiB.
+    assert catalog.accelerator(known.accelerator).memory_gib * 1.024**3 == pytest.approx(24, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +314,29 @@ def test_the_other_published_g5_prices_are_those_of_the_catalogue(example: Examp
     assert found.row(unit, 10).price_usd_per_h == listed.price_usd_per_h
 
 
+def test_the_published_test_parameters_are_neither_the_scripts_nor_the_measured(example: Examples) -> None:
+    printed_prompts = {20: 100, 40: 200, 80: 400, 120: 600, 200: 1000}
+    by_script = {level: 100 * level // 10 for level in printed_prompts}
+    rate_per_s = {row.concurrency: row.rate_per_s for row in example("gpt-oss-20b-g5").rows if row.unit == "g5-8xlarge"}
+
+    assert by_script == {level: 2 * prompts for level, prompts in printed_prompts.items()}
+    assert 10 in rate_per_s and 10 not in printed_prompts
+    # "~2-3 minutes", "~10-12 minutes".
+    assert f"{printed_prompts[20] / rate_per_s[20]:.0f} s" == "28 s"
+    assert f"{printed_prompts[200] / rate_per_s[200] / 60:.1f} min" == "2.6 min"
+
+
+def test_the_published_configurations_of_qwen_are_the_units_of_the_example() -> None:
+    folder = Path(__file__).parents[2] / "examples" / "qwen3-0.6b-trn2"
+    fleet = read_fleet((folder / "fleet.yaml").read_text(encoding="utf-8"), where="fleet.yaml")
+
+    assert {unit.name: unit.tensor_parallel for unit in fleet.spec.units} == {
+        "qwen-tp1": 1,
+        "qwen-tp2": 2,
+        "qwen-tp4": 4,
+    }
+
+
 SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
 
 
@@ -338,6 +367,90 @@ def test_the_measurement_files_hold_what_is_printed(
         checked += 1
     record_property("rows checked", checked)
     assert checked == 24 + 5 + 2
+
+
+def published() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(SEEDS.glob("*.txt"))).replace("&nbsp;", " ")
+
+
+def table_after(text: str, heading: str) -> list[list[str]]:
+    """The rows below the header of the first table behind the heading."""
+    lines = text.split(heading, 1)[1].splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("|"))
+    rows = []
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip().strip("|").split("|")])
+    return rows
+
+
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="the published documents are not beside the repository")
+def test_the_second_table_of_stable_diffusion_is_that_of_the_example(
+    example: Examples, record_property: Callable[[str, int], None]
+) -> None:
+    rows = table_after(published(), "\\text{Max Throughput}_i)$$")
+    adjusted = printed(tables.adjusted_throughput(example("sd21").evidence()), "adjusted per minute")
+    for unit, latency, rate, cost, share in rows:
+        _, device, framework = unit.strip("()").split(", ")
+        row = example("sd21").row(f"{device}-{framework.replace('neuron', 'neuronx')}")
+        assert [float(latency), float(cost)] == [row.latency_avg_s, row.cost_of_inference]
+        assert float(rate) == pytest.approx(row.rate_per_s * 60)
+        assert share == adjusted[row.unit]
+    record_property("cells checked", 4 * len(rows))
+    assert len(rows) == 5
+
+
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="the published documents are not beside the repository")
+@pytest.mark.parametrize(
+    "heading, file",
+    [("#### Peak Throughput Comparison", "peak.csv"), ("#### Low Latency Comparison", "low-latency.csv")],
+)
+def test_the_derived_tables_of_gpt_oss_are_those_of_the_examples(heading: str, file: str) -> None:
+    place = Path(__file__).parents[2] / "examples" / "gpt-oss-20b-g5" / file
+    rows = {row.instance_type: row for row in read_measurements(place.read_text(encoding="utf-8"), where=file)}
+    for cells in table_after(published(), heading):
+        row = rows.pop(cells[0].lower())
+        figures = [float(cell.split(" (")[0].replace(",", "").lstrip("$")) for cell in cells[1:4] if "@" not in cell]
+        if file == "low-latency.csv":
+            latency, level = cells[1].split("s @ C")
+            assert [float(latency), int(level)] == [row.latency_avg_s, row.concurrency]
+            figures.append(float(cells[4]))
+        else:
+            assert cells[1].endswith(f"(C{row.concurrency})")
+        assert figures == [row.output_tokens_per_s, row.price_usd_per_h, row.output_tokens_per_s_per_usd_per_h]
+    assert not rows
+
+
+def listed_tables() -> list[list[str]]:
+    """The cells of the list of all published tables."""
+    page = (Path(__file__).parents[2] / "docs" / "published-errata.md").read_text(encoding="utf-8")
+    lines = page.split("## Every published table")[1].splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith(("| published", "| ---"))]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows]
+
+
+@pytest.mark.skipif(not SEEDS.is_dir(), reason="the published documents are not beside the repository")
+def test_every_published_table_is_on_the_list() -> None:
+    lines = published().splitlines()
+    headers = [above for above, line in pairwise(lines) if set(line.strip()) <= set("|- ") and line.startswith("|-")]
+    headers += [above for above, line in pairwise(lines) if line.startswith("| --")]
+    columns = [", ".join(cell.strip(" *\\") for cell in line.strip("|").split("|")) for line in headers]
+
+    assert sorted(columns) == sorted(row[1].strip("`") for row in listed_tables())
+    assert len(columns) == 17
+
+
+def test_each_table_names_a_test_that_there_is_or_says_why_not() -> None:
+    root = Path(__file__).parents[1]
+    defined = "".join(
+        (root / place).read_text(encoding="utf-8")
+        for place in ("examples/test_published_tables.py", "planning/test_advice.py")
+    )
+    for name, _, by, _ in listed_tables():
+        named = re.findall(r"`(test_\w+)`", by)
+        assert named or by.startswith(("the same", "nothing: ")), name
+        assert all(f"def {test}(" in defined for test in named), name
 
 
 def test_every_erratum_that_a_test_pins_is_on_the_page() -> None:

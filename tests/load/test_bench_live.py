@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from holdfast.limits.measured import Measured
 from holdfast.limits.search import Options, Search
-from holdfast.load import finding, rundir, runs
+from holdfast.load import finding, journal, rundir, runs
 from holdfast.load.bench import Bench
 from holdfast.load.finding import Progress
 from holdfast.load.http import Target
@@ -47,11 +48,16 @@ def held(url: str, level: Level, workload: Workload = IMAGES) -> tuple[Measured,
 
 
 def found(
-    url: str, slo: str, run: RunDir | None = None, workload: Workload = IMAGES, tell: Callable[[Progress], None] = print
+    url: str,
+    slo: str,
+    run: RunDir | None = None,
+    workload: Workload = IMAGES,
+    tell: Callable[[Progress], None] = print,
+    timeout_s: float = 5.0,
 ) -> LoadCurve:
     async def search() -> LoadCurve:
         bound = parse_slo(slo)
-        bench = Bench(subject(url, workload), bound, run=run)
+        bench = Bench(subject(url, workload, timeout_s), bound, run=run)
         options = Options(arrivals=Arrivals.CONSTANT, requests=50, least_s=0.4, most_s=1.0, precision=0.1, budget_s=8.0)
         try:
             return await finding.find_limit(bench, bound, Search(bound, options), tell=tell, run=run)
@@ -160,6 +166,18 @@ def test_a_name_that_does_not_resolve_is_one_sentence() -> None:
         found("http://no-such-host.invalid:80", "p95<1s")
 
 
+def test_a_server_that_never_agrees_on_tls_is_tried_once_and_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UnreachableError, match=r"no connection to the endpoint \(timed out\)"):
+            found(url, "p95<1s", timeout_s=0.2)
+        silent.setblocking(False)
+        tried, _ = silent.accept()
+        tried.close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
 @pytest.mark.parametrize(
     ("mode", "sentence"),
     [
@@ -249,6 +267,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_run_is_not_written_over_another(tmp_path: Path) -> None:
-    RunDir.create(tmp_path, SPEC).close(Status.DONE)
+    with RunDir.create(tmp_path, SPEC) as run:
+        run.begin(0, Level(Arrivals.CLOSED, concurrency=1), 0.0)
     with pytest.raises(InputError, match="there is a run in this folder already"):
         RunDir.create(tmp_path, SPEC)
+
+
+def test_a_run_whose_target_did_not_answer_leaves_its_folder_to_the_next_try(tmp_path: Path) -> None:
+    first = RunDir.create(tmp_path, SPEC)
+    with pytest.raises(InputError, match="there is a run in this folder already"):
+        RunDir.create(tmp_path, SPEC)  # the first is still at it
+    first.journal.append(journal.pack(*[0.5] * 6, 1, 1, 1, 1, 1, 0, -1, 404, 1), b"")
+    first.close(Status.INTERRUPTED)
+    RunDir.create(tmp_path, SPEC).close(Status.DONE)
+    assert len(rundir.read_requests(tmp_path)) == 0

@@ -3,9 +3,11 @@
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.model import codec
-from holdfast.model.document import json_schema, read_fleet
+from holdfast.model.document import json_schema, read_declared, read_fleet
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType, InferenceFleet, Loss, format_slo, parse_slo
 
@@ -264,3 +266,65 @@ def test_a_bound_that_cannot_be_is_one_sentence(right: str, wrong: str, said: st
 def test_routing_by_size_needs_sizes() -> None:
     with pytest.raises(InputError, match=r"no workload\.sizes to route by"):
         read_fleet(FLEET + "  routing: {bySize: true}\n", where="f")
+
+
+LEFT_OPEN = """\
+apiVersion: holdfast.dev/v1alpha1
+kind: InferenceFleet
+metadata: {name: open}
+spec:
+  model: {id: some/model}
+  workload: {api: completions, inputTokens: {mean: 200}, outputTokens: {mean: 100}}
+  slo: {latency: {p95: 2s}}
+  demand: {rate: 10/s}
+  units:
+    - {name: stated, accelerator: a10g, instanceType: g5.xlarge, framework: vllm}
+    - name: open
+      accelerator: a10g
+      instanceType: g5.48xlarge
+      framework: vllm
+      tensorParallel: auto
+      maxNumSeqs: auto
+"""
+
+
+def test_what_a_unit_leaves_to_the_plan_is_kept_apart_from_the_fleet() -> None:
+    declared = read_declared(LEFT_OPEN, where="f")
+
+    assert declared.auto == {"open": {"tensorParallel", "maxNumSeqs"}}
+    assert (declared.fleet.unit("open").tensor_parallel, declared.fleet.unit("open").max_num_seqs) == (1, None)
+    jsonschema.Draft202012Validator(json_schema()).validate(yaml.safe_load(LEFT_OPEN))
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (LEFT_OPEN, r"f:15: tensorParallel is auto, which only `holdfast plan` can settle; write the number that"),
+        (LEFT_OPEN.replace("tensorParallel: auto", "tensorParallel: 2"), "f:16: maxNumSeqs is auto"),
+    ],
+)
+def test_elsewhere_nothing_may_be_left_to_the_plan(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_fleet(text, where="f")
+
+
+@pytest.mark.parametrize(
+    "found, instead, said",
+    [
+        ("maxNumSeqs: auto", "devices: 2", r"f:16: devices follow from tensorParallel, which is auto; remove devices"),
+        ("maxNumSeqs: auto", "pipelineParallel: auto", "f:16: .*pipelineParallel"),
+        ("tensorParallel: auto", "tensorParallel: automatic", "f:15: .*found 'automatic'"),
+        ("name: open\n", "title: open\n", "unknown key 'spec.units.1.title'"),
+    ],
+)
+def test_what_cannot_be_left_to_the_plan_is_refused_with_its_line(found: str, instead: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_declared(LEFT_OPEN.replace(found, instead), where="f")
+
+
+@given(st.recursive(st.none() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=2)))
+def test_units_that_are_none_are_refused_and_nothing_else_happens(units: object) -> None:
+    document = {**yaml.safe_load(LEFT_OPEN), "spec": {"units": units}}
+
+    with pytest.raises(InputError):
+        read_declared(yaml.safe_dump(document), where="f")

@@ -11,7 +11,8 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.measurements import Measurement
 from holdfast.model.stages import Arrivals, BreakingPoint, Cause, ClientHealth, Level, LoadCurve, Stage, Summary
-from holdfast.planning.evidence import from_breaking_points, from_measurements
+from holdfast.planning.evidence import from_measurements, refuse_strangers
+from holdfast.planning.run_evidence import from_breaking_points
 
 Hardware = dict[str, InstanceType]
 Offerings = dict[str, Offering]
@@ -161,11 +162,22 @@ def test_rows_of_units_that_the_fleet_does_not_have_are_named_once(
     assert [(f.row, f.found) for f in findings if f.check == "unknown-unit"] == [(3, "other")]
 
 
-def test_a_file_about_other_units_is_refused_with_the_nearest_name(
+def test_a_file_about_other_units_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(InputError, match=r"m.csv: no row is of a unit of the fleet \(rows are of qad\); .*: quad"):
+        refuse_strangers(["single", "quad"], [Measurement(row=2, unit="qad", rate_per_s=1.0)], "m.csv")
+
+
+def test_rows_of_another_tp_say_nothing_of_a_unit_though_its_batch_was_not_measured(
     fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
 ) -> None:
-    with pytest.raises(InputError, match=r"m.csv: no row is of a unit of the fleet \(rows are of qad\); .*: quad"):
-        from_measurements(fleet, [Measurement(row=2, unit="qad", rate_per_s=1.0)], offerings, hardware, "m.csv")
+    rows = [
+        Measurement(row=2, unit="quad", rate_per_s=3.0, latency_p95_s=1.0, tensor_parallel=4, max_num_seqs=8),
+        Measurement(row=3, unit="quad", rate_per_s=9.0, latency_p95_s=1.0, tensor_parallel=8, max_num_seqs=8),
+    ]
+
+    (known,), _ = from_measurements(fleet, rows, offerings, hardware, "m.csv")
+
+    assert known.limit_per_s == 3.0
 
 
 def test_a_row_that_was_measured_on_something_else_is_suspicious(

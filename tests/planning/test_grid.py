@@ -10,7 +10,8 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.measurements import Measurement
 from holdfast.planning import parallelism
-from holdfast.planning.grid import Configuration, GridCell, choose, of_measurements
+from holdfast.planning.grid import Configuration, GridCell, of_measurements
+from holdfast.planning.tp_rule import choose
 
 A10G = Accelerator("a10g", "nvidia", 22.35, 600, 70, 1, None, "nvidia.com/gpu", "", ("g5",), "", "high")
 NEURON = replace(A10G, name="inferentia2", cores_per_device=2)
@@ -79,7 +80,7 @@ def test_platforms_do_not_compete() -> None:
     other = cell(4, 8, 9.0)
     other = replace(other, configuration=replace(other.configuration, platform="l4 with vllm"))
 
-    assert [choice.platform for choice in choose([cell(2, 8, 1.0), other])] == ["a10g with vllm", "l4 with vllm"]
+    assert [choice.name for choice in choose([cell(2, 8, 1.0), other])] == ["a10g with vllm", "l4 with vllm"]
 
 
 @given(
@@ -197,12 +198,3 @@ def test_one_configuration_makes_no_grid_and_one_degree_no_scaling() -> None:
     whole = [cell(8, 8, 1.0)]
 
     assert parallelism.of_cells(whole, choose(whole)) == {}
-
-
-def test_a_unit_declared_otherwise_than_the_rule_has_it_gets_a_note(fleet: InferenceFleet) -> None:
-    (finding,) = parallelism.findings(fleet, choose([cell(2, 16, 1.0)]), "m.csv")
-
-    assert finding.message == (
-        "Unit 'quad' is planned with tensorParallel 4; the TP rule takes tensorParallel 2, maxNumSeqs 16 "
-        "(g5.48xlarge bs16-tp2)."
-    )

@@ -93,7 +93,7 @@ def test_the_price_of_surviving_a_loss_is_stated(fleet: InferenceFleet) -> None:
 def test_units_without_evidence_are_named(fleet: InferenceFleet) -> None:
     plan = make_plan(fleet, [SINGLE])
 
-    assert plan.reasons[-1] == "quad is left out: nothing shows a load that meets p95<2s, errors<1%."
+    assert plan.reasons[-1] == "quad is left out: nothing to plan with is known to meet p95<2s, errors<1%."
 
 
 def test_an_infeasible_plan_is_an_answer_with_the_constraint_and_how_far_it_goes(fleet: InferenceFleet) -> None:
@@ -173,6 +173,7 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "limit_per_s",
         "usd_per_million_requests",
         "tokens_per_usd",
+        "estimate_error",
         "autoscaling",
         "reason",
         "allotments",

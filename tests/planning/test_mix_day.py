@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from holdfast.model.fleet import Loss
+from holdfast.model.fleet import CapacityType, Loss
 from holdfast.planning.mix import Candidate, Problem, Requirement, cheapest_mix, one_rate
-from holdfast.planning.mix.search import Search, Settled, TimeIsUpError
+from holdfast.planning.mix.search import Search
+from holdfast.planning.mix.settling import Settled, Settling, TimeIsUpError
 from planning.mixes import by_unit, fleets, held, holds, is_cheapest, requirements, unit, usd_per_h
 
 INF2 = unit("inf2", 2.0, 1.0)
@@ -61,9 +62,9 @@ def test_a_day_that_the_time_limit_ends_has_a_mix_and_an_honest_gap() -> None:
     fleet = [unit(f"u{index}", 1.0 + 0.37 * index, 1.0 + 0.31 * index, slots=3) for index in range(6)]
     day = Requirement(one_rate([3.0 + 1.3 * hour for hour in range(12)]), 0.8, frozenset({Loss.POOL}))
 
-    hasty = Search(Problem(tuple(replace(each, startup_s=7200) for each in fleet), day), gap=0.0, time_limit_s=60.0)
+    hasty = Settling(Problem(tuple(replace(each, startup_s=7200) for each in fleet), day), time_limit_s=60.0)
     hasty.settle = stopping_after(hasty.settle, 14)  # type: ignore[method-assign]
-    found = hasty.run()
+    found = Search(hasty, gap=0.0).run()
 
     assert found is not None
     assert 0.0 < found.gap < 0.5
@@ -103,3 +104,17 @@ def test_every_period_of_a_day_holds_and_the_gap_is_kept(candidates: list[Candid
         assert mix.cost_usd_per_h == pytest.approx(usd_per_h(candidates, days))
         assert mix.gap <= 0.05
         assert mix.cost_usd_per_h * (1 - mix.gap) <= exact.cost_usd_per_h * (1 + 1e-6)
+
+
+def test_when_the_time_is_up_before_there_is_a_mix_the_first_that_is_found_is_taken() -> None:
+    fleet = [unit(f"u{index}", 1.0 + 0.37 * index, 1.0 + 0.31 * index, slots=3) for index in range(6)]
+    day = Requirement(one_rate([3.0 + 1.3 * hour for hour in range(6)]), 0.8, frozenset({Loss.POOL}), max_pools=3)
+
+    found = Search(Settling(Problem(tuple(fleet), day), time_limit_s=60.0, spent_s=60.0), gap=0.0).run()
+
+    assert found is not None
+    assert 0.0 < found.gap < 1.0
+    days = [
+        dict(zip(((u.unit, "", CapacityType.ON_DEMAND) for u in fleet), row, strict=True)) for row in found.replicas
+    ]
+    assert all(holds(fleet, day, replicas, period) for period, replicas in enumerate(days))

@@ -100,7 +100,7 @@ def test_a_pool_gets_traffic_only_when_all_cheaper_ones_are_at_the_target(
             assert shares[cheaper.name] * rate >= cheaper.limit_per_s * target * (1 - 1e-6)
 
 
-@given(fleets(), st.floats(0.01, 1e5), targets, st.floats(0.0, 0.15))
+@given(fleets(), st.floats(0.01, 1e5), targets, st.floats(0.0, 0.15, allow_subnormal=False))
 def test_every_pool_with_a_limit_gets_its_minimum(
     pools: list[Fillable], rate: float, target: float, min_share: float
 ) -> None:

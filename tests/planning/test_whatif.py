@@ -15,7 +15,7 @@ from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.hardware import Offering
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import PlanStatus, UnitEvidence
-from holdfast.planning import ageing, whatif
+from holdfast.planning import ageing, budget, whatif
 from holdfast.planning.difference import difference
 from holdfast.planning.plan import make_plan
 
@@ -115,10 +115,10 @@ def test_rows_lose_the_price_that_is_not_theirs_on_spot() -> None:
 
 
 def test_a_budget_holds_what_its_replicas_carry(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(free(fleet), on([SINGLE]), 5.5)
+    most = budget.most_load(free(fleet), on([SINGLE]), 5.5)
 
     # Five single of 2/s at 80 %: 8/s for 5 USD/h. A sixth would cost 6.
-    assert most.rate_per_s == pytest.approx(8, rel=whatif.PRECISION)
+    assert most.rate_per_s == pytest.approx(8, rel=budget.PRECISION)
     assert most.rate_per_s <= 8 * (1 + 1e-6)
     assert most.plan.cost_usd_per_h == 5.0
     assert most.binds.startswith("The budget binds: 0.1% more load (8.00")
@@ -128,19 +128,19 @@ def test_a_budget_holds_what_its_replicas_carry(fleet: InferenceFleet) -> None:
 def test_a_budget_of_exactly_a_plan_holds_it(fleet: InferenceFleet) -> None:
     plan = make_plan(whatif.at_rate(free(fleet), 8.0), [SINGLE])
 
-    assert whatif.most_load(free(fleet), on([SINGLE]), plan.cost_usd_per_h).plan.cost_usd_per_h == plan.cost_usd_per_h
+    assert budget.most_load(free(fleet), on([SINGLE]), plan.cost_usd_per_h).plan.cost_usd_per_h == plan.cost_usd_per_h
 
 
 def test_beyond_the_capacity_no_budget_helps_and_that_is_said(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(free(fleet), on([SINGLE]), 1000.0)
+    most = budget.most_load(free(fleet), on([SINGLE]), 1000.0)
 
     # Ten replicas at most: 16/s at 80 %.
-    assert most.rate_per_s == pytest.approx(16, rel=whatif.PRECISION)
+    assert most.rate_per_s == pytest.approx(16, rel=budget.PRECISION)
     assert most.binds.startswith("Capacity binds, not the budget: All pools at maxReplicas")
 
 
 def test_a_budget_below_the_minimum_of_replicas_holds_nothing(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(fleet, on([SINGLE, QUAD]), 2.0)
+    most = budget.most_load(fleet, on([SINGLE, QUAD]), 2.0)
 
     assert (most.holds, most.rate_per_s) == (False, 0.0)
     assert most.sentence == (
@@ -149,7 +149,7 @@ def test_a_budget_below_the_minimum_of_replicas_holds_nothing(fleet: InferenceFl
 
 
 def test_a_budget_without_anything_known_holds_nothing(fleet: InferenceFleet) -> None:
-    most = whatif.most_load(fleet, on([]), 20.0)
+    most = budget.most_load(fleet, on([]), 20.0)
 
     assert not most.holds
     assert most.binds.startswith("Capacity binds, not the budget: No unit has a limit")
@@ -182,20 +182,20 @@ FREE = InferenceFleet.model_validate(
 
 
 @settings(max_examples=10, deadline=None)
-@given(budget=st.floats(3.0, 150.0), limits=st.tuples(st.floats(0.2, 9), st.floats(0.2, 9)))
+@given(usd_per_h=st.floats(3.0, 150.0), limits=st.tuples(st.floats(0.2, 9), st.floats(0.2, 9)))
 def test_the_most_load_is_held_within_the_budget_and_a_thousandth_more_is_not(
-    budget: float, limits: tuple[float, float]
+    usd_per_h: float, limits: tuple[float, float]
 ) -> None:
     evidence = [replace(SINGLE, limit_per_s=limits[0]), replace(QUAD, limit_per_s=limits[1])]
 
-    most = whatif.most_load(FREE, on(evidence), budget)
+    most = budget.most_load(FREE, on(evidence), usd_per_h)
 
     if not most.holds:
         return
-    assert most.plan.cost_usd_per_h <= budget * (1 + 1e-9)
+    assert most.plan.cost_usd_per_h <= usd_per_h * (1 + 1e-9)
     assert most.plan.demand_per_s == most.rate_per_s
-    beyond = make_plan(whatif.at_rate(FREE, most.rate_per_s * (1 + 1.01 * whatif.PRECISION)), evidence)
-    assert beyond.status is PlanStatus.INFEASIBLE or beyond.cost_usd_per_h > budget
+    beyond = make_plan(whatif.at_rate(FREE, most.rate_per_s * (1 + 1.01 * budget.PRECISION)), evidence)
+    assert beyond.status is PlanStatus.INFEASIBLE or beyond.cost_usd_per_h > usd_per_h
 
 
 @settings(max_examples=10, deadline=None)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from holdfast.model.cost_curve import CostCurve, CostPoint, PoolCost
-from holdfast.reports import contents, palette, tabulate
+from holdfast.reports import contents, palette, plan_tables
 from holdfast.reports.cost_chart import cost_curve_chart
 
 
@@ -27,7 +27,7 @@ CURVE = CostCurve(
 
 
 def test_rates_with_the_same_mix_are_one_row() -> None:
-    table = tabulate.cost_curve(CURVE)
+    table = plan_tables.cost_curve(CURVE)
 
     assert table.column("up to") == (2.0, 4.0, 8.0)
     assert table.column("cost") == (1.0, 4.0, None)
@@ -40,7 +40,7 @@ def test_rates_with_the_same_mix_are_one_row() -> None:
 def test_a_long_table_is_thinned_to_its_last_row_and_says_so() -> None:
     long = CostCurve("pair", "some/model", tuple(point(float(n), n, 0) for n in range(1, 11)))
 
-    table = tabulate.cost_curve(long, most_rows=4)
+    table = plan_tables.cost_curve(long, most_rows=4)
 
     assert table.column("up to") == (1.0, 4.0, 7.0, 10.0)
     assert "every 3 rows one is shown" in table.notes[0]

@@ -29,5 +29,6 @@ def _finding(unit: str, own: Sequence[Measurement], broken: Sequence[Measurement
         Severity.SUSPICIOUS if len(broken) == len(own) else Severity.NOTE,
         "; ".join(judge(broken[0], bounds).broken),
         format_slo(bounds),
-        f"{len(broken)} of {len(own)} rows of {unit} break the SLO: lines {', '.join(str(row.row) for row in broken)}.",
+        f"{len(broken)} of {len(own)} rows of {unit} break the SLO: line{'s' if len(broken) > 1 else ''} "
+        f"{', '.join(str(row.row) for row in broken)}.",
     )

@@ -142,10 +142,14 @@ def _thin(unit: str, judged: Sequence[Measurement], where: str) -> Iterator[Find
                 f"{fewest:,} requests",
                 f"at least {needed:,} requests",
                 f"The {name} of {unit} has {beyond:.3g} of {fewest:,} requests beyond it where the fewest were sent; "
-                f"{ENOUGH_BEYOND} beyond it take {needed:,}: lines {', '.join(str(row.row) for row in thin)}.",
+                f"{ENOUGH_BEYOND} beyond it take {needed:,}: {_lines(thin)}.",
                 f"With {fewest:,} requests the largest latency lies below the true {name} with a probability of "
                 f"{share**fewest:.0%}." if share**fewest > 0.005 else "",
             )  # fmt: skip
+
+
+def _lines(rows: Sequence[Measurement]) -> str:
+    return f"line{'s' if len(rows) > 1 else ''} {', '.join(str(row.row) for row in rows)}"
 
 
 def _slack(row: Measurement, *names: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.auditing import captions, equipment, physics, unit_errors
+from holdfast.auditing import captions, equipment, physics, rounding, unit_errors
 from holdfast.auditing.equipment import Equipment, Models
 from holdfast.auditing.physics import Bound
 from holdfast.model.findings import Checked, Finding, Severity
@@ -13,13 +13,15 @@ from holdfast.model.measurements import Measurement
 TOLERANCE = 0.05
 """Relative: data sheets round, and boards clock a few percent above them."""
 
-CONCEIVABLE = 4.0
-"""Beyond a bound by no more than this a row is suspicious, not impossible: weights quantised from 16 to 4 bits,
-operations at a quarter of the width, or four tokens per pass by speculative decoding would explain as much."""
+QUANTISED = 4.0
+"""From 16 bits to 4: weights beyond the memory by no more than this may have been stored so."""
 
 
 def physical_limit(rows: Sequence[Measurement], models: Models, where: str) -> Checked:
-    """Rows beyond what their devices can read and compute, each with the bound that it breaks by most."""
+    """Rows beyond what their devices can read and compute, each with the bound that it breaks by most.
+
+    Suspicious by what the row says; impossible where every shortcut that engines take, all at once, would not do.
+    """
     judged = 0
     findings = []
     for row in rows:
@@ -48,7 +50,7 @@ def memory(rows: Sequence[Measurement], models: Models, where: str) -> Checked:
                 where,
                 row.row,
                 "memory",
-                Severity.IMPOSSIBLE if weights_gib > CONCEIVABLE * room_gib else Severity.SUSPICIOUS,
+                Severity.IMPOSSIBLE if weights_gib > QUANTISED * room_gib else Severity.SUSPICIOUS,
                 f"{weights_gib:.3g} GiB of weights",
                 f"at most {room_gib:.3g} GiB",
                 f"{row.unit}: the weights of {behind.model.name} are {weights_gib:.3g} GiB as published, and {devices} "
@@ -63,8 +65,9 @@ def _equipment(row: Measurement, models: Models) -> Equipment:
 
 
 def _finding(row: Measurement, broken: Sequence[Bound], where: str) -> Finding:
-    surest = max(broken, key=lambda bound: (bound.cached > CONCEIVABLE, bound.factor))
-    impossible = surest.cached > CONCEIVABLE
+    surest = max(broken, key=lambda bound: (_beyond_all(row, bound), bound.factor))
+    impossible = _beyond_all(row, surest)
+    even_so = f", and {surest.even_so:.3g} times with every shortcut there is" if impossible else ""
     others = [bound.said for bound in broken if bound is not surest]
     also = f" Also {'; '.join(others)}." if others else ""
     return Finding(
@@ -74,9 +77,14 @@ def _finding(row: Measurement, broken: Sequence[Bound], where: str) -> Finding:
         Severity.IMPOSSIBLE if impossible else Severity.SUSPICIOUS,
         surest.found,
         surest.expected,
-        f"{row.unit}: {surest.said}: {surest.factor:.3g} times the bound.{also}",
+        f"{row.unit}: {surest.said}: {surest.factor:.3g} times the bound{even_so}.{also}",
         _why(surest, impossible),
     )
+
+
+def _beyond_all(row: Measurement, bound: Bound) -> bool:
+    """Whether the bound is broken with all shortcuts, and by more than the rounding of the figure."""
+    return bound.even_so > (1 + bound.slack) * (1 + rounding.slack(row, *bound.columns))
 
 
 def _why(bound: Bound, impossible: bool) -> str:
@@ -85,4 +93,4 @@ def _why(bound: Bound, impossible: bool) -> str:
         return period or "Answers ended before the stated length (no ignore_eos), or more devices made them."
     if bound.cached <= 1:
         return "The prompts came from a prefix cache, or were shorter than stated."
-    return "The weights were quantised, tokens speculated, or answers shorter than stated."
+    return period or "The weights were quantised, tokens speculated, or answers shorter than stated."

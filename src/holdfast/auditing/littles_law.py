@@ -107,6 +107,10 @@ def _hollow(row: Measurement, residual: float) -> bool:
 
 def _why(row: Measurement, residual: float) -> str:
     assert row.concurrency
+    if not row.rate_per_s:
+        return "Nothing was completed, and the latency is of something else."
+    if _hollow(row, residual):
+        return "The concurrency is another run's, or the client never had as many in flight."
     if residual > 0:
         return "Rate and latency are of different windows, or of different numbers of clients."
     if row.requests is not None and row.requests < _FEW_PER_SLOT * row.concurrency:

@@ -14,6 +14,7 @@ from holdfast.auditing import (
     limits,
     littles_law,
     prices,
+    reach,
     tokens,
 )
 from holdfast.auditing.equipment import known_model
@@ -29,11 +30,14 @@ def audit_measurements(
 
     Raises InputError for a region that the catalogue does not have.
     """
+    limited = limits.physical_limit(rows, known_model, where)
+    beyond = frozenset(finding.row for finding in limited.findings)
     checked = (
         littles_law.littles_law(rows, where),
         littles_law.offered_rate(rows, where),
         littles_law.in_flight_of_a_minute(rows, where),
-        limits.physical_limit(rows, known_model, where),
+        limited,
+        reach.reached(rows, known_model, beyond, where),
         limits.memory(rows, known_model, where),
         hardware.hardware(rows, known_model, where),
         hardware.idle_devices(rows, where),

@@ -1,24 +1,26 @@
-"""A plan against its own arithmetic, its promises, and the catalogue."""
+"""A plan against its own arithmetic, its promises, and the catalogue.
+
+Nothing of the planner is used: everything is worked out anew from what the file says. `plan_shape` comes first, since
+nothing can be worked out of a plan that has, say, 23 hours.
+
+shape       what the sums need               sums      weights, traffic, cost and the columns that follow
+capacity    what each hour holds             scaling   when each pool grows
+shown       tables that repeat the plan      prices    here: age, catalogue
+"""
 
 from __future__ import annotations
 
 import datetime
-import math
-import re
 from collections.abc import Iterator
 
 from holdfast import catalog
-from holdfast.auditing import equipment
+from holdfast.auditing import equipment, plan_capacity, plan_scaling, plan_shape, plan_sums, plan_tables
 from holdfast.model.findings import Audit, Checked, Finding, Kind, Severity
-from holdfast.model.fleet import DeploymentUnit, Loss
-from holdfast.model.plan import TOTAL_WEIGHT, Plan, PlanStatus, PoolPlan
+from holdfast.model.fleet import CapacityType, DeploymentUnit
+from holdfast.model.hardware import Offering
+from holdfast.model.plan import Plan, PlanStatus, PoolPlan
 
-OLD_DAYS = 90
-"""A price that was read longer ago than this may have changed."""
-_SAME = 1e-6
 _TOKENS = 0.1
-
-_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 
 
 def audit_plan(plan: Plan, where: str, *, today: datetime.date, region: str | None = None) -> Audit:
@@ -27,126 +29,30 @@ def audit_plan(plan: Plan, where: str, *, today: datetime.date, region: str | No
     Raises InputError for a region that the catalogue does not have.
     """
     area = region or (plan.fleet.spec.region if plan.fleet.spec.region in catalog.regions() else None)
-    pools = len(plan.pools)
-    checked = (
-        Checked("weights", pools, tuple(_weights(plan, where))),
-        Checked("demand", pools, tuple(_demand(plan, where))),
-        Checked("limits", pools, tuple(f for pool in plan.pools for f in _limits(plan, pool, where))),
-        Checked("survival", pools, tuple(_survival(plan, where))),
-        Checked("cost", pools, tuple(_cost(plan, where))),
-        Checked("cost-of-request", pools, tuple(f for pool in plan.pools for f in _request_cost(pool, where))),
+    shape = plan_shape.shape(plan, where)
+    checked = (shape,) if shape.findings else (shape, *_sound(plan, where, today, area))
+    return Audit(where, Kind.PLAN, len(plan.pools), checked)
+
+
+def _sound(plan: Plan, where: str, today: datetime.date, region: str | None) -> tuple[Checked, ...]:
+    """The checks of a plan whose parts fit together."""
+    feasible = plan.status is PlanStatus.FEASIBLE
+    return (
+        plan_sums.weights(plan, where),
+        plan_sums.traffic(plan, where),
+        plan_capacity.demand(plan, where) if feasible else Checked("demand", 0, ()),
+        plan_capacity.survival(plan, where) if feasible else Checked("survival", 0, ()),
+        plan_capacity.limits(plan, where),
+        plan_capacity.quotas(plan, where),
+        plan_sums.cost(plan, where),
+        plan_sums.request_cost(plan, where),
+        plan_scaling.autoscaling(plan, where),
+        plan_tables.tables(plan, where),
         _token_count(plan, where),
-        Checked("price-age", pools, tuple(f for pool in plan.pools for f in _price_age(pool, today, where))),
-        Checked("price", pools, tuple(f for pool in plan.pools for f in _price(plan, pool, area, where))),
+        _price_age(plan, today, region, where),
+        _price(plan, region, where),
         Checked("evidence", len(plan.findings), tuple(_evidence(plan, where))),
     )
-    return Audit(where, Kind.PLAN, pools, checked)
-
-
-def _weights(plan: Plan, where: str) -> Iterator[Finding]:
-    """Integers that sum to the total, on pools that have a replica; an infeasible plan may weigh nothing."""
-    total = sum(pool.weight for pool in plan.pools)
-    if total != TOTAL_WEIGHT and (plan.status is PlanStatus.FEASIBLE or total):
-        message = f"The weights sum to {total} and should sum to {TOTAL_WEIGHT}."
-        yield _impossible(where, "weights", str(total), str(TOTAL_WEIGHT), message)
-    for pool in plan.pools:
-        if pool.weight > 0 and pool.replicas == 0:
-            message = f"{pool.unit} has a weight of {pool.weight} and no replica: its share of the traffic is lost."
-            yield _impossible(where, "weights", f"weight {pool.weight}", "weight 0", message)
-        if not 0 <= pool.weight <= 999:
-            message = f"{pool.unit} has a weight of {pool.weight}; a target group takes 0 to 999."
-            yield _impossible(where, "weights", f"weight {pool.weight}", "0 to 999", message)
-
-
-def _demand(plan: Plan, where: str) -> Iterator[Finding]:
-    """A feasible plan's limits sum to the demand or more, and what its pools expect sums to the demand."""
-    if plan.status is not PlanStatus.FEASIBLE:
-        return
-    carried = math.fsum(pool.replicas * pool.limit_per_s for pool in plan.pools)
-    if carried < plan.demand_per_s * (1 - _SAME):
-        message = f"The pools carry {carried:.4g}/s at their limits, and the plan is called feasible for "
-        message += f"{plan.demand_per_s:.4g}/s."
-        yield _impossible(where, "demand", f"{carried:.4g}/s", f"at least {plan.demand_per_s:.4g}/s", message)
-    expected = math.fsum(pool.expected_per_s for pool in plan.pools)
-    if not math.isclose(expected, plan.demand_per_s, rel_tol=_SAME):
-        message = f"The pools expect {expected:.4g}/s together, and the demand is {plan.demand_per_s:.4g}/s."
-        yield _impossible(where, "demand", f"{expected:.4g}/s", f"{plan.demand_per_s:.4g}/s", message)
-
-
-def _limits(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
-    """No pool is given more than its limit, or has more replicas than its fleet allows."""
-    most_per_s = pool.replicas * pool.limit_per_s
-    if pool.expected_per_s > most_per_s * (1 + _SAME) and plan.status is PlanStatus.FEASIBLE:
-        message = f"{pool.unit} is given {pool.expected_per_s:.4g}/s, and its {pool.replicas} replicas hold "
-        message += f"{most_per_s:.4g}/s."
-        yield _impossible(where, "limits", f"{pool.expected_per_s:.4g}/s", f"at most {most_per_s:.4g}/s", message)
-    if most_per_s and not math.isclose(pool.utilization, pool.expected_per_s / most_per_s, rel_tol=1e-3, abs_tol=1e-6):
-        right = pool.expected_per_s / most_per_s
-        message = f"{pool.unit} is said to be used {pool.utilization:.1%}, and expected over limit is {right:.1%}."
-        yield _impossible(where, "limits", f"{pool.utilization:.1%}", f"{right:.1%}", message)
-    unit = _unit(plan, pool)
-    if unit is None:
-        names = ", ".join(unit.name for unit in plan.fleet.spec.units)
-        message = f"The plan has a pool {pool.unit!r}, and its fleet has {names}."
-        yield _impossible(where, "limits", pool.unit, names, message)
-    elif not 0 <= pool.replicas <= unit.max_replicas:
-        message = f"{pool.unit} has {pool.replicas} replicas, and its fleet allows {unit.max_replicas}."
-        yield _impossible(where, "limits", f"{pool.replicas}", f"at most {unit.max_replicas}", message)
-
-
-def _survival(plan: Plan, where: str) -> Iterator[Finding]:
-    """With `survive: one-pool`, the rest carry the demand at their limits whichever pool is lost."""
-    if plan.status is not PlanStatus.FEASIBLE or Loss.POOL not in plan.fleet.spec.capacity.survive:
-        return
-    for lost in plan.pools:
-        left = math.fsum(pool.replicas * pool.limit_per_s for pool in plan.pools if pool is not lost)
-        if lost.replicas and left < plan.demand_per_s * (1 - _SAME):
-            message = (
-                f"Without {lost.unit} the rest hold {left:.4g}/s of {plan.demand_per_s:.4g}/s, and the fleet asks to "
-            )
-            message += "survive the loss of any one pool."
-            yield _impossible(where, "survival", f"{left:.4g}/s", f"at least {plan.demand_per_s:.4g}/s", message)
-
-
-def _cost(plan: Plan, where: str) -> Iterator[Finding]:
-    """Instances are bought whole: the cost lies between the replicas' and that of the instances which hold them."""
-    least = math.fsum(pool.replicas * pool.price_usd_per_h for pool in plan.pools)
-    most = math.fsum(_whole(plan, pool) * pool.price_usd_per_h for pool in plan.pools)
-    if not least * (1 - _SAME) - 1e-9 <= plan.cost_usd_per_h <= most * (1 + _SAME) + 1e-9:
-        expected = f"{least:.4f}" if math.isclose(least, most, rel_tol=_SAME) else f"{least:.4f} to {most:.4f}"
-        message = f"The plan costs {plan.cost_usd_per_h:.4f} USD/h, and its pools cost {expected} USD/h."
-        yield _impossible(where, "cost", f"{plan.cost_usd_per_h:.4f} USD/h", f"{expected} USD/h", message)
-
-
-def _whole(plan: Plan, pool: PoolPlan) -> int:
-    """The replicas that the instances of the pool have room for."""
-    fitting = _fitting(plan, pool)
-    return math.ceil(pool.replicas / fitting) * fitting
-
-
-def _unit(plan: Plan, pool: PoolPlan) -> DeploymentUnit | None:
-    return next((unit for unit in plan.fleet.spec.units if unit.name == pool.unit), None)
-
-
-def _fitting(plan: Plan, pool: PoolPlan) -> int:
-    unit = _unit(plan, pool)
-    instance = equipment.known_instance(unit.instance_type if unit else None)
-    return 1 if unit is None or instance is None else max(1, instance.devices // unit.devices_per_replica)
-
-
-def _request_cost(pool: PoolPlan, where: str) -> Iterator[Finding]:
-    """USD per million requests = price / (limit x 3600) x 1e6."""
-    if not pool.limit_per_s > 0 or not math.isfinite(pool.limit_per_s):
-        message = f"{pool.unit} has a limit of {pool.limit_per_s:g}/s: nothing follows from that."
-        yield _impossible(where, "cost-of-request", f"{pool.limit_per_s:g}/s", "a limit above 0", message)
-        return
-    right = pool.price_usd_per_h / (pool.limit_per_s * 3600) * 1e6
-    if not math.isclose(pool.usd_per_million_requests, right, rel_tol=1e-3):
-        message = (
-            f"A million requests on {pool.unit} are said to cost {pool.usd_per_million_requests:.4g} USD, and price "
-        )
-        message += f"over limit is {right:.4g} USD."
-        yield _impossible(where, "cost-of-request", f"{pool.usd_per_million_requests:.4g}", f"{right:.4g}", message)
 
 
 def _token_count(plan: Plan, where: str) -> Checked:
@@ -174,55 +80,101 @@ def _token_count(plan: Plan, where: str) -> Checked:
     return Checked("token-count", len(judged), tuple(found))
 
 
-def _price_age(pool: PoolPlan, today: datetime.date, where: str) -> Iterator[Finding]:
-    dates = [date for found in _DATE.finditer(pool.price_source) if (date := _date(found)) is not None]
-    age_days = (today - max(dates)).days if dates else 0
-    if age_days > OLD_DAYS:
-        yield Finding(
-            where,
-            0,
-            "price-age",
-            Severity.NOTE,
-            f"{age_days} days",
-            f"at most {OLD_DAYS} days",
-            f"The price of {pool.unit} was read {age_days} days ago, on {max(dates)}.",
-            "Prices may have changed: read them anew and plan again.",
-        )
+def _price_age(plan: Plan, today: datetime.date, region: str | None, where: str) -> Checked:
+    """Prices of the catalogue that its own rule calls stale: by the day that the plan cites, and where it buys in a
+    second way without citing one, by the catalogue's offering of the same price."""
+    dates: dict[tuple[str, str], str] = {}
+    for pool in plan.pools:
+        declared = plan.fleet.unit(pool.unit)
+        cited = catalog.cited_date(pool.price_source)
+        if cited is not None:
+            dates[pool.unit, declared.capacity_type.value] = cited
+        for allotment in pool.allotments:
+            way = allotment.capacity_type
+            if way is not declared.capacity_type and way not in declared.prices_usd_per_h:
+                for offer in _listed(declared, way, region):
+                    if offer.price_usd_per_h == allotment.instance_usd_per_h:
+                        dates[pool.unit, way.value] = offer.date
+    found = (_aged(unit, way, date, today, where) for (unit, way), date in dates.items())
+    return Checked("price-age", len(dates), tuple(finding for finding in found if finding is not None))
 
 
-def _date(found: re.Match[str]) -> datetime.date | None:
-    try:
-        return datetime.date.fromisoformat(found[0])
-    except ValueError:  # digits that look like a date and are none
+def _aged(unit: str, way: str, read: str, today: datetime.date, where: str) -> Finding | None:
+    days = catalog.days_since(read, today)
+    if not catalog.too_old(days):
         return None
+    known = days is not None
+    return Finding(
+        where,
+        0,
+        "price-age",
+        Severity.NOTE,
+        f"{days} days" if known else f"no known age ({read})",
+        f"at most {catalog.STALE_AFTER_DAYS} days",
+        f"The {way} price of {unit} was read {days} days ago, on {read}."
+        if known
+        else f"The {way} price of {unit} is of no known age ({read}).",
+        "Prices may have changed: `holdfast prices refresh` reads them anew; then plan again.",
+    )
 
 
-def _price(plan: Plan, pool: PoolPlan, region: str | None, where: str) -> Iterator[Finding]:
-    """The instance price that a replica's price stands for, against the catalogue in the fleet's region."""
-    unit = _unit(plan, pool)
-    if unit is None:
-        return
-    known = [
-        offer
-        for offer in catalog.offerings(region)
-        if offer.instance_type == unit.instance_type and offer.capacity_type is unit.capacity_type
-    ]
-    if not known:
-        return
-    usd_per_h = pool.price_usd_per_h * _fitting(plan, pool)
-    if not any(equipment.same_price(usd_per_h, offer.price_usd_per_h) for offer in known):
-        listed = known[0]
-        yield Finding(
-            where,
-            0,
-            "price",
-            Severity.SUSPICIOUS,
-            f"{usd_per_h:.4f} USD/h",
-            f"{listed.price_usd_per_h:g} USD/h",
-            f"{pool.unit} is planned at {usd_per_h:.4f} USD/h for {listed.instance_type}, which the catalogue has at "
-            f"{listed.price_usd_per_h:g} ({listed.capacity_type.value}, {listed.region}, read {listed.date}).",
-            f"The plan took it from: {pool.price_source}.",
-        )
+def _price(plan: Plan, region: str | None, where: str) -> Checked:
+    """The price of each instance that is bought, against the catalogue's in the fleet's region; against the fleet
+    document's where that states one."""
+    found: dict[tuple[str, CapacityType, float], Finding] = {}
+    judged = 0
+    for pool, unit in ((pool, plan.fleet.unit(pool.unit)) for pool in plan.pools):
+        for way, usd_per_h in _bought(plan, pool, unit):
+            stated = unit.price_usd_per_h if way is unit.capacity_type else unit.prices_usd_per_h.get(way)
+            known = _listed(unit, way, region)
+            judged += stated is not None or bool(known)
+            if stated is not None and not equipment.same_price(usd_per_h, stated):
+                found[pool.unit, way, usd_per_h] = _not_as_stated(unit, way, usd_per_h, stated, where)
+            elif stated is None and known and not any(_same(usd_per_h, offer) for offer in known):
+                found[pool.unit, way, usd_per_h] = _not_as_listed(pool, usd_per_h, known[0], where)
+    return Checked("price", judged, tuple(found.values()))
+
+
+def _bought(plan: Plan, pool: PoolPlan, unit: DeploymentUnit) -> Iterator[tuple[CapacityType, float]]:
+    """How the pool's instances are bought and their prices; of a pool without any what one would cost."""
+    bought = dict.fromkeys((one.capacity_type, one.instance_usd_per_h) for one in pool.allotments)
+    yield from bought or ((unit.capacity_type, pool.price_usd_per_h * plan_shape.fitting(plan, pool)),)
+
+
+def _listed(unit: DeploymentUnit, way: CapacityType, region: str | None) -> list[Offering]:
+    alike = (offer for offer in catalog.offerings(region) if offer.instance_type == unit.instance_type)
+    return [offer for offer in alike if offer.capacity_type is way]
+
+
+def _same(usd_per_h: float, offer: Offering) -> bool:
+    return equipment.same_price(usd_per_h, offer.price_usd_per_h)
+
+
+def _not_as_stated(unit: DeploymentUnit, way: CapacityType, usd_per_h: float, stated: float, where: str) -> Finding:
+    return Finding(
+        where,
+        0,
+        "price",
+        Severity.IMPOSSIBLE,
+        f"{usd_per_h:.4f} USD/h",
+        f"{stated:.4f} USD/h",
+        f"{unit.name} is planned at {usd_per_h:.4f} USD/h ({way.value}), and its fleet document says {stated:.4f}.",
+        "The plan or the fleet document in it was changed by hand.",
+    )
+
+
+def _not_as_listed(pool: PoolPlan, usd_per_h: float, listed: Offering, where: str) -> Finding:
+    return Finding(
+        where,
+        0,
+        "price",
+        Severity.SUSPICIOUS,
+        f"{usd_per_h:.4f} USD/h",
+        f"{listed.price_usd_per_h:g} USD/h",
+        f"{pool.unit} is planned at {usd_per_h:.4f} USD/h for {listed.instance_type}, which the catalogue has at "
+        f"{listed.price_usd_per_h:g} ({listed.capacity_type.value}, {listed.region}, read {listed.date}).",
+        f"The plan took it from: {pool.price_source}.",
+    )
 
 
 def _evidence(plan: Plan, where: str) -> Iterator[Finding]:
@@ -239,7 +191,3 @@ def _evidence(plan: Plan, where: str) -> Iterator[Finding]:
             "none",
             f"The plan was made on a file with impossible figures: {lines}.",
         )
-
-
-def _impossible(where: str, check: str, found: str, expected: str, message: str) -> Finding:
-    return Finding(where, 0, check, Severity.IMPOSSIBLE, found, expected, message)

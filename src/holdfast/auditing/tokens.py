@@ -75,8 +75,11 @@ def _likely(count: _Count) -> str:
     """The cause that explains the median row of the unit."""
     row, factor = count.row, count.factor
     causes = (
-        (60.0, "The requests are per minute and the tokens per second, or the other way round."),
-        (1 / 60, "The tokens are per minute and the requests per second, or the other way round."),
+        (
+            60.0,
+            "The tokens are per minute and labelled per second, or the requests per second and labelled per minute.",
+        ),
+        (1 / 60, "The requests are per minute and labelled per second."),
         (1000.0, "The tokens are printed in units, the requests in thousands."),
         (1 / 1000, "The tokens are printed in thousands."),
         (1 + (row.input_tokens or 0) / count.stated, "Prompt tokens are counted with the output tokens."),

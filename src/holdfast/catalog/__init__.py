@@ -14,13 +14,27 @@ from holdfast.catalog.devices import accelerator, accelerators
 from holdfast.catalog.fleets import equipment_of, hardware_of, offerings_by_way, offerings_of
 from holdfast.catalog.instances import instance_type, instance_types
 from holdfast.catalog.listing import tables
-from holdfast.catalog.prices import STALE_AFTER_DAYS, age_days, offerings, price, regions, stale
+from holdfast.catalog.prices import (
+    STALE_AFTER_DAYS,
+    age_days,
+    citation,
+    cited_date,
+    days_since,
+    offerings,
+    price,
+    regions,
+    stale,
+    too_old,
+)
 
 __all__ = [
     "STALE_AFTER_DAYS",
     "accelerator",
     "accelerators",
     "age_days",
+    "citation",
+    "cited_date",
+    "days_since",
     "equipment_of",
     "hardware_of",
     "instance_type",
@@ -32,4 +46,5 @@ __all__ = [
     "regions",
     "stale",
     "tables",
+    "too_old",
 ]

@@ -11,9 +11,11 @@ import fcntl
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from holdfast.catalog import instances
@@ -70,9 +72,13 @@ def read(file: Path) -> tuple[Offering, ...]:
 
 def offering(row: dict[str, str]) -> Offering:
     """The offering of a row of prices; ValueError with a sentence where it is none."""
-    price_usd_per_h = float(row["price_usd_per_h"])
+    price_usd_per_h = _number(row["price_usd_per_h"])
     if not (math.isfinite(price_usd_per_h) and price_usd_per_h > 0):
-        raise ValueError(f"{row['price_usd_per_h']!r} is not a price above zero")
+        raise ValueError(f"{row['price_usd_per_h']!r} is not a price above zero in US dollars per hour, as 1.006")
+    if row["capacity_type"] not in _WAYS:
+        raise ValueError(f"{row['capacity_type']!r} is no capacity type ({', '.join(_WAYS)})")
+    if _DAY.fullmatch(row["date"]) and not _is_day(row["date"]):
+        raise ValueError(f"{row['date']} is no day")
     return Offering(
         instance_type=row["instance_type"],
         region=row["region"],
@@ -82,6 +88,26 @@ def offering(row: dict[str, str]) -> Offering:
         date=row["date"],
         estimated=row["source"].startswith("DERIVED"),
     )
+
+
+_WAYS = tuple(way.value for way in CapacityType)
+_DAY = re.compile(r"\d+-\d+-\d+")
+"""What is meant as a day; other texts, `undated snapshot (2026)` say, are a date that nobody knows."""
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def add(offerings: Sequence[Offering], file: Path) -> None:

@@ -7,6 +7,7 @@ unless the package's was read later; an estimate never takes the place of a pric
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -104,12 +105,26 @@ def price(instance_type: str, region: str, capacity_type: CapacityType) -> Offer
     )
 
 
+def citation(offering: Offering) -> str:
+    """How a plan says where it has the price from; `cited_date` reads it."""
+    estimate = ", an estimate" if offering.estimated else ""
+    return f"{offering.source}, {offering.date}, {offering.region}, {offering.capacity_type.value}{estimate}"
+
+
+def cited_date(text: str) -> str | None:
+    """The date, as its catalogue has it, of a price whose citation the text begins with; None where it cites none."""
+    found = _CITATION.match(text)
+    return found["date"] if found else None
+
+
+_CITATION = re.compile(
+    rf".*, (?P<date>[^,;]+), [a-z0-9-]+, (?:{'|'.join(way.value for way in CapacityType)})(?:, an estimate)?(?:;|$)"
+)
+
+
 def date_of(offering: Offering) -> date | None:
     """The day on which the price was read; None where its catalogue does not say: `undated snapshot (2026)`."""
-    try:
-        return date.fromisoformat(offering.date)
-    except ValueError:
-        return None
+    return _day(offering.date)
 
 
 def age_days(offering: Offering, today: date) -> int | None:
@@ -117,7 +132,12 @@ def age_days(offering: Offering, today: date) -> int | None:
 
     Tomorrow is not one: it is the date already in another time zone.
     """
-    read = date_of(offering)
+    return days_since(offering.date, today)
+
+
+def days_since(text: str, today: date) -> int | None:
+    """The same of a date as a catalogue has it."""
+    read = _day(text)
     if read is None or (today - read).days < -1:
         return None
     return max((today - read).days, 0)
@@ -125,5 +145,16 @@ def age_days(offering: Offering, today: date) -> int | None:
 
 def stale(offering: Offering, today: date) -> bool:
     """Whether the price was read more than 90 days ago. One of unknown age counts as stale."""
-    days = age_days(offering, today)
+    return too_old(age_days(offering, today))
+
+
+def too_old(days: int | None) -> bool:
+    """The same of an age in days, None where it is not known."""
     return days is None or days > STALE_AFTER_DAYS
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -14,8 +14,9 @@ import pydantic
 
 from holdfast.load.pacers import Steps
 from holdfast.model import codec, document, fleet, quantities
+from holdfast.model.document import Declared
 from holdfast.model.errors import InputError, OutputError
-from holdfast.model.fleet import InferenceFleet, TokenLengths
+from holdfast.model.fleet import TokenLengths
 from holdfast.model.plan import VERSION, Plan
 
 
@@ -118,9 +119,9 @@ def read_text(path: Path) -> str:
         raise InputError(f"the file cannot be read ({reason})", where=str(path), mend="mend the path") from error
 
 
-def read_fleet(path: Path) -> InferenceFleet:
-    """The fleet in a YAML file. Raises InputError."""
-    return document.read_fleet(read_text(path), where=str(path))
+def read_declared(path: Path) -> Declared:
+    """The fleet in a YAML file, which may leave numbers to the plan. Raises InputError."""
+    return document.read_declared(read_text(path), where=str(path))
 
 
 def read_plan(path: Path) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,27 +13,33 @@ from holdfast.auditing import audit_rows
 from holdfast.catalog import models
 from holdfast.cli import flags
 from holdfast.model import measurements
+from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import CapacityType, InferenceFleet, format_slo
 from holdfast.model.hardware import Offering
+from holdfast.model.measurements import Measurement
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
 from holdfast.planning import (
     ageing,
     estimated,
-    estimated_grid,
     evidence,
     grid,
     parallelism,
     prices,
+    run_evidence,
     tables,
+    tp_rule,
+    unmeasured,
     whatif,
 )
 from holdfast.planning.grid import GridCell
 from holdfast.planning.plan import make_plan
 from holdfast.planning.supplies import Work
+from holdfast.planning.tp_rule import Settled
+from holdfast.planning.unmeasured import Unmeasured
 
 if TYPE_CHECKING:
     from holdfast.load.rundir import RunSpec
@@ -72,18 +78,18 @@ class Known:
 class Circumstances:
     """What is asked about: the fleet as declared, the units left out, whether on spot, and the day it is.
 
-    estimate: whether units that nothing was measured of are planned on estimates.
+    measured_only: whether units that nothing was measured of are left out, instead of planned on estimates.
     """
 
-    declared: InferenceFleet
+    declared: Declared
     without: Sequence[str]
     spot: bool
-    estimate: bool
+    measured_only: bool
     today: datetime.date
 
     def fleet(self) -> tuple[InferenceFleet, tuple[Finding, ...], tuple[str, ...]]:
         """The fleet, what is to be said of it, and the units whose price is the catalogue's whatever is stated."""
-        kept = whatif.without(self.declared, self.without)
+        kept = whatif.without(self.declared.fleet, self.without)
         if not self.spot:
             return kept, (), ()
         offered = _spot_offerings(kept)
@@ -91,9 +97,18 @@ class Circumstances:
         return fleet, said, tuple(offered)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of all units that are declared."""
+        return tuple(unit.name for unit in self.declared.fleet.spec.units)
+
+    @property
     def names_left_out(self) -> set[str]:
-        kept = whatif.without(self.declared, self.without)
-        return {unit.name for unit in self.declared.spec.units} - {unit.name for unit in kept.spec.units}
+        kept = whatif.without(self.declared.fleet, self.without)
+        return set(self.names) - {unit.name for unit in kept.spec.units}
+
+    def unmeasured(self, fleet: InferenceFleet, measured: Collection[str]) -> Unmeasured:
+        """The units to be planned on estimates."""
+        return unmeasured.NONE if self.measured_only else unmeasured.of(fleet, measured)
 
 
 def _spot_offerings(fleet: InferenceFleet) -> dict[str, Offering]:
@@ -105,47 +120,52 @@ def from_file(asked: Circumstances, file: Path) -> Known:
     """From a CSV of measurements. Raises InputError."""
     where = str(file)
     fleet, said, repriced = asked.fleet()
-    hardware, offerings = catalog.hardware_of(fleet), catalog.offerings_of(fleet)
     read = measurements.read_measurements(flags.read_text(file), where=where)
+    evidence.refuse_strangers(asked.names, read, where)
     rows = whatif.unpriced([row for row in read if row.unit not in asked.names_left_out], repriced)
-    rest = _estimates(asked, fleet, {row.unit for row in rows})
-    if not rows:
-        return rest.joined(fleet, Known(fleet, (), said, {}), ())
-    known, found = evidence.from_measurements(rest.others(fleet), rows, offerings, hardware, where)
+    rest = asked.unmeasured(fleet, {row.unit for row in rows})
+    offerings, equipment = catalog.offerings_of(fleet), catalog.equipment_of(fleet)
+    cells = grid.of_measurements(fleet, rows, offerings, equipment, where, asked.declared.auto)
+    shaped = _Shaped.of(asked, fleet, rest, cells)
+    measured, hardware = rest.others(shaped.fleet), catalog.hardware_of(fleet)
+    known, found = evidence.from_measurements(measured, rows, offerings, hardware, where)
     checked = audit_rows(rows, fleet.spec.slo, where, region=fleet.spec.region)
-    cells = grid.of_measurements(fleet, rows, offerings, catalog.equipment_of(fleet), where)
     shown = tables.of_rows(prices.priced_rows(fleet, rows, offerings, hardware), fleet.spec.slo)
-    aged = ageing.check_prices(fleet, rows, catalog.offerings_by_way(fleet), asked.today)
-    return rest.joined(fleet, Known(fleet, known, (*said, *aged, *found, *checked), shown), cells, where)
+    return shaped.known(known, (*said, *found, *checked), shown, rows, asked.today)
 
 
 def from_runs(asked: Circumstances, runs: Sequence[str]) -> Known:
-    """From run directories, each given as UNIT=DIR; without one, and with estimates, from those. Raises InputError."""
+    """From run directories, each given as UNIT=DIR; without one from estimates alone. Raises InputError."""
     fleet, said, _ = asked.fleet()
     curves, found = _curves(asked, fleet, runs)
-    rest = _estimates(asked, fleet, set(curves))
-    offerings = catalog.offerings_of(fleet)
-    planned = {*curves, *rest.names}
-    priced = {name: ways for name, ways in catalog.offerings_by_way(fleet).items() if name in planned}
-    aged = ageing.check_prices(fleet, (), priced, asked.today)
-    measured = rest.others(fleet)
-    known, left_out = evidence.from_breaking_points(measured, curves, offerings, catalog.hardware_of(fleet))
-    return rest.joined(fleet, Known(fleet, known, (*said, *aged, *found, *left_out), {}), ())
+    rest = asked.unmeasured(fleet, set(curves))
+    shaped = _Shaped.of(asked, fleet, rest, ())
+    offerings, hardware = catalog.offerings_of(fleet), catalog.hardware_of(fleet)
+    known, left_out = run_evidence.from_breaking_points(rest.others(shaped.fleet), curves, offerings, hardware)
+    return shaped.known(known, (*said, *found, *left_out), {}, (), asked.today)
 
 
 def _curves(
     asked: Circumstances, fleet: InferenceFleet, runs: Sequence[str]
 ) -> tuple[dict[str, LoadCurve], list[Finding]]:
     curves, found = dict[str, LoadCurve](), list[Finding]()
-    names = [known.name for known in asked.declared.spec.units]
     for given in runs:
         # Only here: reading runs loads the client too, which takes a tenth of a second.
         from holdfast.load import runs as load_runs
 
         unit, separator, folder = given.partition("=")
-        if not separator or unit not in names:
+        if not separator or unit not in asked.names:
             raise InputError(
-                f"{given!r} names no unit of the fleet", where="--run", mend=f"write UNIT=DIR with {', '.join(names)}"
+                f"{given!r} names no unit of the fleet",
+                where="--run",
+                mend=f"write UNIT=DIR with {', '.join(asked.names)}",
+            )
+        if unit in asked.declared.auto:
+            raise InputError(
+                f"unit {unit!r} leaves {' and '.join(sorted(asked.declared.auto[unit]))} to the plan, and a run "
+                "does not say what it was measured with",
+                where="--run",
+                mend="write the numbers that the run was measured with in the fleet",
             )
         run = load_runs.read(Path(folder))
         if unit not in asked.names_left_out:
@@ -155,36 +175,52 @@ def _curves(
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """The units that are planned on estimates, and what these say."""
+class _Shaped:
+    """The fleet with nothing left to the plan, and the grid that settled it.
 
-    names: frozenset[str]
-    evidence: tuple[UnitEvidence, ...]
-    findings: tuple[Finding, ...]
+    rest: the units that are planned on estimates.
+    """
+
+    fleet: InferenceFleet
+    rest: Unmeasured
     cells: tuple[GridCell, ...]
+    settled: Settled
 
-    def others(self, fleet: InferenceFleet) -> InferenceFleet:
-        """The fleet of the units that are not estimated."""
-        return whatif.with_units(fleet, tuple(unit for unit in fleet.spec.units if unit.name not in self.names))
+    @classmethod
+    def of(cls, asked: Circumstances, fleet: InferenceFleet, rest: Unmeasured, measured: Sequence[GridCell]) -> _Shaped:
+        auto, equipment = asked.declared.auto, catalog.equipment_of(fleet)
+        cells = (*measured, *rest.cells(fleet, catalog.offerings_of(fleet), equipment, auto))
+        settled = tp_rule.settle(fleet, auto, cells, equipment)
+        return cls(settled.fleet, rest, cells, settled)
 
-    def joined(self, fleet: InferenceFleet, measured: Known, cells: Sequence[GridCell], where: str = "") -> Known:
-        """What was measured and what is estimated, in the fleet's order, with the grid of both."""
+    def known(
+        self,
+        measured: Sequence[UnitEvidence],
+        findings: Sequence[Finding],
+        shown: Mapping[str, Table],
+        rows: Sequence[Measurement],
+        today: datetime.date,
+    ) -> Known:
+        """What was measured and what is estimated, in the fleet's order, with the grid of both.
+
+        Raises InputError when nothing was measured, and nothing can be estimated for want of something.
+        """
+        fleet = self.fleet
+        guessed = self.rest.estimates(fleet, catalog.offerings_of(fleet), catalog.equipment_of(fleet))
+        if guessed.lacking and self.rest.names == {unit.name for unit in fleet.spec.units} and not guessed.known:
+            raise guessed.lacking[0]
         order = [unit.name for unit in fleet.spec.units]
-        known = sorted((*measured.evidence, *self.evidence), key=lambda one: order.index(one.unit))
-        choices = grid.choose((*cells, *self.cells))
-        rule = parallelism.findings(fleet, choices, where)
-        shown = {**measured.tables, **parallelism.of_cells((*cells, *self.cells), choices)}
-        return Known(fleet, tuple(known), (*measured.findings, *self.findings, *rule), shown)
-
-
-def _estimates(asked: Circumstances, fleet: InferenceFleet, measured: set[str]) -> _Rest:
-    units = tuple(unit for unit in fleet.spec.units if unit.name not in measured)
-    if not asked.estimate or not units:
-        return _Rest(frozenset(), (), (), ())
-    model, names = models.architecture(fleet.spec.model.id), frozenset(unit.name for unit in units)
-    offerings, equipment = catalog.offerings_of(fleet), catalog.equipment_of(fleet)
-    known, found = estimated.evidence(fleet, model, units, offerings, equipment)
-    return _Rest(names, known, found, estimated_grid.cells(fleet, model, units, offerings, equipment))
+        known = sorted((*measured, *guessed.known), key=lambda one: order.index(one.unit))
+        offered = catalog.offerings_by_way(fleet)
+        aged = ageing.check_prices(fleet, rows, {one.unit: offered[one.unit] for one in known}, today)
+        choices = tp_rule.choose(self.cells)
+        rule = tp_rule.otherwise(fleet, self.cells)
+        return Known(
+            fleet,
+            tuple(known),
+            (*aged, *guessed.findings, *self.settled.findings, *rule, *findings),
+            {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
+        )
 
 
 def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from holdfast.cli import arrivals, flags, running, sending, watching, workers
 from holdfast.cli import progress as lines
@@ -71,6 +72,10 @@ def _check(endpoints: tuple[Endpoint, ...], offered: Offered, division: Division
         raise InputError(
             "nothing is recorded of a load without end", where="--duration forever", mend="leave out --scrape"
         )
+    if offered.endless:
+        for flag, name, gone in (("--out", "out", "recorded"), ("--slo", "slo", "held against it")):
+            if click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT:
+                raise InputError(f"nothing is {gone} of a load without end", where=flag, mend="leave it out")
     if not division.whole and (offered.endless or len(endpoints) > 1):
         raise InputError(
             "--workers and --shard are of one target and a load that ends", mend="run a command for each target"
@@ -85,6 +90,9 @@ def _tell(endpoints: tuple[Endpoint, ...], stages: list[Stage]) -> None:
         return
     for one, stage in zip(endpoints, stages, strict=True):
         click.echo(terminal.text(terminal.table(tabulate.stages(LoadCurve(one.subject.unit, (stage,))))))
+        if stage.errors:
+            failed = ", ".join(f"{count:,} {outcome}" for outcome, count in stage.errors.items())
+            lines.say(f"Errors: {failed} of {stage.requests:,} requests.")
         click.echo(f"run directory: {one.out}")
 
 

@@ -15,14 +15,14 @@ from holdfast.cli.sections import Command, bundle
 from holdfast.cli.whatif import OPTIONS, Question, question
 from holdfast.model import codec
 from holdfast.model.cost_curve import CostCurve
+from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan, PlanStatus
-from holdfast.planning import weights, whatif
+from holdfast.planning import budget, weights, whatif
+from holdfast.planning.budget import MostLoad
 from holdfast.planning.difference import difference
 from holdfast.planning.plan import plan_json
-from holdfast.planning.whatif import MostLoad
-from holdfast.reports import contents, page, tabulate, terminal
+from holdfast.reports import contents, findings, page, plan_tables, terminal
 
 _PROVENANCE = ("Planned by `holdfast plan`; every figure’s source stands beside it.",)
 
@@ -54,7 +54,7 @@ class _Output:
     multiple=True,
     help="A run directory of `holdfast limit` for one unit; may be repeated.",
 )
-@click.option("--estimate", is_flag=True, help="Plan units without measurements on estimates; so too without both.")
+@click.option("--measured-only", is_flag=True, help="Leave units without measurements out, instead of estimating them.")
 @click.option("--out", type=flags.OUT, help="Write the plan here, for `holdfast render`; NAME.html is a page.")
 @click.option("--html", type=flags.OUT, help="Write a page here, beside --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
@@ -64,7 +64,7 @@ def plan(
     fleet: Path,
     file: Path | None,
     runs: tuple[str, ...],
-    estimate: bool,
+    measured_only: bool,
     out: Path | None,
     html: Path | None,
     as_json: bool,
@@ -77,32 +77,37 @@ def plan(
     holdfast plan fleet.yaml --run g5-triton=holdfast-runs/limit-20261121-120000
     holdfast plan fleet.yaml --measurements m.csv --rate 1/s..99/s --html x.html
 
-    Without measurements it plans on estimates, and says so. Exit code 1 when no plan holds.
+    Units without measurements are planned on estimates, marked so. Exit code 1
+    when no plan holds.
     """
     if file is not None and runs:
         raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
+    if measured_only and file is None and not runs:
+        raise InputError("--measured-only leaves nothing to plan with", mend="give --measurements or --run")
     output = _Output(out, html, as_json)
-    declared = _routed(flags.read_fleet(fleet), asked)
+    declared = _routed(flags.read_declared(fleet), asked)
     other = None if asked.compare is None else flags.read_plan(asked.compare)
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    circumstances = Circumstances(declared, asked.without, asked.spot, estimate or not (file or runs), today)
+    circumstances = Circumstances(declared, asked.without, asked.spot, measured_only, today)
     found = known.from_runs(circumstances, runs) if file is None else known.from_file(circumstances, file)
     if asked.rates_per_s is not None and asked.asks_for_curve:
         rates = whatif.spread(*asked.rates_per_s)
         _answer_curve(whatif.cost_curve(found.fleet, found.plan_of, rates), found, output)
     elif asked.budget_usd_per_h is not None:
-        most = whatif.most_load(found.fleet, found.plan_of, asked.budget_usd_per_h)
+        most = budget.most_load(found.fleet, found.plan_of, asked.budget_usd_per_h)
         _answer_budget(most, replace(found, fleet=most.plan.fleet), asked, other, output)
     else:
         at = found.fleet if asked.rates_per_s is None else whatif.at_rate(found.fleet, asked.rates_per_s[0])
         _answer(replace(found, fleet=at).plan(), asked, other, output)
 
 
-def _routed(fleet: InferenceFleet, asked: Question) -> InferenceFleet:
+def _routed(declared: Declared, asked: Question) -> Declared:
     if asked.policy is None:
-        return fleet
-    routing = fleet.spec.routing.model_copy(update={"weights": asked.policy})
-    return fleet.model_copy(update={"spec": fleet.spec.model_copy(update={"routing": routing})})
+        return declared
+    spec = declared.fleet.spec
+    routing = spec.routing.model_copy(update={"weights": asked.policy})
+    fleet = declared.fleet.model_copy(update={"spec": spec.model_copy(update={"routing": routing})})
+    return replace(declared, fleet=fleet)
 
 
 def _answer(made: Plan, asked: Question, other: Plan | None, output: _Output, most: MostLoad | None = None) -> None:
@@ -158,7 +163,7 @@ def _answer_curve(curve: CostCurve, found: Known, output: _Output) -> None:
     if output.as_json:
         flags.echo_json(document)
     else:
-        click.echo(terminal.text(terminal.table(tabulate.cost_curve(curve, most_rows=25))))
-        click.echo(terminal.text(terminal.findings(found.findings)), nl=False)
+        click.echo(terminal.text(terminal.table(plan_tables.cost_curve(curve, most_rows=25))))
+        click.echo(terminal.text(findings.listed(found.findings)), nl=False)
     if not curve.holds:
         raise click.exceptions.Exit(1)

@@ -37,7 +37,10 @@ def _concurrencies(text: str) -> tuple[int, ...]:
 
 def _rates(text: str) -> tuple[float, ...]:
     """`2/s,4/s`."""
-    return tuple(quantities.rate_per_s(part.strip()) for part in text.split(","))
+    rates = tuple(quantities.rate_per_s(part.strip()) for part in text.split(","))
+    if not all(rates):
+        raise ValueError("a level without requests measures nothing; give rates above 0")
+    return rates
 
 
 @click.command(cls=Command)

@@ -125,7 +125,10 @@ class Approach:
         broke = [told.verdict for told in self.known.levels if not told.verdict.holds]
         if high_per_s == math.inf:
             sure = max((t.verdict.confidence for t in self.known.levels if t.load == low_per_s), default=0.0)
-            why = ended or spoilt or "nothing broke it up to the highest load that was tried"
+            why = (
+                "; ".join(part for part in (spoilt, ended) if part)
+                or "nothing broke it up to the highest load that was tried"
+            )
             return BreakingPoint(low_per_s, low_per_s, math.inf, sure, Cause.NONE, why)
         last = broke[-1] if broke else self.known.levels[-1].verdict
         why = f"{last.why}; {ended}" if ended else last.why

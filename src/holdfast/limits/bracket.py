@@ -113,7 +113,10 @@ class Bracket:
         low, high = self.low, self.high
         if high is None:
             held, sure = (low.rate_per_s, low.confidence) if low else (0.0, 0.0)
-            why = ended or spoilt or "nothing broke it up to the highest load that was tried"
+            why = (
+                "; ".join(part for part in (spoilt, ended) if part)
+                or "nothing broke it up to the highest load that was tried"
+            )
             return BreakingPoint(held, held, math.inf, sure, Cause.NONE, why, self._users(low))
         why = f"{high.why}; {ended}" if ended else high.why
         if low is None:

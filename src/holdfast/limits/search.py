@@ -141,7 +141,7 @@ class Search:
         broke = min((t.load for t in self._known.levels if not t.verdict.holds), default=None)
         nothing = not self._known.probes and not self._closed
         if nothing or (broke is not None and self._known.ceiling < broke):
-            self._ended = f"the measurement is invalid at {level.name}: {told.stage.invalid}"
+            self._ended, self._spoilt = f"the measurement is invalid at {level.name}: {told.stage.invalid}", ""
 
     def _note_probe(self, told: Told) -> None:
         if not self._known.rises:

@@ -155,6 +155,8 @@ class Bench:
             last = await self._one()
             if last is not None and last.status in (400, 422):
                 self._generator.without_extensions()
+            elif last is not None and last.outcome is Outcome.CONNECT:
+                raise refusal(self.subject, last)
             elif last is not None and last.outcome is Outcome.OK:
                 break
         else:

@@ -31,6 +31,11 @@ class Form:
         """Of the post API."""
         return Template.of(self.workload.body)
 
+    @cached_property
+    def asks_a_seed(self) -> bool:
+        """Whether a body has a seed in it."""
+        return self.workload.api is Api.POST and "seed" in self.template.names
+
     def body(self, prompt: str, tokens_out: int, seed: int, before: tuple[Message, ...] = ()) -> bytes:
         """The body that asks `prompt` and an answer of `tokens_out` tokens; `before` are earlier messages of a chat."""
         api = self.workload.api

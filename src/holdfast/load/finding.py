@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,8 @@ async def find_limit(
     before:  the levels that an earlier part of the run has measured; the search goes on from there.
     drain_s: how long a unit that broke is given to be as quick as at first, in the target's time.
     Raises InputError when the endpoint cannot be measured at all, or is lost on the way, and HoldfastError when a
-    worker of a crew is: what was measured before is in the run directory.
+    worker of a crew is: what was measured before is in the run directory. The level in which it was lost is
+    no stage of it: whoever goes on with the run would take the outage for a limit.
     """
     subject, stages = bench.subject, [seen.stage for seen in before]
     for seen in before:
@@ -58,18 +60,18 @@ async def find_limit(
         tell(_progress(subject, search, level))
         seen = await bench.hold(level, first)
         first += 1
+        if lost(seen.stage) or (unconnected(seen.stage) and not await _answers_again(bench, drain_s, first_s)):
+            kept = f"; what was measured is kept in {run.path}" if run is not None else ""
+            raise UnreachableError(
+                f"the endpoint stopped answering in level {len(stages) + 1} of the search, at {level.name}{kept}",
+                where=subject.target.base,
+                mend="bring it back and measure again",
+            )
         judged = verdict.judge(seen, slo)
         stages.append(seen.stage)
         if run is not None:
             # In a thread, as other units may be under measurement on this loop.
             await asyncio.to_thread(run.write_curve, LoadCurve.of(subject.unit, stages, None))
-        if lost(seen.stage):
-            kept = f"; what was measured is kept in {run.path}" if run is not None else ""
-            raise UnreachableError(
-                f"the endpoint stopped answering in level {len(stages)} of the search{kept}",
-                where=subject.target.base,
-                mend="bring it back and measure again",
-            )
         # Estimating takes a second or two of the processor: in a thread, as others may be measured on this loop.
         await asyncio.to_thread(search.tell, level, seen, judged)
         tell(_progress(subject, search, level, seen.stage, judged))
@@ -85,8 +87,19 @@ async def find_limit(
 
 def lost(stage: Stage) -> bool:
     """Whether nothing answered any more: every request of the stage ended without a connection or an answer."""
-    gone = stage.errors.get("connect", 0) + stage.errors.get("reset", 0)
-    return stage.requests > 0 and gone == stage.requests
+    return stage.requests > 0 and unconnected(stage) == stage.requests
+
+
+def unconnected(stage: Stage) -> int:
+    """How many requests ended without a connection or an answer."""
+    return stage.errors.get("connect", 0) + stage.errors.get("reset", 0)
+
+
+async def _answers_again(bench: Bench | Crew, drain_s: float, first_s: float) -> bool:
+    """Whether the endpoint that had failed to answer some requests is there, or comes back within `drain_s`."""
+    if drain_s and math.isfinite((await cooling.cool(bench, drain_s, first_s)).latency_s):
+        return True
+    return math.isfinite(await cooling.alone(bench))
 
 
 def _progress(

@@ -30,6 +30,10 @@ _IDLE_S = 2.0
 """An idle connection older than this is not used again: servers close them (uvicorn after 5 s), and a
 request written into a closing connection would be counted as the server's failure."""
 
+CONNECT_S = 10.0
+"""For a name to be resolved, a connection made and TLS agreed on. A packet that is lost on the way is sent again after
+1, 3 and 7 s; who has not answered by then will not, however long the answers to requests may take."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -82,11 +86,11 @@ class Client:
     """Sends exchanges to one target over as many keep-alive connections as are needed at once."""
 
     def __init__(self, target: Target, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> None:
-        """timeout_s: from the send of a request to its complete answer, and for connecting."""
+        """timeout_s: from the send of a request to its complete answer; connecting gets CONNECT_S of it at most."""
         self.target = target
         self._timeout_s = timeout_s
         self._headers = dict(headers or {})
-        self._dial = Dial(target.host, target.port, tls=target.tls, timeout_s=timeout_s)
+        self._dial = Dial(target.host, target.port, tls=target.tls, timeout_s=min(timeout_s, CONNECT_S))
         self._idle: dict[Connection, None] = {}  # the one that was used last comes last
         self._carried: dict[Exchange, Connection | asyncio.Task[Wire]] = {}  # in the order of their sends
         self._dialling: set[asyncio.Task[Wire]] = set()

@@ -150,7 +150,8 @@ def _check_same(part: Part, first: Part) -> None:
         ours, theirs = getattr(first.spec, key), getattr(part.spec, key)
         if ours != theirs:
             raise InputError(
-                f"this run has {key} {theirs}, and {first.where} has {ours}: they are not shards of one run",
+                f"this run has {key} {theirs or 'none'}, and {first.where} has {ours or 'none'}: "
+                "they are not shards of one run",
                 where=part.where,
                 mend="leave it out",
             )

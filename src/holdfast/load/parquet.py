@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -44,9 +45,15 @@ def _write(journal: Journal, path: Path) -> None:
     with pq.ParquetWriter(path, schema, **packing) as file:
         for first, counts, times in journal.chunk_times(most_rows=_GROUP):
             offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-            columns = [pa.array(journal.column(name, first, first + len(counts))) for name in COLUMNS]
-            lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(times))
+            columns = [_array(journal.column(name, first, first + len(counts))) for name in COLUMNS]
+            lists = pa.ListArray.from_arrays(_array(offsets), _array(times))
             file.write_table(pa.table([*columns, lists], schema=schema))
+
+
+def _array(values: npt.NDArray[Any]) -> Any:
+    """The numbers, as they lie. `pa.array` would load pandas where it is installed, and 40 MB with it."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 def read(path: Path) -> RequestTable:

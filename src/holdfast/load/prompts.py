@@ -65,7 +65,7 @@ def asks(
     pool = _prefixes(recipe, np.random.default_rng([seed if prefix_seed is None else prefix_seed, 1]))
     dialogues = _written(form, recipe, chance) if recipe.dialogues else _drawn(form, recipe, chance, pool, traced)
     for dialogue in dialogues:
-        yield _ask(form, recipe, dialogue, int(chance.integers(2**31)))
+        yield _ask(form, recipe, dialogue, int(chance.integers(2**31)) if form.asks_a_seed else 0)
 
 
 def _prefixes(recipe: Recipe, chance: np.random.Generator) -> list[str]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import holdfast
-from holdfast.load.journal import ROWS_FILE, TIMES_FILE, FileJournal, Journal, RecordedRows
+from holdfast.load.journal import ROWS_FILE, TIMES_FILE, FileJournal, Journal, RecordedRows, is_written
 from holdfast.load.serverlog import ServerLog
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
@@ -123,13 +123,20 @@ class RunDir:
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec) -> RunDir:
-        """A new run. Raises InputError for a folder with a run in it, OutputError when it cannot be written."""
+        """A new run. Raises InputError for a folder with a run in it, OutputError when it cannot be written.
+
+        A run that began no level, as its target did not answer, is no reason to refuse: nothing of it is lost.
+        """
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError.of(path, error) from error
         if (path / "run.json").exists():
-            raise InputError("there is a run in this folder already", where=str(path), mend="give another --out")
+            if any((path / name).exists() for name in ("levels.json", "stages.json")) or is_written(path):
+                raise InputError("there is a run in this folder already", where=str(path), mend="give another --out")
+            _remove_journal(path)
+            for name in (PARQUET_FILE, "server.csv", "server.parquet"):
+                (path / name).unlink(missing_ok=True)
         now_s = time.time()
         record = RunRecord(
             version=VERSION,

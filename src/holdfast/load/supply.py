@@ -28,8 +28,14 @@ class Supply:
         self._stock: deque[Ready] = deque()
 
     def take(self) -> Ready | None:
-        """The next request; None when the source has ended."""
-        return self._stock.popleft() if self._stock else self._make()
+        """The next request; None when the source has ended.
+
+        When none is ready a few are made, as many as a slice has time for: half the time of one by one, between which
+        the processor's caches are filled with other things.
+        """
+        if not self._stock:
+            self._make_some()
+        return self._stock.popleft() if self._stock else None
 
     def ready(self, ask: Ask) -> Ready:
         """A request that is not of the source."""
@@ -38,13 +44,15 @@ class Supply:
     async def fill(self, count: int) -> None:
         """Fills the stock to `count`, or to what is worth keeping if that is less."""
         while len(self._stock) < min(count, MOST_READY):
-            until_s = time.perf_counter() + _SLICE_S
-            while time.perf_counter() < until_s:
-                if (made := self._make()) is None:
-                    return
-                self._stock.append(made)
+            if not self._make_some():
+                return
             await asyncio.sleep(0)
 
-    def _make(self) -> Ready | None:
-        ask = next(self._asks, None)
-        return None if ask is None else self.ready(ask)
+    def _make_some(self) -> bool:
+        """Adds what a slice of time gives to the stock, at least one; whether the source goes on."""
+        until_s = time.perf_counter() + _SLICE_S
+        for ask in self._asks:
+            self._stock.append(self.ready(ask))
+            if time.perf_counter() >= until_s:
+                return True
+        return False

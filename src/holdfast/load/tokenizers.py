@@ -164,7 +164,9 @@ class Trained:
 
 def _joined(words: list[str], count: int, chance: np.random.Generator, beginning: str) -> str:
     had = beginning.count(" ") + 1 if beginning else 0
-    drawn = [words[i] for i in chance.integers(len(words), size=count - had).tolist()]
+    # Half the time of `chance.integers` for a short prompt, which costs as much as sending it.
+    places = (chance.random(count - had) * len(words)).astype(np.intp)
+    drawn = [words[i] for i in places.tolist()]
     return " ".join((beginning, *drawn)) if beginning else " ".join(drawn)
 
 

@@ -1,6 +1,7 @@
 """The vocabulary. Every other package speaks it; nothing in it does I/O.
 
-fleet        the InferenceFleet document and its parts      document      reading it from YAML
+fleet        the InferenceFleet document                     document      reading it from YAML
+workload, slo, demand, unit, capacity, routing  its parts    declaration   what its parts have in common
 hardware     accelerators, instance types, offerings         quantities    numbers with units
 records      what happened to each request                   stages        load levels and breaking points
 measurements published load levels, from CSV                 plan          what to deploy and why

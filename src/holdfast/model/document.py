@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pydantic
@@ -29,13 +31,73 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+AUTO = "auto"
+"""What a unit writes for a number that it leaves to the plan."""
+
+_MAY_BE_AUTO = ("tensorParallel", "maxNumSeqs")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A fleet as it is declared, before the plan has settled what units leave to it.
+
+    fleet: what is left to the plan has its default here, which means nothing.
+    auto:  by unit name the keys that are left to the plan, `tensorParallel` or `maxNumSeqs`; only of units with any.
+    """
+
+    fleet: InferenceFleet
+    auto: Mapping[str, frozenset[str]]
+
+
 def read_fleet(text: str, *, where: str) -> InferenceFleet:
-    """The fleet that `text` declares. `where` names the file in errors. Raises InputError."""
-    return read(InferenceFleet, text, where=where)
+    """The fleet that `text` declares, number by number. `where` names the file in errors. Raises InputError."""
+    root, content = _parsed(InferenceFleet, text, where)
+    for index, key in _left_to_the_plan(content):
+        line, _ = _locate(root, ["spec", "units", index, key])
+        raise InputError(
+            f"{key} is auto, which only `holdfast plan` can settle",
+            where=f"{where}:{line}",
+            mend="write the number that the plan gives",
+        )
+    return _validated(InferenceFleet, root, content, where)
 
 
 def read(kind: type[T], text: str, *, where: str) -> T:
     """The document of that kind that `text` declares. `where` names the file in errors. Raises InputError."""
+    root, content = _parsed(kind, text, where)
+    return _validated(kind, root, content, where)
+
+
+def read_declared(text: str, *, where: str) -> Declared:
+    """The fleet that `text` declares, which may leave numbers to the plan. Raises InputError."""
+    root, content = _parsed(InferenceFleet, text, where)
+    auto: dict[int, set[str]] = {}
+    for index, key in _left_to_the_plan(content):
+        unit = content["spec"]["units"][index]
+        if key == "tensorParallel" and "devices" in unit:
+            line, _ = _locate(root, ["spec", "units", index, "devices"])
+            raise InputError(
+                "devices follow from tensorParallel, which is auto", where=f"{where}:{line}", mend="remove devices"
+            )
+        auto.setdefault(index, set()).add(key)
+    for index, keys in auto.items():
+        for key in keys:
+            content["spec"]["units"][index].pop(key, None)  # units that are one YAML alias lose it together
+    fleet = _validated(InferenceFleet, root, content, where)
+    return Declared(fleet, {fleet.spec.units[index].name: frozenset(keys) for index, keys in auto.items()})
+
+
+def _left_to_the_plan(content: dict[Any, Any]) -> Iterator[tuple[int, str]]:
+    """Index of the unit and key of each number that is `auto`. What is no fleet has none; it is refused further on."""
+    spec = content.get("spec")
+    units = spec.get("units") if isinstance(spec, dict) else None
+    for index, unit in enumerate(units if isinstance(units, list) else []):
+        if isinstance(unit, dict):
+            yield from ((index, key) for key in _MAY_BE_AUTO if unit.get(key) == AUTO)
+
+
+def _parsed(kind: type[Document], text: str, where: str) -> tuple[Any, dict[Any, Any]]:
+    """The YAML nodes, which know their lines, and the content. Raises InputError."""
     try:
         root = yaml.compose(text, Loader=_Loader)
         content = yaml.load(text, Loader=_Loader)
@@ -54,6 +116,10 @@ def read(kind: type[T], text: str, *, where: str) -> T:
         raise InputError(
             f"this file holds no {kind.__name__}", where=where, mend=f"begin with apiVersion and kind: {kind.__name__}"
         )
+    return root, content
+
+
+def _validated(kind: type[T], root: Any, content: dict[Any, Any], where: str) -> T:
     try:
         return kind.model_validate(content, by_alias=True, by_name=False)
     except pydantic.ValidationError as error:

@@ -33,6 +33,7 @@ class UnitEvidence:
     latency_s:          mean end-to-end latency at the limit; None when not measured.
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
+    estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
     """
 
     unit: str
@@ -44,6 +45,7 @@ class UnitEvidence:
     limit_source: str
     price_source: str
     limits_by_size_per_s: tuple[float, ...] = ()
+    estimate_error: float | None = None
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -119,6 +121,7 @@ class PoolPlan:
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
     latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
+    estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     """
 
     unit: str
@@ -136,6 +139,7 @@ class PoolPlan:
     price_source: str
     allotments: tuple[Allotment, ...] = ()
     latency_s: float | None = None
+    estimate_error: float | None = None
 
 
 @dataclass(frozen=True)

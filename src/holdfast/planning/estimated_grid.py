@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from holdfast.model.architecture import FixedWork
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
-from holdfast.performance import memory
+from holdfast.performance import engines, memory
 from holdfast.performance.estimate import Estimate
 from holdfast.planning import prices
-from holdfast.planning.estimated import Model, Reached, estimate_of_mean, reach
-from holdfast.planning.grid import Configuration, Equipment, GridCell, as_unit
+from holdfast.planning.estimated import Model, estimable, estimate_of_mean
+from holdfast.planning.grid import Auto, Configuration, Equipment, GridCell, as_unit, platform
+from holdfast.planning.reach import Reached, reach
 
 BATCHES = (8, 16, 32)
 """Of the grid, beside the unit's own: those of the published grids."""
@@ -24,35 +26,51 @@ def cells(
     units: Sequence[DeploymentUnit],
     offerings: Mapping[str, Offering],
     equipment: Equipment,
+    auto: Auto | None = None,
 ) -> tuple[GridCell, ...]:
-    """The grid of the units' estimates: TP of 1, 2, 4, ... that divides the model, batches of BATCHES and their own.
+    """The grid of the estimates of units that can be estimated (estimated.estimable).
 
-    Units on the same platform and instance type are one row of the grid.
+    It has TP of 1, 2, 4, ... that divides the model and the unit's own, with batches of BATCHES and the unit's own; of
+    a unit that leaves its batch to the plan 8, 16, 32, ... up to the most of its engine. Units on the same platform and
+    instance type at the same price are one.
     """
-    found: dict[Configuration, GridCell] = {}
+    found: dict[tuple[Configuration, float | None], GridCell] = {}
     for unit in units:
         instance, device = equipment[unit.name]
-        for shape in _shapes(unit, model, instance, device):
-            if shape not in found:
-                found[shape] = _cell(
-                    fleet, model, as_unit(unit, shape, device), shape, offerings.get(unit.name), equipment
-                )
+        if not estimable(fleet.spec.workload, model, device):
+            continue
+        price = prices.instance_price(unit, None, offerings.get(unit.name), instance)
+        for shape in _shapes(unit, model, instance, device, "maxNumSeqs" in (auto or {}).get(unit.name, ())):
+            if (shape, price) not in found:
+                shaped = as_unit(unit, shape, device)
+                found[shape, price] = _cell(fleet, model, shaped, shape, price, equipment[unit.name])
     return tuple(found.values())
 
 
-def _shapes(unit: DeploymentUnit, model: Model, instance: InstanceType, device: Accelerator) -> Iterator[Configuration]:
-    platform = f"{unit.accelerator} with {unit.framework}"
+def _shapes(
+    unit: DeploymentUnit, model: Model, instance: InstanceType, device: Accelerator, any_batch: bool
+) -> Iterator[Configuration]:
+    own = Configuration(
+        platform(unit), unit.instance_type, unit.tensor_parallel, unit.pipeline_parallel, unit.max_num_seqs
+    )
     if isinstance(model, FixedWork):
-        yield Configuration(
-            platform, unit.instance_type, unit.tensor_parallel, unit.pipeline_parallel, unit.max_num_seqs
-        )
+        yield own
         return
     ranks = instance.devices * device.cores_per_device // unit.pipeline_parallel
     powers = {2**n for n in range(ranks.bit_length()) if 2**n <= ranks and _divides(model, 2**n, unit)}
-    batches = sorted({*BATCHES, *([unit.max_num_seqs] if unit.max_num_seqs else [])})
     for tensor_parallel in sorted(powers | {unit.tensor_parallel}):
-        for batch in batches:
-            yield Configuration(platform, unit.instance_type, tensor_parallel, unit.pipeline_parallel, batch)
+        for batch in _batches(unit, device, any_batch):
+            yield replace(own, tensor_parallel=tensor_parallel, max_num_seqs=batch)
+
+
+def _batches(unit: DeploymentUnit, device: Accelerator, any_batch: bool) -> Sequence[int | None]:
+    """Batch limits to try; None is the engine's own, which a unit has that states none."""
+    if any_batch:
+        most = engines.engine(device).max_sequences
+        return [batch for batch in (2**n for n in range(3, most.bit_length())) if batch <= most]
+    if unit.max_num_seqs is None:
+        return [None, *BATCHES]
+    return sorted({*BATCHES, unit.max_num_seqs})
 
 
 def _divides(model: Model, tensor_parallel: int, unit: DeploymentUnit) -> bool:
@@ -68,12 +86,12 @@ def _cell(
     model: Model,
     unit: DeploymentUnit,
     shape: Configuration,
-    offering: Offering | None,
-    equipment: Equipment,
+    price_usd_per_h: float | None,
+    equipment: tuple[InstanceType, Accelerator],
 ) -> GridCell:
-    instance, device = equipment[unit.name]
+    instance, device = equipment
     made = estimate_of_mean(fleet.spec.workload, model, unit, device)
-    reached = reach(made, fleet.spec.slo)
+    reached = reach(made, fleet.spec.slo, fleet.spec.workload)
     peak_per_s = max((point.rate_per_s for point in made.points), default=None)
     return GridCell(
         configuration=shape,
@@ -86,7 +104,7 @@ def _cell(
         statistic="avg",
         peak_per_s=peak_per_s,
         peak_tokens_per_s=None,
-        price_usd_per_h=prices.instance_price(unit, None, offering, instance),
+        price_usd_per_h=price_usd_per_h,
         why_not=_why_not(made, reached, shape.max_num_seqs or 1),
         source=f"an estimate ({made.coefficients_source})",
         estimated=True,

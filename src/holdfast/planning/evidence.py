@@ -1,15 +1,13 @@
 """What planning knows of each unit: its limit and its price, with where each comes from.
 
-From published measurements the limit is the highest rate among the rows that meet the SLO; from runs of
-our own it is the breaking point that the search found, or of a run without a search (a sweep) the highest rate among
-its levels that meets the fleet's SLO. A unit about which nothing can be said is left out
-and named in a finding: silence would read as "not worth it".
+From published measurements the limit is the highest rate among the rows that meet the SLO; what runs of our own say is
+in `run_evidence`. A unit about which nothing can be said is left out and named in a finding: silence would read as "not
+worth it".
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from holdfast.model.errors import InputError
@@ -19,14 +17,10 @@ from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.judgement import Judgement, best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
-from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.planning import prices
 
-_PARALLELISM = ("tensor_parallel", "pipeline_parallel", "max_num_seqs")
-_CONFIGURATION = ("instance_type", "accelerator", "framework", *_PARALLELISM)
-
-_FOLLOWS = 0.95
-"""Throughput follows an offered rate as long as it is at least this share of it."""
+_RANKS = ("tensor_parallel", "pipeline_parallel")
+_CONFIGURATION = ("instance_type", "accelerator", "framework", *_RANKS, "max_num_seqs")
 
 Found = tuple[tuple[UnitEvidence, ...], tuple[Finding, ...]]
 
@@ -43,58 +37,24 @@ def from_measurements(
     A row's rate, tokens and price are of all its `replicas` (1 when not stated).
     offerings, hardware: by unit name; a unit may be absent from either.
     where: the measurement file, as findings name it.
-    Raises InputError when no row is of a unit of the fleet, or a unit has no price or does not fit its instance.
+    Raises InputError when a unit has no price or does not fit its instance.
     """
-    _refuse_strangers(fleet, rows, where)
     findings = [*_strangers(fleet, rows, where), *_mismatches(fleet, rows, where)]
     evidence = []
     for unit in fleet.spec.units:
         own = _as_planned(unit, rows)
         found = best(own, fleet.spec.slo)
         if found is None:
-            findings.append(left_out(unit, where, *_why_no_row(own, fleet.spec.slo)))
+            findings.append(left_out(unit, where, *why_no_row(own, fleet.spec.slo)))
             continue
         row, judgement = found
         price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
-        evidence.append(_evidence_of_row(row, price, _limit_source(row, judgement, own, where)))
+        evidence.append(evidence_of_row(row, price, _limit_source(row, judgement, own, where)))
     return tuple(evidence), tuple(findings)
 
 
-def from_breaking_points(
-    fleet: InferenceFleet,
-    curves: Mapping[str, LoadCurve],
-    offerings: Mapping[str, Offering],
-    hardware: Mapping[str, InstanceType],
-) -> Found:
-    """Evidence from measured runs of one replica each, and a finding for each unit that none of them gives a limit.
-
-    curves, offerings, hardware: by unit name; a unit may be absent from any.
-    Raises InputError when a unit has no price or does not fit its instance.
-    """
-    evidence, findings = [], []
-    for unit in fleet.spec.units:
-        curve = curves.get(unit.name)
-        point = curve.breaking_point if curve is not None else None
-        if curve is not None and curve.stages and point is None:
-            rows = _rows(unit, curve)
-            found = best(rows, fleet.spec.slo)
-            if found is None:
-                findings.append(left_out(unit, "", 0, _why_no_row(rows, fleet.spec.slo)[1]))
-                continue
-            row, judgement = found
-            price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-            evidence.append(_evidence_of_row(row, price, _level_source(row, judgement, rows)))
-            continue
-        if curve is None or point is None or point.rate_per_s <= 0:
-            reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
-            findings.append(left_out(unit, "", 0, reason))
-            continue
-        price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-        evidence.append(_evidence_of_curve(unit, curve, point, price))
-    return tuple(evidence), tuple(findings)
-
-
-def _evidence_of_row(row: Measurement, price: prices.ReplicaPrice, limit_source: str) -> UnitEvidence:
+def evidence_of_row(row: Measurement, price: prices.ReplicaPrice, limit_source: str) -> UnitEvidence:
+    """Evidence of a row that has a rate, which is of all its replicas."""
     assert row.rate_per_s is not None
     replicas = row.replicas or 1
     tokens = row.output_tokens_per_s
@@ -129,83 +89,7 @@ def _plateau(row: Measurement, rows: Sequence[Measurement]) -> str:
     return f"no latency is published, so judged by plateau only: the highest rate of {len(rows)} rows; {seen}"
 
 
-def _rows(unit: DeploymentUnit, curve: LoadCurve) -> list[Measurement]:
-    """The levels of a run that say something of the server, to be judged as published rows are.
-
-    An open loop that the server did not keep up with has no limit in it, whatever its latency was so far.
-    """
-    kept = [stage for stage in curve.stages if stage.valid and stage.latency.n]
-    return [
-        Measurement(
-            row=stage.index,
-            unit=unit.name,
-            concurrency=stage.level.concurrency,
-            rate_per_s=stage.achieved_per_s,
-            output_tokens_per_s=stage.tokens_out_per_s or None,
-            latency_avg_s=stage.latency.avg_s,
-            latency_p50_s=stage.latency.p50_s,
-            latency_p90_s=stage.latency.p90_s,
-            latency_p95_s=stage.latency.p95_s,
-            latency_p99_s=stage.latency.p99_s,
-            ttft_p95_s=_p95_s(stage.ttft),
-            itl_p95_s=_p95_s(stage.itl),
-            error_rate=stage.error_rate,
-            utilization=stage.utilization,
-        )
-        for stage in kept
-        if stage.level.rate_per_s is None or stage.achieved_per_s >= _FOLLOWS * stage.offered_per_s
-    ]
-
-
-def _p95_s(summary: Summary | None) -> float | None:
-    return summary.p95_s if summary is not None and summary.n else None
-
-
-def _level_source(row: Measurement, judgement: Judgement, rows: Sequence[Measurement]) -> str:
-    name = f"{row.rate_per_s:.4g}/s" if row.concurrency is None else f"{row.concurrency} in flight"
-    said = "; ".join(judgement.judged)
-    return f"measured: at {name}, the best of {len(rows)} levels, between which nothing was measured: {said}"
-
-
-def _evidence_of_curve(
-    unit: DeploymentUnit, curve: LoadCurve, point: BreakingPoint, price: prices.ReplicaPrice
-) -> UnitEvidence:
-    stage = _stage_at(curve, point.rate_per_s)
-    latency_s = stage.latency.avg_s if stage is not None else math.nan
-    return UnitEvidence(
-        unit=unit.name,
-        limit_per_s=point.rate_per_s,
-        price_usd_per_h=price.usd_per_h,
-        replicas_per_instance=price.replicas_per_instance,
-        tokens_out_per_s=_tokens_at(stage, point.rate_per_s),
-        latency_s=None if math.isnan(latency_s) else latency_s,
-        limit_source=f"measured: {_interval(point)}; {point.why}",
-        price_source=price.source,
-    )
-
-
-def _stage_at(curve: LoadCurve, rate_per_s: float) -> Stage | None:
-    """The valid stage whose achieved rate is nearest to the rate."""
-    valid = [stage for stage in curve.stages if stage.valid and stage.achieved_per_s > 0]
-    return min(valid, key=lambda stage: abs(stage.achieved_per_s - rate_per_s), default=None)
-
-
-def _tokens_at(stage: Stage | None, rate_per_s: float) -> float | None:
-    """The stage's tokens per request, at the rate; None for images, whose stages carry no tokens."""
-    if stage is None or stage.tokens_out_per_s <= 0:
-        return None
-    return stage.tokens_out_per_s / stage.achieved_per_s * rate_per_s
-
-
-def _interval(point: BreakingPoint) -> str:
-    high = "nothing broke it" if math.isinf(point.high_per_s) else f"broke at {point.high_per_s:.4g}/s"
-    return (
-        f"held {point.low_per_s:.4g}/s, {high} (cause: {point.cause.value}, confidence {point.confidence:.0%}), "
-        f"taken as {point.rate_per_s:.4g}/s"
-    )
-
-
-def _why_no_row(rows: Sequence[Measurement], slo: Slo) -> tuple[int, str]:
+def why_no_row(rows: Sequence[Measurement], slo: Slo) -> tuple[int, str]:
     """The line to look at (0 for none) and why no row of the unit will do."""
     if not rows:
         return 0, "the file has no row of it"
@@ -229,8 +113,8 @@ def left_out(unit: DeploymentUnit, where: str, row: int, reason: str) -> Finding
     )
 
 
-def _refuse_strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> None:
-    names = [unit.name for unit in fleet.spec.units]
+def refuse_strangers(names: Sequence[str], rows: Sequence[Measurement], where: str) -> None:
+    """Raises InputError when no row is of a unit of these names, which are those of the fleet."""
     if any(row.unit in names for row in rows):
         return
     measured = sorted({row.unit for row in rows})
@@ -258,9 +142,10 @@ def _strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -
 
 
 def _as_planned(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
-    """The unit's rows of the TP, PP and batch that it is planned with; where there is none, all its rows."""
+    """The unit's rows of the TP, PP and batch that it is planned with; else those of its TP and PP; else all."""
     own = [row for row in rows if row.unit == unit.name]
-    return [row for row in own if not any(_differs(row, unit, key) for key in _PARALLELISM)] or own
+    parallel = [row for row in own if not any(_differs(row, unit, key) for key in _RANKS)]
+    return [row for row in parallel if not _differs(row, unit, "max_num_seqs")] or parallel or own
 
 
 def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:

@@ -1,10 +1,8 @@
-"""Which tensor parallelism and which batch: every configuration measured or estimated, and the TP rule.
+"""The grid of tensor parallelism and batch: what each configuration gives that was measured.
 
-TP rule   the smallest TP that fits in memory and meets the SLO; of its configurations the highest throughput per dollar
 DP rule   replicas per instance = devices // devices per replica; devices left over are paid for and idle
 
-Configurations compete within a platform: one accelerator with one framework, on whichever instance types the fleet's
-units have. Throughput per dollar is of a whole instance with all the replicas that it holds, so idle devices count.
+Throughput per dollar is of a whole instance with all the replicas that it holds, so idle devices count.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.judgement import best, nearest
@@ -21,6 +20,12 @@ from holdfast.planning import prices
 
 Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
 """Instance type and accelerator of each unit, by unit name."""
+
+Auto = Mapping[str, frozenset[str]]
+"""By unit name the keys that the unit leaves to the plan (model.document.Declared)."""
+
+COLUMNS = {"tensorParallel": "tensor_parallel", "maxNumSeqs": "max_num_seqs"}
+"""The keys that may be left to the plan, and the columns of measurements that state them."""
 
 
 @dataclass(frozen=True)
@@ -95,32 +100,26 @@ class GridCell:
         return self.instance_per_s / self.price_usd_per_h
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What the TP rule takes on one platform, or None, and why, in sentences."""
-
-    platform: str
-    cell: GridCell | None
-    why: str
-
-
 def of_measurements(
     fleet: InferenceFleet,
     rows: Sequence[Measurement],
     offerings: Mapping[str, Offering],
     equipment: Equipment,
     where: str,
+    auto: Auto | None = None,
 ) -> tuple[GridCell, ...]:
     """A cell for each configuration that rows of the fleet's units were measured in.
 
     A row that states no TP, PP or batch was measured as its unit is declared. Rows on another instance type,
     accelerator or framework than their unit's are no part of the grid, nor are rows without a rate.
+    auto: what units leave to the plan, which their rows must state. Raises InputError for one that does not.
     """
     found: dict[tuple[str, Configuration], list[Measurement]] = {}
     units = {unit.name: unit for unit in fleet.spec.units}
     for row in rows:
         unit = units.get(row.unit)
         if unit is not None and row.rate_per_s and _is_of(row, unit):
+            _refuse_unstated(row, unit, (auto or {}).get(unit.name, frozenset()), where)
             found.setdefault((unit.name, _configuration(unit, row)), []).append(row)
     return tuple(
         _measured(configuration, units[name], own, offerings.get(name), equipment[name], fleet.spec.slo, where)
@@ -128,64 +127,19 @@ def of_measurements(
     )
 
 
-def choose(cells: Sequence[GridCell]) -> tuple[Choice, ...]:
-    """What the TP rule takes on each platform, in the order in which they first appear."""
-    platforms = dict.fromkeys(cell.configuration.platform for cell in cells)
-    return tuple(_choose(name, [cell for cell in cells if cell.configuration.platform == name]) for name in platforms)
+def platform(unit: DeploymentUnit) -> str:
+    """One accelerator with one framework, within which configurations compete."""
+    return f"{unit.accelerator} with {unit.framework}"
 
 
-def _choose(platform: str, cells: Sequence[GridCell]) -> Choice:
-    holding = [cell for cell in cells if cell.holds]
-    if not holding:
-        reasons = "; ".join(f"{cell.configuration.name}: {cell.why_not}" for cell in cells)
-        return Choice(platform, None, f"No configuration of {platform} will do ({reasons}).")
-    least = min(_parallelism(cell) for cell in holding)
-    smallest = [cell for cell in holding if _parallelism(cell) == least]
-    chosen = max(smallest, key=_merit)
-    sentences = (_why_smallest(chosen, cells), _why_best(chosen, smallest), _what_more_would_bring(chosen, holding))
-    return Choice(platform, chosen, " ".join(filter(None, sentences)))
-
-
-def _parallelism(cell: GridCell) -> tuple[int, int]:
-    return cell.configuration.tensor_parallel, cell.configuration.pipeline_parallel
-
-
-def _merit(cell: GridCell) -> tuple[float, float]:
-    """Throughput per dollar; where no price is known, per device."""
-    return cell.per_dollar or 0.0, (cell.rate_per_s or 0.0) / cell.devices_per_replica
-
-
-def _why_smallest(chosen: GridCell, cells: Sequence[GridCell]) -> str:
-    degree = chosen.configuration.tensor_parallel
-    smaller = [cell for cell in cells if _parallelism(cell) < _parallelism(chosen)]
-    if not smaller:
-        return f"TP {degree} fits and meets the SLO, and none smaller was tried."
-    nearest_by_degree: dict[int, GridCell] = {}
-    for cell in sorted(smaller, key=lambda cell: cell.latency_s or math.inf):
-        nearest_by_degree.setdefault(cell.configuration.tensor_parallel, cell)
-    failed = "; ".join(f"TP {tp}: {cell.why_not} at best" for tp, cell in sorted(nearest_by_degree.items()))
-    return f"TP {degree} is the smallest that fits and meets the SLO ({failed})."
-
-
-def _why_best(chosen: GridCell, smallest: Sequence[GridCell]) -> str:
-    name = chosen.configuration.name
-    others = sorted((cell for cell in smallest if cell is not chosen), key=_merit, reverse=True)
-    if not others:
-        return f"{name} is its only configuration that does."
-    if chosen.per_dollar is None:
-        return f"Of it {name} gives the most per device; no price is known to go by."
-    second = others[0]
-    behind = "" if second.per_dollar is None else f", against {second.per_dollar:.4g} of {second.configuration.name}"
-    return f"Of it {name} gives the most per dollar: {chosen.per_dollar:.4g} requests/s per USD/h{behind}."
-
-
-def _what_more_would_bring(chosen: GridCell, holding: Sequence[GridCell]) -> str:
-    """Where a larger TP beats the rule's choice per dollar, that is said: the rule is a rule, not an optimum."""
-    larger = max(holding, key=_merit)
-    if chosen.per_dollar is None or larger.per_dollar is None or larger.per_dollar <= chosen.per_dollar:
-        return ""
-    name, more = larger.configuration.name, larger.per_dollar / chosen.per_dollar - 1
-    return f"{name} would give {more:.0%} more per dollar; the rule prefers the smaller TP, whose replicas are smaller."
+def _refuse_unstated(row: Measurement, unit: DeploymentUnit, auto: frozenset[str], where: str) -> None:
+    for key, column in COLUMNS.items():
+        if key in auto and getattr(row, column) is None:
+            raise InputError(
+                f"the row of {unit.name!r} states no {column}, and the unit leaves {key} to the plan",
+                where=f"{where}:{row.row}",
+                mend=f"give the column {column}, or the unit a {key}",
+            )
 
 
 def _is_of(row: Measurement, unit: DeploymentUnit) -> bool:
@@ -195,7 +149,7 @@ def _is_of(row: Measurement, unit: DeploymentUnit) -> bool:
 
 def _configuration(unit: DeploymentUnit, row: Measurement) -> Configuration:
     return Configuration(
-        platform=f"{unit.accelerator} with {unit.framework}",
+        platform=platform(unit),
         instance_type=unit.instance_type,
         tensor_parallel=row.tensor_parallel or unit.tensor_parallel,
         pipeline_parallel=row.pipeline_parallel or unit.pipeline_parallel,

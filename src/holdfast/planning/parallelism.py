@@ -7,41 +7,41 @@ tp_scaling     peak throughput against the smallest TP: speed-up, and efficiency
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from holdfast.model.findings import Finding, Severity
-from holdfast.model.fleet import InferenceFleet
 from holdfast.model.tables import Cell, Column, Table
-from holdfast.planning.grid import Choice, GridCell
+from holdfast.planning.grid import GridCell
+from holdfast.planning.tp_rule import Choice
 
 _PRICE = Column("price", "USD/h", 4)
 
 
-def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice]) -> dict[str, Table]:
+def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequence[Choice] = ()) -> dict[str, Table]:
     """The tables that the cells have something to say in, by name.
+
+    choices: what the TP rule takes on each platform; settled: for each unit that left it to the plan.
 
     grid:          where a platform has several configurations; of those platforms.
     data_parallel: where an instance holds several replicas of what was chosen, or leaves devices idle.
     tp_scaling:    where a platform has several degrees of TP.
     """
     found: dict[str, Table] = {}
-    compared = [choice for choice in choices if len(_of(cells, choice.platform)) > 1]
+    compared = [choice for choice in choices if len(_of(cells, choice.name)) > 1]
     if compared:
-        found["grid"] = grid([c for choice in compared for c in _of(cells, choice.platform)], compared)
+        found["grid"] = grid([c for choice in compared for c in _of(cells, choice.name)], compared, settled)
     chosen = [choice.cell for choice in choices if choice.cell is not None]
     if any(cell.replicas_per_instance > 1 or cell.idle_devices for cell in chosen):
         found["data_parallel"] = data_parallel(chosen)
     for choice in choices:
-        own = _of(cells, choice.platform)
+        own = _of(cells, choice.name)
         if len({cell.configuration.tensor_parallel for cell in own}) > 1:
-            name = "tp_scaling" if "tp_scaling" not in found else f"tp_scaling of {choice.platform}"
+            name = "tp_scaling" if "tp_scaling" not in found else f"tp_scaling of {choice.name}"
             found[name] = tp_scaling(own)
     return found
 
 
-def grid(cells: Sequence[GridCell], choices: Sequence[Choice]) -> Table:
+def grid(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequence[Choice] = ()) -> Table:
     """Every configuration: one replica's throughput and latency, what an instance gives, and whether it does."""
-    taken = [choice.cell for choice in choices]
     mixed = len({cell.estimated for cell in cells}) > 1
     statistics = sorted({cell.statistic for cell in cells if cell.statistic}) or [""]
     latency = f"latency {statistics[0]}".strip() if len(statistics) == 1 else "latency"
@@ -59,8 +59,8 @@ def grid(cells: Sequence[GridCell], choices: Sequence[Choice]) -> Table:
             Column("RPS per $", "requests/s per USD/h", 2),
             Column("verdict"),
         ),
-        rows=tuple(_grid_row(cell, cell in taken, mixed) for cell in sorted(cells, key=_order)),
-        notes=(*(f"{choice.platform}: {choice.why}" for choice in choices), *_estimates(cells)),
+        rows=tuple(_grid_row(cell, _chosen(cell, choices, settled), mixed) for cell in sorted(cells, key=_order)),
+        notes=(*(f"{choice.name}: {choice.why}" for choice in _told(choices, settled)), *_estimates(cells)),
     )
 
 
@@ -75,9 +75,22 @@ def _order(cell: GridCell) -> tuple[object, ...]:
     return shape.platform, shape.tensor_parallel, shape.pipeline_parallel, shape.max_num_seqs or 0, shape.instance_type
 
 
-def _grid_row(cell: GridCell, chosen: bool, mixed: bool) -> tuple[Cell, ...]:
+def _told(choices: Sequence[Choice], settled: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Of choices that are the same cell that of the unit, for which it was made."""
+    units = [choice.cell for choice in settled]
+    return (*(choice for choice in choices if choice.cell is None or choice.cell not in units), *settled)
+
+
+def _chosen(cell: GridCell, choices: Sequence[Choice], settled: Sequence[Choice]) -> str:
+    units = [choice.name for choice in settled if choice.cell == cell]
+    if units:
+        return f"chosen for {', '.join(units)}"
+    return "chosen" if any(choice.cell == cell for choice in choices) else ""
+
+
+def _grid_row(cell: GridCell, chosen: str, mixed: bool) -> tuple[Cell, ...]:
     shape = cell.configuration
-    verdict = cell.why_not or ("chosen" if chosen else "meets the SLO")
+    verdict = cell.why_not or chosen or "meets the SLO"
     verdict += " (estimate)" if mixed and cell.estimated else ""
     return (
         shape.name,
@@ -176,40 +189,3 @@ def _at(cells: Sequence[GridCell], tensor_parallel: int) -> list[GridCell]:
 
 def _of(cells: Sequence[GridCell], platform: str) -> list[GridCell]:
     return [cell for cell in cells if cell.configuration.platform == platform]
-
-
-def findings(fleet: InferenceFleet, choices: Sequence[Choice], where: str) -> tuple[Finding, ...]:
-    """A note for each unit that is declared otherwise than the TP rule would have it."""
-    return tuple(
-        _otherwise(choice.cell, fleet, where)
-        for choice in choices
-        if choice.cell is not None and _declared(fleet, choice.cell) != _shape(choice.cell)
-    )
-
-
-def _shape(cell: GridCell) -> Mapping[str, int | None]:
-    shape = cell.configuration
-    return {"tensorParallel": shape.tensor_parallel, "maxNumSeqs": shape.max_num_seqs}
-
-
-def _declared(fleet: InferenceFleet, cell: GridCell) -> Mapping[str, int | None]:
-    unit = fleet.unit(cell.unit)
-    return {"tensorParallel": unit.tensor_parallel, "maxNumSeqs": unit.max_num_seqs}
-
-
-def _otherwise(cell: GridCell, fleet: InferenceFleet, where: str) -> Finding:
-    wanted, declared = _words(_shape(cell)), _words(_declared(fleet, cell))
-    name = cell.configuration.name
-    return Finding(
-        file=where,
-        row=0,
-        check="tp-rule",
-        severity=Severity.NOTE,
-        found=declared,
-        expected=wanted,
-        message=f"Unit {cell.unit!r} is planned with {declared}; the TP rule takes {wanted} ({name}).",
-    )
-
-
-def _words(shape: Mapping[str, int | None]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in shape.items() if value is not None)

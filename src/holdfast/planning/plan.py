@@ -91,7 +91,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 _POOL_KEYS = (
     "unit", "replicas", "weight", "limit_per_s", "usd_per_million_requests", "tokens_per_usd", "autoscaling", "reason",
-    "allotments",
+    "allotments", "estimate_error",
 )  # fmt: skip
 
 
@@ -160,4 +160,5 @@ def _pool(
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
         latency_s=known.latency_s,
+        estimate_error=known.estimate_error,
     )

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast import catalog
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import InstanceType, Offering
@@ -106,11 +107,7 @@ def _instance_price(
     if row is not None and row.price_usd_per_h is not None:
         return row.price_usd_per_h / _instances(row, fitting), f"line {row.row} of the measurements"
     if offering is not None:
-        estimate = ", an estimate" if offering.estimated else ""
-        return (
-            offering.price_usd_per_h,
-            f"{offering.source}, {offering.date}, {offering.region}, {offering.capacity_type.value}{estimate}",
-        )
+        return offering.price_usd_per_h, catalog.citation(offering)
     return None
 
 

@@ -36,6 +36,7 @@ def of_plan(
     decided = list(_of_mix(fleet, candidates, requirement, mix, peak)) if mix.feasible else list(mix.shortfalls)
     return (
         *decided,
+        *_on_estimates(evidence),
         *_without_pool(evidence, pools),
         *_left_out(fleet, evidence),
         *_idle_slots(candidates, mix, peak),
@@ -49,13 +50,31 @@ def of_pool(
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests)"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
-    count = f"{_replicas(replicas)} of {known.limit_per_s:.4g}/s, {cost}{_bound(fleet.unit(known.unit), replicas)}"
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
+    count = f"{_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}"
     if expected_per_s == 0:
         return f"{count}. No traffic at the planned demand: a reserve."
     busy = math.ceil(expected_per_s / (known.limit_per_s * fleet.spec.capacity.utilization_target) * (1 - TOLERANCE))
     reserve = f"; {_replicas(replicas - busy)} in reserve" if replicas > busy else ""
     share = expected_per_s / (replicas * known.limit_per_s)
     return f"{count}. Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit{reserve}."
+
+
+def _estimate(known: UnitEvidence) -> str:
+    if known.estimate_error is None:
+        return ""
+    return f" (an estimate; median error of a step {known.estimate_error:.0%})"
+
+
+def _on_estimates(evidence: Sequence[UnitEvidence]) -> Iterator[str]:
+    names = [known.unit for known in evidence if known.estimate_error is not None]
+    if not names:
+        return
+    if len(names) == len(evidence):
+        yield "Every limit here is an estimate, none was measured, and so is this plan. Measure before you buy."
+    else:
+        limits = "limit of {} is an estimate" if len(names) == 1 else "limits of {} are estimates"
+        yield f"The {limits.format(', '.join(names))}, not measured; the plan is no surer than that."
 
 
 def _replicas(count: int) -> str:
@@ -156,7 +175,7 @@ def _left_out(fleet: InferenceFleet, evidence: Sequence[UnitEvidence]) -> Iterat
     names = [unit.name for unit in fleet.spec.units if unit.name not in known]
     if names:
         verb = "is" if len(names) == 1 else "are"
-        yield f"{', '.join(names)} {verb} left out: nothing shows a load that meets {format_slo(fleet.spec.slo)}."
+        yield f"{', '.join(names)} {verb} left out: nothing to plan with is known to meet {format_slo(fleet.spec.slo)}."
 
 
 def _idle_slots(candidates: Sequence[Candidate], mix: Mix, peak: int) -> Iterator[str]:

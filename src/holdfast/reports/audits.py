@@ -11,9 +11,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from holdfast.model.findings import Audit, Finding, Kind, Severity
-from holdfast.reports import cells
+from holdfast.reports import cells, findings
 
-_STYLES = {Severity.IMPOSSIBLE: "bold red", Severity.SUSPICIOUS: "yellow", Severity.NOTE: "dim"}
 _ROWS = {Kind.MEASUREMENTS: ("row", "line"), Kind.RUN: ("stage", "stage"), Kind.PLAN: ("pool", "line")}
 
 
@@ -47,16 +46,16 @@ def _found(value: Audit) -> str:
     return ", ".join(named) or "nothing found"
 
 
-def _block(kind: Kind, findings: Sequence[Finding]) -> RenderableType:
+def _block(kind: Kind, found: Sequence[Finding]) -> RenderableType:
     """The findings of one check by row, each likely explanation once, after the last finding that it explains."""
-    first = findings[0]
-    head = Text.assemble((first.severity.value, _STYLES[first.severity]), (f" {first.check}", "bold"))
+    first = found[0]
+    head = Text.assemble((first.severity.value, findings.STYLES[first.severity]), (f" {first.check}", "bold"))
     parts: list[RenderableType] = []
-    width = max(len(_place(kind, finding)) for finding in findings) + 2
-    for finding, following in zip_longest(findings, findings[1:]):
+    width = max(len(_place(kind, finding)) for finding in found) + 2
+    for finding, following in zip_longest(found, found[1:]):
         parts.append(_line(_place(kind, finding), width, Text(cells.plain(finding.message))))
         if finding.likely and (following is None or following.likely != finding.likely):
-            parts.append(_line("", width, Text(f"Likely: {_lowered(cells.plain(finding.likely))}", style="dim")))
+            parts.append(_line("", width, findings.likely(finding.likely)))
     return Padding(Group(head, *parts), (0, 0, 0, 2))
 
 
@@ -69,10 +68,6 @@ def _line(place: str, width: int, content: Text) -> RenderableType:
 
 def _place(kind: Kind, finding: Finding) -> str:
     return f"{_ROWS[kind][1]} {finding.row}" if finding.row else "-"
-
-
-def _lowered(sentence: str) -> str:
-    return sentence if sentence[1:2].isupper() else f"{sentence[0].lower()}{sentence[1:]}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -14,7 +14,7 @@ from holdfast.model.quantities import format_duration
 from holdfast.model.server import ServerTable
 from holdfast.model.stages import Cause, LoadCurve, Stage
 from holdfast.model.timeline import Timeline
-from holdfast.reports import charts, palette, tabulate, timelines
+from holdfast.reports import charts, palette, plan_tables, tabulate, timelines
 from holdfast.reports.cost_chart import cost_curve_chart
 from holdfast.reports.curves import METRIC_NAMES, has_metric, statistic
 from holdfast.reports.frames import Frame
@@ -70,8 +70,8 @@ def plan_sections(plan: Plan, styles: Styles) -> tuple[Section, ...]:
     decided: list[Block] = [Points(plan.reasons)] if plan.reasons else []
     if not plan.pools:
         return (Section(heading, (*decided, "The plan has no pools.")), *_plan_evidence(plan))
-    pools: list[Block] = [tabulate.pools(plan), charts.cost_chart(plan.pools, styles)]
-    why: list[Block] = [tabulate.reasons(plan), tabulate.autoscaling(plan)]
+    pools: list[Block] = [plan_tables.pools(plan), charts.cost_chart(plan.pools, styles)]
+    why: list[Block] = [plan_tables.reasons(plan), plan_tables.autoscaling(plan)]
     return (Section(heading, (*decided, *pools, *why)), *_plan_evidence(plan))
 
 
@@ -180,11 +180,12 @@ def _stage_at_limit(curve: LoadCurve, limit_per_s: float) -> Stage | None:
 def plan_page(plan: Plan, provenance: Sequence[str] = ()) -> Page:
     """The report of a plan: what to deploy, what it costs, why, and what was found on the way."""
     spec = plan.fleet.spec
-    feasible = plan.status is PlanStatus.FEASIBLE
+    feasible, surety = plan.status is PlanStatus.FEASIBLE, plan_tables.surety(plan)
     answer = "The cheapest fleet" if feasible else "No fleet of these units was found"
     return Page(
         title=f"A fleet for {spec.model.id}",
-        lead=f"{answer} that serves {plan.demand_per_s:.4g} requests/s within {format_slo(spec.slo)}.",
+        lead=f"{answer} that serves {plan.demand_per_s:.4g} requests/s within {format_slo(spec.slo)}"
+        f"{f', {surety}' if surety else ''}.",
         provenance=tuple(provenance),
         headlines=_plan_headlines(plan) if feasible else (),
         sections=plan_sections(plan, palette.assign(pool.unit for pool in plan.pools)),
@@ -213,7 +214,7 @@ def _cost_headline(plan: Plan) -> Headline:
 def cost_curve_page(curve: CostCurve, found: Sequence[Finding] = (), provenance: Sequence[str] = ()) -> Page:
     """The report of what a fleet costs against the load that it holds."""
     drawn = cost_curve_chart(curve, palette.assign(curve.units))
-    sections = [Section("What each demand costs", (drawn, tabulate.cost_curve(curve)))]
+    sections = [Section("What each demand costs", (drawn, plan_tables.cost_curve(curve)))]
     if found:
         sections.append(Section("What the checks found", (tabulate.findings(found),)))
     return Page(

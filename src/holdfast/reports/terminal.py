@@ -20,18 +20,15 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from holdfast.model.findings import Finding, Severity
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import Cause, LoadCurve
 from holdfast.model.tables import Column, Table
-from holdfast.reports import cells, tabulate
+from holdfast.reports import cells, findings, plan_tables
 
 WIDTH = 80
 _GUTTER = 2
 _LEAST_PROSE = 18
 """Characters below which a column of prose is not worth reading; the table is stacked instead."""
-
-_SEVERITY_STYLES = {Severity.IMPOSSIBLE: "bold red", Severity.SUSPICIOUS: "yellow", Severity.NOTE: "dim"}
 
 
 def table(value: Table, width: int = WIDTH) -> RenderableType:
@@ -76,22 +73,15 @@ def answer(sentence: str) -> RenderableType:
     return Text(cells.plain(sentence), style="bold")
 
 
-def findings(found: Sequence[Finding]) -> RenderableType:
-    """What checks found, a point each; nothing for none."""
-    return Group(
-        *(_bullet(one.message, lead=f"{one.severity.value}: ", style=_SEVERITY_STYLES[one.severity]) for one in found)
-    )
-
-
 def plan(value: Plan, width: int = WIDTH) -> RenderableType:
     """A plan: the answer, the pools, what decided it, when each pool grows, and what was found."""
     reasons = [_bullet(reason) for reason in value.reasons]
-    pools = [Text(""), table(tabulate.pools(value), width)] if value.pools else []
+    pools = [Text(""), table(plan_tables.pools(value), width)] if value.pools else []
     whys = [_bullet(pool.reason, lead=f"{pool.unit}: ") for pool in value.pools if pool.reason]
     gap = [Text("")]
-    targets = tabulate.scaling_targets(value)
+    targets = plan_tables.scaling_targets(value)
     scaling = [Text(""), table(targets, width)] if len(targets.columns) > 1 else []
-    found = [Text(""), findings(value.findings)] if value.findings else []
+    found = [Text(""), findings.listed(value.findings)] if value.findings else []
     return Group(_answer(value), *reasons, *pools, *(gap + whys if whys else []), *scaling, *found)
 
 
@@ -101,7 +91,10 @@ def _answer(value: Plan) -> Text:
         return Text.assemble(("infeasible", "bold red"), f": no plan of these units holds {demand}")
     cost = (f"${value.cost_usd_per_h:,.2f}/h", "bold")
     proof = f"; no plan is cheaper by more than {value.gap:.1%}" if value.gap >= 0.0005 else "; no plan is cheaper"
-    return Text.assemble(("feasible", "bold green"), ": ", cost, f" holds {demand}", proof)
+    surety = plan_tables.surety(value)
+    return Text.assemble(
+        ("feasible", "bold green"), ": ", cost, f" holds {demand}{proof}{f'; {surety}' if surety else ''}"
+    )
 
 
 def _bullet(sentence: str, lead: str = "", style: str = "") -> RenderableType:

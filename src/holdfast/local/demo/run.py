@@ -22,7 +22,7 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import LoadCurve
 from holdfast.model.timeline import Timeline
-from holdfast.planning import evidence
+from holdfast.planning import run_evidence
 from holdfast.planning.plan import make_plan
 from holdfast.reports import page
 from holdfast.reports.contents import Measured, demo_page
@@ -104,7 +104,7 @@ def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
 
 
 def _plan(fleet: InferenceFleet, curves: Mapping[str, LoadCurve]) -> Plan:
-    found, findings = evidence.from_breaking_points(
+    found, findings = run_evidence.from_breaking_points(
         fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
     )
     return make_plan(fleet, found, findings=findings)

@@ -11,9 +11,10 @@ The nouns:
                   certified gap, the constraints that bind; or why there is none, and the smallest Relaxation that
                   makes one
 
-How it is found: `search` runs programs that `program` builds and `highs` solves; `carrying` and `cuts` say whether
-replicas carry a demand after each of the `losses`; `day` joins single periods; `shortfall` and `binding` put the
-outcome into words. docs/planning.md has the program in formulas.
+How it is found: `search` goes through its stages, and for each `settling` solves programs until they survive each of
+the `losses`. `program` builds them, with `pools`, `giving` and `cuts`, and `highs` solves them; `carrying` says whether
+replicas carry a demand; `day` joins single periods; `traffic` says which requests go where; `shortfall` and `binding`
+put the outcome into words. docs/planning.md has the program in formulas.
 """
 
 from holdfast.planning.mix.answer import Binding, Mix, Relaxation

@@ -91,7 +91,3 @@ class Mix:
     def replicas(self, unit: str, period: int) -> int:
         """Replicas of the unit in a period, 0..; in all its zones and capacity types."""
         return sum(allotment.replicas[period] for allotment in self.allotments if allotment.unit == unit)
-
-    def most_replicas(self, unit: str) -> int:
-        """Replicas of the unit in the period in which it has most."""
-        return max((self.replicas(unit, period) for period in range(len(self.cost_by_period_usd_per_h))), default=0)

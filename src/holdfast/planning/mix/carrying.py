@@ -36,13 +36,14 @@ def load_factor(limits: Floats, demand: Floats, replicas: Floats) -> tuple[float
     program = Program()
     factor = program.columns(1, cost=-1.0)
     work = np.divide(demand, limits, out=np.zeros_like(limits), where=limits > 0)
+    scale = 1 / float(work.max())  # HiGHS drops coefficients below 1e-9: the demand is taken so that the largest is 1
     shares = program.columns(units * buckets, upper=np.where(limits > 0, np.inf, 0.0).ravel()).reshape(units, buckets)
     carried = program.rows(buckets, (np.arange(buckets), shares, 1.0), (np.arange(buckets), factor, -1.0), lower=0.0)
     # Replicas of a relaxed program may be some 1e-12 below none.
-    program.rows(units, (np.arange(units)[:, None], shares, work), upper=np.maximum(replicas, 0.0))
+    program.rows(units, (np.arange(units)[:, None], shares, work * scale), upper=np.maximum(replicas, 0.0))
     found = highs.solve(program, relaxed=True)
     worth = np.maximum(found.row_worth[carried], 0.0)
-    return -found.objective, np.divide(worth, demand, out=np.zeros(buckets), where=demand > 0)
+    return -found.objective * scale, np.divide(worth, demand, out=np.zeros(buckets), where=demand > 0)
 
 
 def earnings(limits: Floats, prices: Floats) -> Floats:

@@ -13,6 +13,7 @@ from holdfast.planning.mix.day import period_usd
 from holdfast.planning.mix.highs import Floats, Ints
 from holdfast.planning.mix.problem import Candidate, Problem, Requirement
 from holdfast.planning.mix.search import Search
+from holdfast.planning.mix.settling import Settling
 from holdfast.planning.mix.traffic import cheapest_traffic
 
 
@@ -22,14 +23,16 @@ def cheapest_mix(
     """The mix with the least cost. Slots of an instance that is paid for anyway are filled.
 
     gap: relative gap, 0..1, that ends the search. time_limit_s: seconds of the solver that end it too; the answer has
-    the gap that is left by then, and only such an answer may differ from one run to the next.
-    An infeasible mix goes as far as the limits allow. Raises HoldfastError when not even a mix is found in time.
+    the gap that is left by then, and only such an answer may differ from one run to the next. Where there is no mix by
+    then, the first that is found is taken.
+    An infeasible mix goes as far as the limits allow; to say why takes as long again at most. Raises HoldfastError when
+    twice the time has gone by without a mix, or the time without a change that mends an infeasible one.
     """
     if not candidates:
         nothing = "No unit has a limit to plan with, so nothing carries the demand."
         return Mix((), {}, 0.0, (0.0,) * len(requirement.demand_per_s), 1.0, shortfalls=(nothing,))
     problem = Problem(tuple(candidates), requirement)
-    found = Search(problem, gap, time_limit_s).run()
+    found = Search(Settling(problem, time_limit_s), gap).run()
     if found is None:
         most, shortfalls, relaxation = shortfall.explained(problem, time_limit_s)
         replicas = filled(problem, most)

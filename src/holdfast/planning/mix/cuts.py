@@ -1,4 +1,4 @@
-"""Losses that given replicas do not survive: the proof of each, and instances more that mend it."""
+"""Losses that given replicas do not survive: the proof of each, as a row of programs, and instances that mend it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdfast.planning.mix import carrying
-from holdfast.planning.mix.highs import Floats, Ints
+from holdfast.planning.mix.highs import TOLERANCE, Floats, Ints, Program
 from holdfast.planning.mix.losses import Event
 from holdfast.planning.mix.problem import Problem
 
@@ -38,15 +38,52 @@ def unsurvived(
         if not gone.any():
             continue
         rest = problem.by_unit(replicas - gone)
-        prices = next((vector for vector in vectors if _missing(problem, vector, demand, rest) > 0), None)
+        prices = next((vector for vector in vectors if _missing(problem, vector, index, rest) > 0), None)
         if prices is None and len(demand) > 1:
-            factor, worth = carrying.load_factor(problem.limits, demand, rest)
+            factor, worth = carrying.load_factor(problem.planned_limits[index], demand, rest)
             if factor < carrying.ENOUGH:
                 prices = tuple((worth / worth.max()).tolist())
                 vectors.append(prices)
         if prices is not None:
             found.append(Cut(event, prices))
     return found
+
+
+def earning_rows(
+    problem: Problem,
+    program: Program,
+    cuts: Sequence[Cut],
+    vectors: Sequence[tuple[float, ...]],
+    index: int,
+    replicas: Ints,
+    scale: Ints | None,
+) -> None:
+    """At each of the price vectors the whole fleet earns enough, and so does what is left after the losses of its cuts.
+
+    For the whole fleet that follows from its traffic, but it gives the solver a row of whole numbers to work with.
+    """
+    demand, limits = problem.demand[index], problem.planned_limits[index]
+    for prices in dict.fromkeys((*vectors, *(cut.prices for cut in cuts))):
+        worth = float(np.array(prices) @ demand)
+        if worth <= 0:
+            continue
+        earned = (carrying.earnings(limits, np.array(prices)) / worth)[problem.unit_of]
+        least = (1 - TOLERANCE) / problem.requirement.utilization_target if scale is None else 0.0
+        whole = program.columns(1, lower=least)
+        program.rows(1, (0, replicas, earned), (0, whole, -1.0), lower=0.0, upper=0.0)
+        lost = [cut.event.supplies for cut in cuts if cut.prices == prices]
+        if not lost:
+            continue
+        at = np.repeat(np.arange(len(lost)), [len(supplies) for supplies in lost])
+        gone = np.concatenate(lost).astype(np.int64)
+        carried = [] if scale is None else [(np.arange(len(lost)), scale, -1.0)]
+        program.rows(
+            len(lost),
+            (np.arange(len(lost)), whole, 1.0),
+            (at, replicas[gone], -earned[gone]),
+            *carried,
+            lower=1 - TOLERANCE if scale is None else 0.0,
+        )
 
 
 def mended(problem: Problem, events: Sequence[Event], index: int, replicas: Ints, most: Ints) -> Ints | None:
@@ -72,8 +109,10 @@ def _step(problem: Problem, cut: Cut, index: int, replicas: Ints, most: Ints) ->
     lost = list(cut.event.supplies)
     left = replicas.astype(float)
     left[lost] = 0.0
-    missing = _missing(problem, cut.prices, problem.demand[index], problem.by_unit(left))
-    earns = carrying.earnings(problem.limits, np.array(cut.prices))[problem.unit_of] * problem.per_instance
+    missing = _missing(problem, cut.prices, index, problem.by_unit(left))
+    earns = (
+        carrying.earnings(problem.planned_limits[index], np.array(cut.prices))[problem.unit_of] * problem.per_instance
+    )
     earns[lost] = 0.0
     count = np.ceil(np.divide(missing, earns, out=np.full(len(earns), np.inf), where=earns > 0))
     used = problem.by_unit(replicas)
@@ -91,9 +130,9 @@ def _step(problem: Problem, cut: Cut, index: int, replicas: Ints, most: Ints) ->
     return step
 
 
-def _missing(problem: Problem, prices: tuple[float, ...], demand: Floats, replicas: Floats) -> float:
+def _missing(problem: Problem, prices: tuple[float, ...], index: int, replicas: Floats) -> float:
     """What the replicas (by unit) earn too little at these prices; 0 when they earn the demand's worth."""
     priced = np.array(prices)
-    worth = float(priced @ demand)
-    earned = float(carrying.earnings(problem.limits, priced) @ replicas)
+    worth = float(priced @ problem.demand[index])
+    earned = float(carrying.earnings(problem.planned_limits[index], priced) @ replicas)
     return worth - earned if earned < worth * carrying.ENOUGH else 0.0

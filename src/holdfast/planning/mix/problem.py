@@ -13,6 +13,9 @@ import numpy.typing as npt
 from holdfast.model.fleet import CapacityType, Loss
 from holdfast.planning.mix.highs import Floats, Ints
 
+_LEAST_WORK = 0.01
+"""Share of what one replica may be filled to. See Problem.planned_limits."""
+
 
 @dataclass(frozen=True)
 class Supply:
@@ -146,6 +149,23 @@ class Problem:
     def limits(self) -> Floats:
         """(units, buckets), requests/s."""
         return np.array([c.limits_per_s for c in self.candidates], dtype=float)
+
+    @functools.cached_property
+    def planned_limits(self) -> Floats:
+        """(periods, units, buckets), requests/s: the limits that programs are built with.
+
+        A replica that all requests of a period, of the sizes that it serves, keep busy for less than _LEAST_WORK of
+        what it may be filled to is planned as if they did for that long. One replica carries them all either way, so no
+        answer changes; but the solver takes 1e-6 of a replica for none (`highs.FEASIBLE`).
+        """
+        work = np.divide(self.demand[:, None, :], self.limits, out=np.zeros(self._shape), where=self.limits > 0)
+        busy = work.sum(axis=2, keepdims=True) / (_LEAST_WORK * self.requirement.utilization_target)
+        planned: Floats = self.limits * np.where(busy > 0, np.minimum(busy, 1.0), 1.0)
+        return planned
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return (len(self.demand), *self.limits.shape)
 
     @functools.cached_property
     def prices(self) -> Floats:

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.planning.mix import carrying
-from holdfast.planning.mix.cuts import Cut
+from holdfast.planning.mix.cuts import Cut, earning_rows
+from holdfast.planning.mix.giving import Give, give_columns
 from holdfast.planning.mix.highs import TOLERANCE, Floats, Ints, Program
+from holdfast.planning.mix.pools import open_rows, pool_columns
 from holdfast.planning.mix.problem import Problem
 
 
@@ -42,16 +43,6 @@ class Period:
     demand_rows: Ints
     unit_rows: Ints
     quota_rows: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Give:
-    """Columns by which limits give way: by unit, by supply, by quota class, and of the number of pools."""
-
-    units: Ints
-    supplies: Ints
-    quotas: Mapping[str, int]
-    pools: Ints
 
 
 @dataclass(frozen=True)
@@ -96,9 +87,9 @@ def build(
             shares.
     """
     program = Program()
-    give = _give(problem, program) if gives else None
+    give = give_columns(problem, program) if gives else None
     scale = program.columns(1, cost=-1.0) if scaled else None
-    pools = _pools(problem, program, give)
+    pools = pool_columns(problem, program, give)
     hours = problem.requirement.period_h
     cost = np.tile(problem.prices * hours, (len(periods), 1)) if prices is None else prices
     most = problem.max_by_unit if most is None else most
@@ -139,7 +130,7 @@ def _period(
     give: Give | None,
     scale: Ints | None,
 ) -> Period:
-    demand, limits, units = problem.demand[index], problem.limits, np.arange(len(problem.candidates))
+    demand, limits, units = problem.demand[index], problem.planned_limits[index], np.arange(len(problem.candidates))
     supplies, buckets = np.arange(len(cost)), np.arange(len(demand))
     # Bounds that no mix misses keep the solver's arithmetic small. The unit's own maximum is a row and nothing else:
     # what it is worth would else be said of the column.
@@ -192,8 +183,8 @@ def _period(
         )
     quota_rows = _quota_rows(problem, program, instances, give)
     floors = problem.floors[index] if scale is None else np.zeros(len(units))
-    opened = _open_rows(problem, program, demand, floors, replicas, shares, largest, pools)
-    _loss_rows(problem, program, cuts, vectors, demand, replicas, scale)
+    opened = open_rows(problem, program, demand, floors, replicas, shares, largest, pools)
+    earning_rows(problem, program, cuts, vectors, index, replicas, scale)
     return Period(index, replicas, instances, started, shares, opened, demand_rows, unit_rows, quota_rows)
 
 
@@ -208,83 +199,6 @@ def _quota_rows(problem: Problem, program: Program, instances: Ints, give: Give 
     return rows
 
 
-def _pools(problem: Problem, program: Program, give: Give | None) -> Ints:
-    """Columns that say which units have replicas at all; empty where their number is not bounded."""
-    most, units = problem.requirement.max_pools, len(problem.candidates)
-    if most is None or most >= units:
-        return np.empty(0, dtype=np.int64)
-    pools = program.columns(units, lower=(problem.min_by_unit > 0).astype(float), upper=1.0, integer=True)
-    program.rows(1, (0, pools, 1.0), *([(0, give.pools, -1.0)] if give else []), upper=float(most))
-    return pools
-
-
-def _open_rows(
-    problem: Problem,
-    program: Program,
-    demand: Floats,
-    floors: Floats,
-    replicas: Ints,
-    shares: Ints,
-    largest: Ints,
-    pools: Ints,
-) -> Ints:
-    """Units with replicas are pools, and each of them gets its least share; the columns that say which have replicas.
-
-    Requests of one bucket need no rows for the least shares: whatever the replicas, traffic can be moved until all
-    are kept, since the shares are within what one replica carries.
-    """
-    units = np.arange(len(problem.candidates))
-    warm = len(demand) > 1 and bool(floors.any())
-    most = np.maximum(problem.by_unit(largest), 1.0)
-    opened = program.columns(len(units) if warm else 0, upper=1.0, integer=True)
-    if warm or len(pools):
-        bounds = opened if warm else pools
-        program.rows(len(units), (problem.unit_of, replicas, 1.0), (units, bounds, -most), upper=0.0)
-    if warm:
-        if len(pools):
-            program.rows(len(units), (units, opened, 1.0), (units, pools, -1.0), upper=0.0)
-        rate = demand.sum()
-        weights = np.broadcast_to(demand / rate, shares.shape)
-        program.rows(len(units), (units[:, None], shares, weights), (units, opened, -floors / rate), lower=0.0)
-    return opened
-
-
-def _loss_rows(
-    problem: Problem,
-    program: Program,
-    cuts: Sequence[Cut],
-    vectors: Sequence[tuple[float, ...]],
-    demand: Floats,
-    replicas: Ints,
-    scale: Ints | None,
-) -> None:
-    """At each of the price vectors the whole fleet earns enough, and so does what is left after the losses of its cuts.
-
-    For the whole fleet that follows from its traffic, but it gives the solver a row of whole numbers to work with.
-    """
-    for prices in dict.fromkeys((*vectors, *(cut.prices for cut in cuts))):
-        worth = float(np.array(prices) @ demand)
-        if worth <= 0:
-            continue
-        earned = (carrying.earnings(problem.limits, np.array(prices)) / worth)[problem.unit_of]
-        least = (1 - TOLERANCE) / problem.requirement.utilization_target if scale is None else 0.0
-        whole = program.columns(1, lower=least)
-        program.rows(1, (0, replicas, earned), (0, whole, -1.0), lower=0.0, upper=0.0)
-        lost = [cut.event.supplies for cut in cuts if cut.prices == prices]
-        if not lost:
-            continue
-        at = np.repeat(np.arange(len(lost)), [len(supplies) for supplies in lost])
-        gone = np.concatenate(lost).astype(np.int64)
-        carried = [] if scale is None else [(np.arange(len(lost)), scale, -1.0)]
-        program.rows(
-            len(lost),
-            (np.arange(len(lost)), whole, 1.0),
-            (at, replicas[gone], -earned[gone]),
-            *carried,
-            lower=1 - TOLERANCE if scale is None else 0.0,
-        )
-
-
 def _largest(problem: Problem) -> Ints:
     """Replicas by supply that no mix needs more of: they alone carry all that their unit serves, in any period."""
     limits = problem.limits
@@ -293,24 +207,3 @@ def _largest(problem: Problem) -> Ints:
     alone = np.ceil(work / problem.requirement.utilization_target).astype(np.int64)
     largest: Ints = np.maximum(alone, problem.min_by_unit)[problem.unit_of] + problem.per_instance
     return largest
-
-
-def _give(problem: Problem, program: Program) -> Give:
-    """What it costs that a limit gives way: as much as what could then be bought, in US dollars per hour.
-
-    A replica more at the unit's lowest price, a vCPU at the lowest price of one of its class, a pool at the price of
-    the cheapest instance.
-    """
-    each = problem.prices / problem.per_instance
-    lowest = np.full(len(problem.candidates), np.inf)
-    np.minimum.at(lowest, problem.unit_of, each)
-    quotas = {}
-    for quota in problem.requirement.quotas:
-        per_vcpu = [s.instance_usd_per_h / s.vcpus for _, s in problem.supplies if s.quota == quota and s.vcpus]
-        quotas[quota] = int(program.columns(1, cost=min(per_vcpu, default=0.0), integer=True)[0])
-    return Give(
-        units=program.columns(len(lowest), cost=lowest, integer=True),
-        supplies=program.columns(len(each), cost=each, integer=True),
-        quotas=quotas,
-        pools=program.columns(1, cost=float(problem.prices.min()), integer=True),
-    )

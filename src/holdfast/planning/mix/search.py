@@ -6,6 +6,9 @@
    from for every period.
 4. All periods as one mixed-integer program, from the best mix so far, until the time is up.
 
+On the way to the first mix no program may use up the time: each gets a part of what is left, and what it has found by
+then is taken.
+
 The bound of stage 3 is Lagrange's: with lambda_t what a start before period t is worth to the relaxation, every mix
 costs at least the sum over t of the least (price + lambda_t - lambda_t+1) x instances_t (Geoffrion 1974,
 doi:10.1007/BFb0120690).
@@ -13,34 +16,25 @@ doi:10.1007/BFb0120690).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from holdfast.model.errors import HoldfastError
-from holdfast.planning.mix import highs, losses, program
-from holdfast.planning.mix.cuts import Cut, mended, unsurvived
 from holdfast.planning.mix.day import cheapest_day, day_usd
 from holdfast.planning.mix.highs import Floats, Ints, Solution, Status
-from holdfast.planning.mix.losses import Event
 from holdfast.planning.mix.problem import Problem
 from holdfast.planning.mix.program import Layout
-
-_ROUNDS = 100
-"""Of proposing replicas and finding the losses that they do not survive. Every round adds a price vector that was not
-there before, and there are finitely many; two or three rounds are usual."""
+from holdfast.planning.mix.settling import Settling, TimeIsUpError
 
 _PART_OF_GAP = 0.25
 """Of the gap that is asked for: what a single period may leave, so that the sum over periods keeps to it."""
 
+_PART_OF_TIME = 0.25
+"""Of the time that is left: what one program on the way to the first mix may use."""
+
 _COARSE = 0.01
 """Gap of single periods where none is allowed in the end: they are a start only, the last stage closes it."""
-
-
-class TimeIsUpError(HoldfastError):
-    """The solver's time ended before a program had a solution that survives every loss."""
 
 
 @dataclass(frozen=True)
@@ -59,100 +53,40 @@ class Found:
         return min(1.0, max(0.0, 1 - self.bound_usd / self.usd))
 
 
-@dataclass(frozen=True)
-class Settled:
-    """Replicas (periods, supplies), the program's bound, and its values but for replicas added to mend a loss."""
-
-    replicas: Floats
-    bound: float
-    values: Floats
-
-
 @dataclass
 class Search:
-    """One search: its problem, what it has found so far, and the seconds that the solver has run.
+    """One search for a mix, to a relative gap of 0..1."""
 
-    cuts: of losses. vectors: prices of requests at which the relaxation buys.
-    """
-
-    problem: Problem
+    settling: Settling
     gap: float
-    time_limit_s: float
-    cuts: list[Cut] = field(default_factory=list)
-    vectors: list[tuple[float, ...]] = field(default_factory=list)
-    spent_s: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.events: tuple[Event, ...] = losses.events(self.problem)
-        if self.problem.demand.shape[1] == 1:
-            self.cuts = [Cut(event, (1.0,)) for event in self.events]
+    @property
+    def problem(self) -> Problem:
+        return self.settling.problem
 
     def run(self) -> Found | None:
         """The best mix, or None when there is none. Raises TimeIsUpError when not even the first was found."""
         count = len(self.problem.demand)
         # Requests of one size have all their cuts from the start; else the hardest periods show most of them.
-        for index in self.problem.hardest() if self.events and self.problem.demand.shape[1] > 1 else ():
-            if self.settle(partial(self._build, [index]), relaxed=True) is None:
+        for index in self.problem.hardest() if self.settling.events and self.problem.demand.shape[1] > 1 else ():
+            build = partial(self.settling.build, [index])
+            if self.settling.settle(build, relaxed=True, within_s=self.settling.left_s) is None:
                 return None
-        layout = self._build(range(count), circle=count > 1)
-        relaxation = self._solve(layout, relaxed=True)
+        layout = self.settling.build(range(count), circle=count > 1)
+        relaxation = self.settling.solve(layout, relaxed=True, time_limit_s=self.settling.time_limit_s)
         if relaxation.status is Status.INFEASIBLE:
             return None
         if not relaxation.found:
-            raise self._time_is_up()
+            raise TimeIsUpError(f"HiGHS has not solved the linear relaxation in {relaxation.seconds:.3g} s.")
         hardest = layout.periods[self.problem.hardest()[0]]
         worth = np.maximum(relaxation.row_worth[hardest.demand_rows], 0.0)
         if worth.any():
-            self.vectors.append(tuple(_per_request(worth, self.problem.demand[hardest.index]).tolist()))
+            self.settling.vectors.append(tuple(_per_request(worth, self.problem.demand[hardest.index]).tolist()))
         return self._one_period(layout, relaxation) if count == 1 else self._day(layout, relaxation)
 
-    def settle(
-        self,
-        build: Callable[[], Layout],
-        *,
-        relaxed: bool = False,
-        gap: float = 0.0,
-        gap_usd: float = 0.0,
-        start: Floats | None = None,
-    ) -> Settled | None:
-        """Replicas that survive every loss; None when there are none. `build` is asked anew when cuts have been added.
-
-        The solution of the program may be that of one with fewer cuts, which its bound holds for all the same.
-        """
-        for _ in range(_ROUNDS):
-            layout = build()
-            solution = self._solve(layout, relaxed=relaxed, gap=gap, gap_usd=gap_usd, start=start)
-            if solution.status is Status.INFEASIBLE:
-                return None
-            if not solution.found:
-                break
-            replicas = np.stack([solution.values[period.replicas] for period in layout.periods])
-            if not relaxed:
-                replicas = replicas.round()
-            if not self._cut_off([period.index for period in layout.periods], replicas):
-                return Settled(replicas, solution.bound, solution.values)
-            if max(gap, gap_usd) > 0 and len(layout.periods) == 1 and not relaxed:
-                whole = self._mended(layout, solution, max(gap * solution.objective, gap_usd))
-                if whole is not None:
-                    return Settled(whole, solution.bound, solution.values)
-        raise self._time_is_up()
-
-    def _time_is_up(self) -> TimeIsUpError:
-        return TimeIsUpError(f"HiGHS found no mix in {self.time_limit_s:g} s, nor that there is none.")
-
-    def _mended(self, layout: Layout, solution: Solution, gap_usd: float) -> Floats | None:
-        """The replicas of the period with a few more that mend its losses, if that is within the gap."""
-        period = layout.periods[0]
-        replicas = solution.values[period.replicas].round().astype(np.int64)
-        whole = mended(self.problem, self.events, period.index, replicas, layout.most)
-        if whole is None:
-            return None
-        more = self.problem.instances(whole) - self.problem.instances(replicas)
-        dearer = more @ (layout.prices[0] + (self.problem.start_usd if len(period.starts) else 0.0))
-        return whole[None, :].astype(float) if solution.objective + dearer <= solution.bound + gap_usd else None
-
     def _one_period(self, layout: Layout, relaxation: Solution) -> Found | None:
-        solved = self.settle(partial(self._build, [0]), gap=self.gap)
+        build = partial(self.settling.build, [0])
+        solved = self.settling.settle(build, gap=self.gap, within_s=self.settling.left_s)
         if solved is None:
             return None
         replicas = solved.replicas.astype(np.int64)
@@ -183,7 +117,11 @@ class Search:
             return most
         order = np.argsort(-self.problem.demand.sum(axis=1), kind="stable")
         chosen = sorted({*self.problem.hardest(), int(order[len(order) // 2]), int(order[-1])})
-        solved = self.settle(partial(self._build, chosen), gap=self._period_gap())
+        solved = self.settling.settle(
+            partial(self.settling.build, chosen),
+            gap=self._period_gap(),
+            within_s=self.settling.left_s * _PART_OF_TIME,
+        )
         if solved is None:
             return None
         used = self.problem.by_unit(solved.replicas.sum(axis=0)) > 0
@@ -195,11 +133,13 @@ class Search:
         count = len(self.problem.demand)
         rows = np.zeros((count, len(self.problem.prices)), dtype=np.int64)
         before: Ints | None = None
-        for index in ((first + step) % count for step in range(count)):
-            solved = self.settle(
-                partial(self._build, [index], before=before, most=most),
+        for step in range(count):
+            index = (first + step) % count
+            solved = self.settling.settle(
+                partial(self.settling.build, [index], before=before, most=most),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
+                within_s=self.settling.left_s * max(_PART_OF_TIME, 1 / (count - step)),
             )
             if solved is None:
                 return None
@@ -216,8 +156,8 @@ class Search:
         prices = self.problem.prices * self.problem.requirement.period_h + worth - np.roll(worth, -1, axis=0)
         rows, bound = np.zeros(worth.shape, dtype=np.int64), 0.0
         for index in range(len(prices)):
-            solved = self.settle(
-                partial(self._build, [index], prices=prices[index : index + 1]),
+            solved = self.settling.settle(
+                partial(self.settling.build, [index], prices=prices[index : index + 1]),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
             )
@@ -230,8 +170,8 @@ class Search:
 
     def _joint(self, found: Found) -> Found:
         """All periods as one program, from the mix that was found."""
-        build = partial(self._build, range(len(self.problem.demand)), circle=True)
-        solved = self.settle(build, gap=self.gap, start=self._start(build(), found.replicas))
+        build = partial(self.settling.build, range(len(self.problem.demand)), circle=True)
+        solved = self.settling.settle(build, gap=self.gap, start=self._start(build(), found.replicas))
         assert solved is not None  # it starts from a mix that it contains
         replicas, bound = solved.replicas.astype(np.int64), max(found.bound_usd, solved.bound)
         usd = day_usd(self.problem, replicas)
@@ -248,56 +188,8 @@ class Search:
         values[layout.pools] = self.problem.by_unit(replicas.sum(axis=0))[: len(layout.pools)] > 0
         return values
 
-    def _build(
-        self,
-        periods: Sequence[int],
-        *,
-        prices: Floats | None = None,
-        before: Ints | None = None,
-        circle: bool = False,
-        most: Ints | None = None,
-    ) -> Layout:
-        return program.build(
-            self.problem,
-            self.cuts,
-            periods,
-            vectors=self.vectors,
-            prices=prices,
-            before=before,
-            circle=circle,
-            most=most,
-        )
-
-    def _solve(
-        self,
-        layout: Layout,
-        *,
-        relaxed: bool = False,
-        gap: float = 0.0,
-        gap_usd: float = 0.0,
-        start: Floats | None = None,
-    ) -> Solution:
-        solution = highs.solve(
-            layout.program, relaxed=relaxed, gap=gap, gap_usd=gap_usd, time_limit_s=self._left_s(), start=start
-        )
-        self.spent_s += solution.seconds
-        return solution
-
-    def _left_s(self) -> float:
-        return self.time_limit_s - self.spent_s
-
     def _period_gap(self) -> float:
         return self.gap * _PART_OF_GAP or _COARSE
-
-    def _cut_off(self, periods: Sequence[int], replicas: Floats) -> bool:
-        """Adds the cuts that these replicas do not keep; whether there were any."""
-        fresh = False
-        for index, row in zip(periods, replicas, strict=True):
-            known = list(dict.fromkeys(cut.prices for cut in self.cuts))
-            new = [cut for cut in unsurvived(self.problem, self.events, known, index, row) if cut not in self.cuts]
-            self.cuts += new
-            fresh = fresh or bool(new)
-        return fresh
 
 
 def _per_request(worth: Floats, demand: Floats) -> Floats:

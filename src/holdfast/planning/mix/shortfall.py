@@ -1,8 +1,9 @@
 """Why there is no mix, how far the limits go, and the smallest change that makes one.
 
 The smallest change is a mixed-integer program too: the same rows, but each limit may give way at the price of what
-could then be bought (`program.Give`), and the sum of that is least. Losses that no number of replicas survives (a unit
-alone, a single zone) are found beforehand, by what serves each bucket once they have struck.
+could then be bought (`giving`), and the sum of that is least. A change that is not proved to be the smallest when the
+time is up is not called so. Losses that no number of replicas survives (a unit alone, a single zone) are found
+beforehand, by what serves each bucket once they have struck.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from holdfast.planning.mix.answer import Relaxation
 from holdfast.planning.mix.highs import Floats, Ints
 from holdfast.planning.mix.losses import Event, events
 from holdfast.planning.mix.problem import Problem
-from holdfast.planning.mix.search import Search
+from holdfast.planning.mix.settling import Settling
 
 _INSTEAD = {
     Loss.POOL: "add a second unit, or set capacity.survive to none",
@@ -46,18 +47,15 @@ def explained(problem: Problem, time_limit_s: float) -> tuple[Ints, tuple[str, .
         nobody = f"No unit serves requests of size {unserved[0] + 1}, of which {rate:.4g}/s come; add one that does."
         return _most(problem, time_limit_s)[0], (nobody,), None
     hopeless = _hopeless(problem)
-    relaxation = replace(_smallest(problem, hopeless, time_limit_s), dropped=frozenset(e.kind for e in hopeless))
-    replicas, factor = _most(problem, time_limit_s)
+    change, proved = _smallest(problem, hopeless, time_limit_s / 2)
+    relaxation = replace(change, dropped=frozenset(event.kind for event in hopeless))
+    replicas, factor = _most(problem, time_limit_s / 2)
     facts = list(_facts(problem)) or [_fact_of_all(problem, factor)]
     mends = list(_mends(problem, relaxation))
-    if len(facts) == 1:
+    if len(facts) == 1 and proved:
         return replicas, (f"{facts[0]}; {'; '.join(mends)}.",), relaxation
-    mend = f"The smallest change that mends it: {'; '.join(mends)}."
-    return (
-        replicas,
-        (*(f"{fact}." for fact in facts), mend),
-        relaxation,
-    )
+    kind = "The smallest change that mends it" if proved else "A change that mends it, maybe not the smallest"
+    return replicas, (*(f"{fact}." for fact in facts), f"{kind}: {'; '.join(mends)}."), relaxation
 
 
 def _hopeless(problem: Problem) -> list[Event]:
@@ -78,16 +76,17 @@ def _served(problem: Problem, event: Event) -> bool:
     return bool(np.all(serves | ~problem.demand.any(axis=0)))
 
 
-def _smallest(problem: Problem, hopeless: Sequence[Event], time_limit_s: float) -> Relaxation:
-    """The limits that give way least so that every loss but the hopeless ones is survived."""
+def _smallest(problem: Problem, hopeless: Sequence[Event], time_limit_s: float) -> tuple[Relaxation, bool]:
+    """The limits that give way least so that every loss but the hopeless ones is survived, and whether that is proved:
+    else the time was up."""
     survive = problem.requirement.survive - {event.kind for event in hopeless}
     rest = replace(problem, requirement=replace(problem.requirement, survive=survive))
-    search = Search(rest, 0.0, time_limit_s)
+    settling = Settling(rest, time_limit_s)
     hardest = rest.hardest()
-    solved = search.settle(lambda: program.build(rest, search.cuts, hardest, gives=True))
+    solved = settling.settle(lambda: program.build(rest, settling.cuts, hardest, gives=True), within_s=settling.left_s)
     if solved is None:
         raise HoldfastError("HiGHS says that no limits at all would do, which cannot be.")
-    give, values = program.build(rest, search.cuts, hardest, gives=True).give, solved.values.round().astype(int)
+    give, values = program.build(rest, settling.cuts, hardest, gives=True).give, solved.values.round().astype(int)
     assert give is not None
     supplies = {
         (candidate.unit, supply.zone, supply.capacity_type): supply.max_replicas + int(values[column])
@@ -96,7 +95,7 @@ def _smallest(problem: Problem, hopeless: Sequence[Event], time_limit_s: float) 
     }
     pools = int(values[give.pools[0]])
     most = problem.requirement.max_pools
-    return Relaxation(
+    relaxation = Relaxation(
         replicas={
             candidate.unit: candidate.max_replicas + int(values[column])
             for candidate, column in zip(problem.candidates, give.units, strict=True)
@@ -110,6 +109,7 @@ def _smallest(problem: Problem, hopeless: Sequence[Event], time_limit_s: float) 
         },
         max_pools=None if most is None or not pools else most + pools,
     )
+    return relaxation, solved.proved
 
 
 def _most(problem: Problem, time_limit_s: float) -> tuple[Ints, float | None]:
@@ -127,8 +127,10 @@ def _most(problem: Problem, time_limit_s: float) -> tuple[Ints, float | None]:
             room[unit] -= row[supply]
         return np.tile(row, (periods, 1)), math.nan
     index = problem.hardest()[0]
-    search = Search(problem, 0.0, time_limit_s)
-    solved = search.settle(lambda: program.build(problem, search.cuts, [index], scaled=True))
+    settling = Settling(problem, time_limit_s)
+    solved = settling.settle(
+        lambda: program.build(problem, settling.cuts, [index], scaled=True), within_s=settling.left_s
+    )
     if solved is None:
         return np.zeros((periods, len(problem.prices)), dtype=np.int64), None
     return np.tile(solved.replicas[0].astype(np.int64), (periods, 1)), abs(solved.bound)

@@ -1,0 +1,90 @@
+"""A way to serve the model, and how its instances are bought."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Self
+
+import pydantic
+from pydantic import Field
+
+from holdfast.model.declaration import Document, Name, Zone
+from holdfast.model.quantities import Duration, Price
+
+
+class CapacityType(enum.Enum):
+    """How an instance is bought; the values are Karpenter's `karpenter.sh/capacity-type` labels."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+    RESERVED = "reserved"
+
+
+def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
+    """The document may leave the number to the plan (document.Declared); the value never does."""
+    whole: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": most}
+    return pydantic.WithJsonSchema({"anyOf": [whole, {"const": "auto"}, *others]})
+
+
+class DeploymentUnit(Document):
+    """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
+
+    devices: accelerator devices of one replica; by default TP x PP for GPUs. On Neuron a tensor-parallel
+    rank is a core, so give the devices when they differ from TP x PP.
+    price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
+    capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
+    prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.
+    zones:          where its instances can be had; all zones of the fleet when absent.
+    startup_s:      from the start of an instance until its replica serves; it is paid for and carries nothing.
+    """
+
+    name: Name
+    accelerator: str
+    instance_type: str
+    framework: str
+    tensor_parallel: Annotated[int, Field(strict=True, ge=1, le=1024), _or_auto(1024)] = 1
+    pipeline_parallel: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+    devices: Annotated[int | None, Field(strict=True, ge=1, le=1024)] = None
+    max_num_seqs: Annotated[
+        int | None, Field(strict=True, ge=1, le=1_000_000), _or_auto(1_000_000, {"type": "null"})
+    ] = None
+    max_model_len: Annotated[int | None, Field(strict=True, ge=1, le=100_000_000)] = None
+    capacity_type: CapacityType = CapacityType.ON_DEMAND
+    price_usd_per_h: Annotated[Price | None, Field(alias="price")] = None
+    capacity_types: tuple[CapacityType, ...] = ()
+    prices_usd_per_h: Annotated[dict[CapacityType, Price], Field(alias="prices")] = Field(default={})
+    zones: tuple[Zone, ...] = ()
+    startup_s: Annotated[Duration, Field(alias="startup")] = 0.0
+    min_replicas: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1
+    max_replicas: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 100
+    image: str | None = None
+    endpoint: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _replicas_in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"minReplicas {self.min_replicas} is above maxReplicas {self.max_replicas}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _is_bought_in_known_ways(self) -> Self:
+        for kind, values in (("capacityTypes", self.capacity_types), ("zones", self.zones)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{kind} names one twice")
+        if self.capacity_types and self.capacity_type not in self.capacity_types:
+            raise ValueError(f"capacityType {self.capacity_type.value} is not among capacityTypes; make it one of them")
+        for capacity_type in self.prices_usd_per_h:
+            if capacity_type is self.capacity_type:
+                raise ValueError(f"the {capacity_type.value} price is `price`; `prices` are of the other capacityTypes")
+            if capacity_type not in self.capacity_types:
+                raise ValueError(f"prices has {capacity_type.value}, which is not among capacityTypes")
+        return self
+
+    @property
+    def ways(self) -> tuple[CapacityType, ...]:
+        """The capacity types that its instances may be bought in, the main one first."""
+        return (self.capacity_type, *(other for other in self.capacity_types if other is not self.capacity_type))
+
+    @property
+    def devices_per_replica(self) -> int:
+        return self.devices or self.tensor_parallel * self.pipeline_parallel
