@@ -47,6 +47,7 @@ class Small:
             self.clock,
             DataPlaneModel(),
             death_s=40.0,
+            shortage_s=180.0,
             seed=seed,
             changed=lambda pool: None,
             short=self.short.append,

@@ -27,6 +27,9 @@ Clock = Callable[[], float]
 
 _SHORTEST_REST_S = 0.01
 
+RENEWALS = 4
+"""Times that a shortage is renewed before it would expire, while capacity is withdrawn and wanted."""
+
 
 @dataclass(frozen=True)
 class PoolSpec:
@@ -296,7 +299,7 @@ class LocalFleet:
         now = self._clock()
         held_up = [pool for pool in self._pools.values() if pool.missing > 0 and not pool.withdrawn]
         waits = [max(pool.restarts.not_before_s - now, _SHORTEST_REST_S) for pool in held_up]
-        return min([self._patience.shortage_s / 4, *waits])
+        return min([self._patience.shortage_s / RENEWALS, *waits])
 
     def _observed(self, pool: _Pool, now: float) -> CapacityPool:
         spec = pool.spec
