@@ -71,6 +71,7 @@ class Pool(NamedTuple):
 
     draining of `ready` will be gone in `gone` looks; stable: looks since the lasting ones fell or rose from 0.
     starting: replicas that come up after 1, 2, ... looks; short: looks since capacity was refused, FORGOTTEN for none.
+    obtained: whether a replica has got its capacity since that shortage expired.
     """
 
     asked: int
@@ -81,6 +82,7 @@ class Pool(NamedTuple):
     starting: tuple[int, ...]
     obtainable: bool
     short: int
+    obtained: bool
 
 
 class View(NamedTuple):
@@ -149,7 +151,7 @@ class BrokenError(Exception):
 
 def settled_fleet(rate: int = 1) -> State:
     """The fleet at its plan and at rest."""
-    pools = tuple(Pool(s.planned, s.planned, 0, 0, DWELL, (0,) * s.cold, True, FORGOTTEN) for s in SITES)
+    pools = tuple(Pool(s.planned, s.planned, 0, 0, DWELL, (0,) * s.cold, True, FORGOTTEN, False) for s in SITES)
     view = View(pools, 0, rate, 0, merit_weights(pools, rate), True, DWELL, PACE)
     return after(State(pools, rate, False, False, view, UNKNOWN), Step(Event.NOTHING))
 
@@ -207,7 +209,8 @@ def settled(state: State) -> bool:
     )
     merit = merit_weights(state.pools, state.rate)
     away = sum(max(0, weight - goal) for weight, goal in zip(state.view.weights, merit, strict=True))
-    return state.view.cost_mode and there and away <= DEAD_BAND
+    # A unit of each pool may have moved, so that none is filled beyond the target by rounding.
+    return state.view.cost_mode and there and away <= DEAD_BAND + len(SITES)
 
 
 def merit_weights(pools: tuple[Pool, ...], rate: int) -> tuple[int, ...]:
@@ -266,13 +269,15 @@ def _passed(state: State, slow: bool) -> State:
 
 def _outside(pool: Pool) -> Pool:
     """What of a pool can be seen: not what could be had, nor how far a replica has come."""
-    return pool._replace(obtainable=True, starting=())
+    return pool._replace(obtainable=True, starting=(sum(pool.starting),))
 
 
 def _older(pool: Pool) -> Pool:
     """The pool a look later, as one who does not see it anew must take it."""
     gone = max(0, pool.gone - 1)
-    return pool._replace(gone=gone, stable=min(pool.stable + 1, DWELL), short=min(pool.short + 1, FORGOTTEN))
+    short = min(pool.short + 1, FORGOTTEN)
+    obtained = pool.obtained and short < FORGOTTEN
+    return pool._replace(gone=gone, stable=min(pool.stable + 1, DWELL), short=short, obtained=obtained)
 
 
 def _aged(site: Site, pool: Pool, slow: bool) -> Pool:
@@ -285,8 +290,9 @@ def _aged(site: Site, pool: Pool, slow: bool) -> Pool:
     if missing <= 0 or pool.short < HOLD:
         return pool
     if not pool.obtainable:
-        return pool._replace(short=0)
-    return pool._replace(starting=(*pool.starting[:-1], pool.starting[-1] + missing))
+        return pool._replace(short=0, obtained=False)
+    starting = (*pool.starting[:-1], pool.starting[-1] + missing)
+    return pool._replace(starting=starting, obtained=pool.short < FORGOTTEN)
 
 
 def _risen(pool: Pool, up: int) -> Pool:
@@ -327,7 +333,8 @@ def decided(view: View) -> Decision:
 
 def _scaled(site: Site, pool: Pool, decision: Decision) -> Pool:
     """The pool when it has been asked for what was decided; those that last go first, as a Deployment might have it."""
-    asked = decision.replicas.get(site.name, pool.asked)
+    wanted = decision.replicas.get(site.name)
+    asked = pool.asked if wanted is None else wanted + pool.draining
     starting, surplus = list(pool.starting), pool.ready + sum(pool.starting) - asked
     for left in reversed(range(len(starting))):
         dropped = min(starting[left], max(0, surplus))
@@ -374,4 +381,6 @@ def _seen(site: Site, pool: Pool) -> CapacityPool:
         shortages=(fact,) if pool.short < FORGOTTEN else (),
         draining=pool.draining,
         gone_at_s=NOW_S + pool.gone * LOOK_S if pool.draining else 0.0,
+        starting=sum(pool.starting),
+        obtained_s=NOW_S if pool.obtained else None,
     )

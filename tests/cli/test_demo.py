@@ -5,6 +5,7 @@ One run serves all tests of this file: `holdfast demo --json` in a process of it
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from benchmarks import live_and_simulated
 
 from holdfast.model import codec
 from holdfast.model.plan import Plan
@@ -127,6 +129,28 @@ def test_shares_follow_ready_capacity_from_two_seconds_after_the_loss(result: di
         served = sum(row["served_per_s"] for row in between if row["pool"] == unit)
         ready = sum(row["ready"] * limit for row in between if row["pool"] == unit)
         assert served <= 1.1 * ready, unit
+
+
+def test_the_live_and_the_simulated_wave_agree_within_ten_percent(result: dict[str, Any], out: Path) -> None:
+    """As far as one wave can tell; `benchmarks/live_and_simulated.py` takes several, and docs/simulate.md has them."""
+    live = live_and_simulated.read(out)
+    stalled = len(live_and_simulated.stalled_seconds(live.wave))
+    if stalled > live.wave.duration_s / 3:
+        pytest.skip(f"the machine stalled in {stalled} s of the wave")
+    whole = [row for row in live_and_simulated.compare([live], seeds=20) if row.phase == "whole"]
+    assert len(whole) > 6
+    assert [row for row in whole if row.verdict == "differs"] == []
+    assert sum(row.noise < live_and_simulated.BOUND for row in whole) >= 2
+
+
+def test_units_of_another_speed_do_not_agree_with_the_live_ones(result: dict[str, Any], out: Path) -> None:
+    live = live_and_simulated.read(out)
+    faster = {
+        unit: dataclasses.replace(curve, rates_per_s=tuple(1.5 * rate for rate in curve.rates_per_s))
+        for unit, curve in live.curves.items()
+    }
+    rows = live_and_simulated.compare([dataclasses.replace(live, curves=faster)], seeds=20)
+    assert "differs" in [row.verdict for row in rows if row.phase == "whole"]
 
 
 def test_the_report_holds_the_whole_story_without_the_network(result: dict[str, Any], out: Path) -> None:

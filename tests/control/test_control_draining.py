@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from holdfast.control.decide import decide
@@ -54,13 +56,20 @@ def test_the_lasting_replicas_of_a_pool_are_filled_to_the_target_and_the_rest_le
 
 def test_replacements_are_asked_for_while_the_noticed_replicas_still_serve() -> None:
     decision = decided(seen(pool("a", 4, 2), pool("b", 3), weights=(99, 1), rate=25.0))
-    assert decision.replicas["a"] == 6
+    assert decision.replicas["a"] == 4
     assert "2 of 4 ready have an interruption notice" in decision.reasons["a"]
 
 
 def test_replacements_do_not_exceed_the_maximum_of_the_pool_and_spill_over() -> None:
-    decision = decided(seen(pool("a", 4, 4, most=4), pool("b", 1), weights=(99, 1), rate=30.0))
-    assert decision.replicas == {"a": 4, "b": 4}
+    decision = decided(seen(pool("a", 4, 4, most=3), pool("b", 1), weights=(99, 1), rate=30.0))
+    assert decision.replicas == {"a": 3, "b": 4}
+
+
+def test_replacements_that_are_on_their_way_are_not_asked_for_again() -> None:
+    """Looks follow each other in a second; what one more look asks for must not be more."""
+    on_the_way = dataclasses.replace(pool("a", 4, 2), pending=2, starting=2)
+    decision = decided(seen(on_the_way, pool("b", 3), weights=(99, 1), rate=25.0))
+    assert decision.replicas["a"] == 4
 
 
 def test_noticed_replicas_serve_what_nobody_else_can_carry() -> None:
@@ -81,7 +90,7 @@ def test_when_everything_is_about_to_go_the_weights_stay_where_replicas_are() ->
     dying = (pool("a", 4, 4, gone_in_s=5.0), pool("b", 1, 1, gone_in_s=5.0))
     decision = decided(seen(*dying, weights=(97, 3), rate=20.0))
     assert decision.weights == {"a": 97, "b": 3}
-    assert decision.replicas == {"a": 8, "b": 2}
+    assert decision.replicas == {"a": 4, "b": 1}
 
 
 def test_the_next_look_comes_when_noticed_replicas_must_be_left() -> None:
@@ -90,7 +99,7 @@ def test_the_next_look_comes_when_noticed_replicas_must_be_left() -> None:
 
 
 def test_a_shut_pool_is_not_asked_for_replacements_and_a_probed_one_for_a_single_one() -> None:
-    for expires_s, asked in ((NOW + 60, 4), (NOW - 60, 5)):
+    for expires_s, asked in ((NOW + 60, 1), (NOW - 60, 2)):
         fact = Shortage("a", NOW - 200, expires_s, "InsufficientCapacityError")
         short = CapacityPool("a", 10.0, 1.0, 4, 0, 4, 0, 10, NOW - 100, (fact,), 3, NOW + 20)
         assert decided(seen(short, pool("b", 3), weights=(99, 1), rate=20.0)).replicas["a"] == asked

@@ -17,6 +17,7 @@ from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
 from holdfast.control.merit import LOOK_EVERY_S
 from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
+from holdfast.control.scaling import KEEP_S
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityPolicy, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode, Shortage
@@ -224,20 +225,23 @@ def test_a_pool_that_is_short_of_capacity_receives_no_spill_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ready", "stable_s", "fact", "asked"),
+    ("ready", "starting", "obtained_s", "fact", "asked"),
     [
-        (0, 60.0, SHORT, 0),  # while it holds, nothing is asked beyond what is ready
-        (2, 60.0, SHORT, 2),
-        (0, 60.0, EXPIRED, 1),  # then one replica probes
-        (2, 60.0, EXPIRED, 3),
-        (1, 10.0, EXPIRED, 4),  # it came up 10 s after the expiry: the fleet may follow
-        (0, 60.0, Shortage("inf2", NOW - 900, NOW - 600, "forgotten"), 4),
+        (0, 0, 60.0, SHORT, 0),  # while it holds, nothing is asked beyond what has its capacity
+        (2, 0, 60.0, SHORT, 2),
+        (1, 2, 60.0, SHORT, 3),  # what loads already is not given back
+        (0, 0, 60.0, EXPIRED, 1),  # then one replica probes
+        (2, 0, 60.0, EXPIRED, 3),
+        (1, 1, 60.0, EXPIRED, 3),
+        (0, 1, 10.0, EXPIRED, 4),  # it got its capacity 10 s after the expiry: the fleet may follow
+        (0, 0, 60.0, Shortage("inf2", NOW - 900, NOW - 600, "forgotten"), 4),
     ],
 )
 def test_after_a_shortage_one_replica_probes_before_the_fleet_is_asked_for(
-    ready: int, stable_s: float, fact: Shortage, asked: int
+    ready: int, starting: int, obtained_s: float, fact: Shortage, asked: int
 ) -> None:
-    short = pool("inf2", ready, pending=4 - ready, planned=4, stable_s=stable_s, shortages=(fact,), bounds=(0, 10))
+    short = pool("inf2", ready, pending=4 - ready, planned=4, stable_s=60.0, shortages=(fact,), bounds=(0, 10))
+    short = dataclasses.replace(short, starting=starting, obtained_s=NOW - obtained_s)
     observation = seen((short, pool("g5", 4), pool("l4", 1)), (0, 90, 10), 20.0, mode=CAPACITY, mode_s=30.0)
     assert decided(observation).replicas["inf2"] == asked
 
@@ -259,8 +263,24 @@ def test_replicas_are_not_given_back_while_the_weights_rely_on_them() -> None:
 @pytest.mark.parametrize(("rate", "asked"), [(55.0, 3), (48.0, 2), (30.0, 2), (20.0, 1)])
 def test_replicas_beyond_the_plan_are_given_back_only_when_the_rate_has_clearly_fallen(rate: float, asked: int) -> None:
     """55/s need 2 of g5 and 60.5/s would need 3; from 30/s down only its weight of 28 keeps the second."""
-    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), pool("g5", 3), pool("l4", 1))
+    young = dataclasses.replace(pool("g5", 3), obtained_s=NOW - KEEP_S + 1)
+    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), young, pool("l4", 1))
     assert decided(seen(grown, (58, 28, 14), rate, shift_s=1.0)).replicas["g5"] == asked
+
+
+@pytest.mark.parametrize("obtained_s", [NOW - KEEP_S, None])
+def test_what_a_storm_left_behind_is_given_back_after_a_while_though_the_rate_stands(obtained_s: float | None) -> None:
+    old = dataclasses.replace(pool("g5", 3), obtained_s=obtained_s)
+    grown = (pool("inf2", 4, planned=4, bounds=(1, 4)), old, pool("l4", 1))
+    assert decided(seen(grown, (58, 28, 14), 55.0, shift_s=1.0)).replicas["g5"] == 2
+
+
+def test_a_weight_within_the_dead_band_does_not_keep_replicas_beyond_the_plan() -> None:
+    """5 of 100 of 200/s are 10/s: two replicas of g5, where plan and target have one."""
+    fleet = (pool("inf2", 26, planned=26, bounds=(1, 26)), pool("g5", 2))
+    before = decided(seen(fleet, (95, 5), 200.0))
+    assert before.weights == {"inf2": 99, "g5": 1}
+    assert decided(seen(fleet, (99, 1), 200.0)).replicas["g5"] == 1
 
 
 @pytest.mark.parametrize("pools", (HEALTHY, LOST, ()))
@@ -401,3 +421,45 @@ def test_nonsense_in_an_observation_is_refused_with_its_place() -> None:
         seen((pool("g5", 1),), (100,), -1.0)
     with pytest.raises(InputError, match=r"the weight 1000 is not within 0\.\.999"):
         Applied({"g5": 1000}, COST, 0.0, 0.0)
+
+
+def test_a_unit_of_weight_that_fills_a_small_pool_is_carried_by_one_that_has_room() -> None:
+    """1 of 100 of 97/s would fill the one replica of l4 to 97 % of 1/s, and keep its requests waiting."""
+    small = pool("l4", 1, limit=1.0)
+    observation = seen((pool("inf2", 14, planned=14, bounds=(1, 20)), small), (99, 1), 97.0)
+    assert decided(observation).weights == {"inf2": 100, "l4": 0}
+
+
+def test_a_small_pool_is_not_crowded_where_the_whole_fleet_is_full_to_the_target() -> None:
+    small = pool("l4", 1, limit=1.0)
+    observation = seen((pool("inf2", 12, planned=12, bounds=(1, 12)), small), (99, 1), 97.0)
+    assert decided(observation).weights == {"inf2": 100, "l4": 0}
+
+
+@pytest.mark.parametrize("weights", [(100, 0), (99, 1)])
+def test_a_rate_that_wobbles_does_not_take_a_small_pool_in_and_out(weights: tuple[int, int]) -> None:
+    """A unit is 82 to 88 % of its limit: more than it is taken in at, and less than it is left at."""
+    for rate in (82.0, 84.0, 86.0, 88.0):
+        pools = (pool("inf2", 10, planned=10, bounds=(1, 10)), pool("l4", 1, limit=1.0, bounds=(1, 1)))
+        assert tuple(decided(seen(pools, weights, rate)).weights.values()) == weights, rate
+
+
+def test_what_the_next_hour_of_the_plan_needs_is_asked_for_ahead_and_not_missed() -> None:
+    ahead = dataclasses.replace(pool("inf2", 2, planned=2), planned_ahead=4)
+    decision = decided(seen((ahead, pool("g5", 1)), (99, 1), 16.0))
+    assert decision.replicas["inf2"] == 4
+    assert decision.mode is COST
+    begun = dataclasses.replace(pool("inf2", 2, planned=4), planned_ahead=4)
+    assert decided(seen((begun, pool("g5", 1)), (99, 1), 16.0)).replicas["inf2"] == 4
+
+
+def test_a_plan_that_falls_in_the_next_hour_is_kept_until_then() -> None:
+    falling = dataclasses.replace(pool("inf2", 4, planned=4), planned_ahead=1)
+    assert decided(seen((falling, pool("g5", 1)), (99, 1), 8.0)).replicas["inf2"] == 4
+
+
+def test_replicas_that_a_failover_left_behind_are_not_kept_by_their_warm_share() -> None:
+    """A unit of 200/s is 2/s: three replicas of l4 would carry it, and the plan has one."""
+    left = pool("l4", 3, limit=1.0)
+    assert decided(seen((pool("inf2", 26, planned=26, bounds=(1, 26)), left), (99, 1), 200.0)).weights["l4"] == 0
+    assert decided(seen((pool("inf2", 26, planned=26, bounds=(1, 26)), left), (100, 0), 200.0)).replicas["l4"] == 1

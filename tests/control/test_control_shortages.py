@@ -10,8 +10,8 @@ FACT = Shortage("inf2", 100.0, 280.0, "InsufficientCapacityError")
 FACTS = st.builds(Shortage, st.sampled_from(("a", "b")), st.floats(0, 9), st.floats(0, 9), st.sampled_from(("x", "y")))
 
 
-def pool(ready: int, ready_since_s: float, *facts: Shortage) -> CapacityPool:
-    return CapacityPool("inf2", 10.0, 1.0, ready, 0, 4, 0, 8, ready_since_s, facts)
+def pool(ready: int, obtained_s: float, *facts: Shortage, ready_since_s: float = 0.0) -> CapacityPool:
+    return CapacityPool("inf2", 10.0, 1.0, ready, 0, 4, 0, 8, ready_since_s, facts, obtained_s=obtained_s)
 
 
 def test_a_recorded_shortage_holds_for_three_minutes() -> None:
@@ -46,7 +46,12 @@ def test_supply_opens_by_way_of_a_probe() -> None:
     assert supply(lost, 280.0 + REMEMBER_S) is Supply.OPEN
 
 
-def test_a_probe_that_came_up_opens_the_pool_and_older_replicas_do_not() -> None:
+def test_a_pool_that_is_being_probed_and_loses_a_replica_is_still_being_probed() -> None:
+    assert supply(pool(2, 120.0, FACT, ready_since_s=300.0), 310.0) is Supply.PROBE
+
+
+def test_a_probe_that_got_its_capacity_opens_the_pool_before_it_is_ready_and_older_replicas_do_not() -> None:
+    assert supply(pool(0, 300.0, FACT), 310.0) is Supply.OPEN
     assert supply(pool(1, 300.0, FACT), 310.0) is Supply.OPEN
     assert supply(pool(2, 120.0, FACT), 310.0) is Supply.PROBE
 

@@ -45,6 +45,7 @@ class VirtualPool:
     obtainable: int = EVERYTHING
     starting: list[float] = field(default_factory=list)
     leaving: list[float] = field(default_factory=list)
+    obtained_s: float | None = None
     shortages: tuple[Shortage, ...] = ()
 
     def scale(self, asked: int, now_s: float) -> None:
@@ -81,6 +82,7 @@ class VirtualPool:
             return
         launched = min(missing, max(0, self.obtainable - self.ready - len(self.starting)))
         self.starting += [now_s + self.cold_start_s] * launched
+        self.obtained_s = now_s if launched else self.obtained_s
         if launched < missing:
             self.shortages = shortages.record(self.shortages, self.name, now_s, "InsufficientCapacityError")
 
@@ -98,7 +100,8 @@ class VirtualPool:
         pending = max(0, self.asked - self.ready)
         bounds = (self.planned, self.minimum, self.maximum, self.ready_since_s, self.shortages)
         noticed = (len(self.leaving), min(self.leaving, default=0.0))
-        return CapacityPool(self.name, self.limit_per_s, self.usd, self.ready, pending, *bounds, *noticed)
+        had = (len(self.starting), self.obtained_s)
+        return CapacityPool(self.name, self.limit_per_s, self.usd, self.ready, pending, *bounds, *noticed, *had)
 
 
 class VirtualFleet:
@@ -158,7 +161,7 @@ class VirtualFleet:
     def _scale(self, decision: Decision) -> None:
         for pool in self.pools:
             if pool.name in decision.replicas:
-                pool.scale(decision.replicas[pool.name], self.now_s)
+                pool.scale(decision.replicas[pool.name] + len(pool.leaving), self.now_s)
 
     def quiet(self) -> None:
         """The last disturbance ends: everything can be had and seen again."""
@@ -171,7 +174,8 @@ class VirtualFleet:
         fillable = [Fillable(pool.name, pool.ready * pool.limit_per_s, pool.usd) for pool in self.pools]
         target = CAPACITY.utilization_target
         merit = integer_weights(merit_order(fillable, self.rate_per_s, target, self.routing.min_share))
-        near = shares.distance(merit, dict(self.applied.weights)) <= DEAD_BAND
+        # A unit of each pool may have moved, so that none is filled beyond the target by rounding.
+        near = shares.distance(merit, dict(self.applied.weights)) <= DEAD_BAND + len(self.pools)
         there = all(pool.ready == pool.asked >= pool.planned and not pool.shortages for pool in self.pools)
         return near and there and self.applied.mode is RoutingMode.COST_OPTIMIZED
 

@@ -48,6 +48,9 @@ def test_observation_tells_the_specification_and_the_ready_replicas(tmp_path: Pa
         assert (first.ready, first.pending, first.planned, first.min_replicas, first.max_replicas) == (2, 0, 2, 0, 4)
         assert (first.name, first.limit_per_s, first.usd_per_million_requests) == ("a", 5.0, 10.0)
         assert began <= first.ready_since_s <= time.monotonic()
+        assert (first.starting, second.obtained_s) == (0, None)
+        assert first.obtained_s is not None
+        assert first.obtained_s <= first.ready_since_s
         assert (second.name, second.ready, second.pending, second.shortages) == ("b", 0, 0, ())
 
     asyncio.run(body())

@@ -60,7 +60,7 @@ def test_below_the_first_level_the_rate_falls_and_the_latency_stays() -> None:
 def test_whatever_was_measured_rate_and_latency_rise_and_never_overshoot(
     levels: list[tuple[float, float, float]], asked: list[float]
 ) -> None:
-    made = curve._curve(levels, "p95", False, "noise")
+    made = curve.of_levels(levels, "p95", False, "noise")
     assert made is not None
 
     numbers = sorted(asked)

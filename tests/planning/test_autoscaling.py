@@ -77,9 +77,29 @@ def test_an_engine_without_a_batch_has_no_queue_and_no_cache(fleet: InferenceFle
     assert [one.name for one in found] == ["completed", "received", "in flight"]
 
 
+def test_vllm_on_neuron_has_a_queue_and_no_cache_that_preempts(fleet: InferenceFleet) -> None:
+    neuron = batched(fleet, 8).model_copy(update={"framework": "vllm-neuron"})
+
+    found = autoscaling(neuron, 6.0, fleet.spec.capacity, 2.5).targets
+
+    assert [one.name for one in found] == ["completed", "received", "in flight", "waiting"]
+    assert {one.exporter for one in found} == {"vLLM", "the load balancer"}
+
+
+def test_a_server_that_is_not_vllm_is_said_to_have_to_export_its_names(fleet: InferenceFleet) -> None:
+    triton = fleet.unit("quad").model_copy(update={"framework": "triton"})
+
+    completed, received, in_flight = autoscaling(triton, 6.0, fleet.spec.capacity, 2.5).targets
+
+    assert completed.exporter == in_flight.exporter == "the unit's own server, under vLLM's name"
+    assert "which a triton server has to export too" in completed.reason
+    assert "Triton Inference Server has nv_inference_request_success instead" in completed.reason
+    assert received.exporter == "the load balancer"
+
+
 def test_every_target_says_metric_statistic_period_unit_and_reason(fleet: InferenceFleet) -> None:
     for one in autoscaling(batched(fleet, 8), 6.0, fleet.spec.capacity, 2.5).targets:
-        assert one.metric and one.statistic in ("rate", "sum", "average") and one.period_s > 0
+        assert one.metric and one.exporter and one.statistic in ("rate", "sum", "average") and one.period_s > 0
         assert one.unit and one.value > 0 and one.reason.endswith(".")
 
 

@@ -46,6 +46,28 @@ def test_demand_goes_to_the_cheapest_unit_and_the_other_stays_warm(fleet: Infere
     assert {pool.unit: pool.weight for pool in plan.pools} == {"single": 16, "quad": 84}
 
 
+LEVELS = ((0.5, 1.0, 0.5), (2.0, 2.0, 1.0), (6.0, 3.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    "limit_per_s, latency_s, words",
+    [
+        (2.0, 0.75, "answered in 0.7"),  # seven carry 10/s: 1.43/s each, between two levels
+        (0.9, 0.5, "answered in 0.5 s or less"),  # below the first
+        (8.0, None, "% of its limit."),  # 5/s each, beyond the last
+    ],
+)
+def test_a_pool_says_how_long_its_requests_take_at_the_planned_load(
+    fleet: InferenceFleet, limit_per_s: float, latency_s: float | None, words: str
+) -> None:
+    known = replace(SINGLE, limit_per_s=limit_per_s, levels=LEVELS)
+    units = tuple(unit.model_copy(update={"min_replicas": 0, "max_replicas": 40}) for unit in fleet.spec.units)
+    pool = make_plan(changed(fleet, units=units), [known]).pools[0]
+
+    assert pool.expected_latency_s == (latency_s if latency_s is None else pytest.approx(latency_s, abs=0.1))
+    assert words in pool.reason
+
+
 def test_a_unit_that_is_not_needed_gets_nothing_and_is_told_why(fleet: InferenceFleet) -> None:
     plan = make_plan(with_minimum(fleet, 0), [SINGLE, QUAD])
 
@@ -174,6 +196,7 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "usd_per_million_requests",
         "tokens_per_usd",
         "estimate_error",
+        "expected_latency_s",
         "autoscaling",
         "reason",
         "allotments",

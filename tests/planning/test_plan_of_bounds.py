@@ -186,6 +186,19 @@ def test_who_routes_by_size_sends_each_to_the_unit_that_is_good_at_it_for_less()
     assert seeing.tables["traffic_by_size"].column("g6") == pytest.approx((0.0, 3.2))
 
 
+def test_a_pool_that_gets_some_sizes_is_held_to_its_limit_for_them() -> None:
+    plan = make_plan(sized(("survive: none}", "survive: none}\n  routing: {bySize: true}")), [SHORT, LONG])
+    short, long = plan.pool("g5"), plan.pool("g6")
+
+    assert short.limit_per_s == pytest.approx(8.0)  # short requests alone, not 2/s of the mixture
+    assert short.utilization == pytest.approx(0.8)
+    assert long.utilization == pytest.approx(3.2 / 4.5)
+    assert short.autoscaling.target == pytest.approx(0.8 * 8.0)
+    assert "in flight" not in {target.name for target in short.autoscaling.targets}  # a latency of other sizes
+    # It was measured to give 100 tokens where the workload has 140 on average; of these requests it has 100.
+    assert short.tokens_per_usd == pytest.approx(8.0 * 3600 * 100 * 100 / 140)
+
+
 def test_limits_for_another_number_of_sizes_are_refused() -> None:
     wrong = UnitEvidence("g5", 2.0, 1.0, 1, 200.0, 0.5, "row 2", "page", (8.0,))
 

@@ -47,6 +47,7 @@ class Small:
             self.clock,
             DataPlaneModel(),
             death_s=40.0,
+            shortage_s=180.0,
             seed=seed,
             changed=lambda pool: None,
             short=self.short.append,
@@ -113,6 +114,15 @@ def test_a_warned_replica_is_replaced_at_once_and_drained_before_it_is_gone() ->
     small.pass_time(120.0)
     assert replica.gone_s == 120.0
     assert small.cluster.ready(1) == 1
+
+
+def test_capacity_is_obtained_when_an_instance_is_launched_and_not_when_it_is_refused() -> None:
+    small = Small()
+    small.pass_time(100.0)
+    small.supply.bound(0, Bound(frozenset({(1, 0)}), 1))
+    for pool in (0, 1):
+        small.cluster.scale(pool, 3)
+    assert small.cluster.obtained_s == [100.0, 0.0]
 
 
 def test_a_death_is_missed_and_replaced_only_when_it_is_seen() -> None:

@@ -14,8 +14,10 @@ from holdfast.simulation.scenario import Scenario
 COLD_START = {"any": {"node": "30s", "pull": "30s", "load": "30s"}}
 
 
-def plan(units: int = 3, *, peak: str = "20/s", survive: str = "one-pool", most: int = 40, **spec: Any) -> Plan:
-    """Units a, b, c, ... of 2/s and 0.5 s each, every one dearer than the one before."""
+def plan(
+    units: int = 3, *, peak: str = "20/s", survive: str = "one-pool", most: int = 40, slowness: float = 1.0, **spec: Any
+) -> Plan:
+    """Units a, b, c, ... of 2/s and 0.5 s each, or so many times as slow, every one dearer than the one before."""
     names = [chr(ord("a") + number) for number in range(units)]
     fleet = InferenceFleet.model_validate(
         {
@@ -25,8 +27,8 @@ def plan(units: int = 3, *, peak: str = "20/s", survive: str = "one-pool", most:
             "spec": {
                 "model": {"id": "m", "task": "text-to-image"},
                 "workload": {"api": "images"},
-                "slo": {"latency": {"p95": "2s"}},
-                "demand": {"rate": "1/s", "peak": peak},
+                "slo": {"latency": {"p95": f"{2 * slowness:g}s"}},
+                "demand": {"rate": f"{1 / slowness:g}/s", "peak": peak},
                 "capacity": {"survive": survive},
                 "units": [
                     {
@@ -44,7 +46,8 @@ def plan(units: int = 3, *, peak: str = "20/s", survive: str = "one-pool", most:
         }
     )
     evidence = [
-        UnitEvidence(name, 2.0, 1.0 + number, 1, None, 0.5, "reckoned", "reckoned") for number, name in enumerate(names)
+        UnitEvidence(name, 2.0 / slowness, 1.0 + number, 1, None, 0.5 * slowness, "reckoned", "reckoned")
+        for number, name in enumerate(names)
     ]
     return make_plan(fleet, evidence)
 

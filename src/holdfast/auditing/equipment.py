@@ -13,16 +13,13 @@ from holdfast.model.architecture import FixedWork, ModelArchitecture
 from holdfast.model.fleet import CapacityType
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.measurements import Measurement
+from holdfast.performance import engines
 
 Models = Callable[[str], ModelArchitecture | FixedWork | None]
 """What finds the architecture of a name, None where it is not known: `known_model`."""
 
 PRICE_TOLERANCE = 0.005
 """Relative. Two prices within it are one, printed to other digits."""
-
-_CORES_OF_RANK = {"trainium2": 2, "trainium3": 2}
-"""Physical NeuronCores that one tensor-parallel rank drives: the logical core of LNC=2, the default from Trainium2 on
-(aws-neuron-sdk v2.32.0, "Logical NeuronCore configuration"); 1 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +109,7 @@ def same_price(one_usd_per_h: float, other_usd_per_h: float) -> bool:
 def _devices_of_replica(row: Measurement, device: Accelerator | None) -> float | None:
     if row.tensor_parallel is None or device is None:
         return None
-    return row.tensor_parallel * (row.pipeline_parallel or 1) / _ranks_of_device(device)
-
-
-def _ranks_of_device(device: Accelerator) -> float:
-    return device.cores_per_device / _CORES_OF_RANK.get(device.name, 1)
+    return row.tensor_parallel * (row.pipeline_parallel or 1) / engines.ranks_of_device(device)
 
 
 def _needed(replicas: int, of_replica: float | None, instance: InstanceType | None) -> int:

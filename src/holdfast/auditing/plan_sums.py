@@ -77,9 +77,7 @@ def _traffic(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
         pool.expected_per_s / most_per_s if most_per_s > 0 else 0.0,
     )
     yield from (finding for finding in (expected, used) if finding is not None)
-    # Where traffic goes by size, the limit of the mixture is not the limit of what the pool gets.
-    judged = plan.status is PlanStatus.FEASIBLE and not plan.fleet.spec.routing.by_size
-    if judged and pool.expected_per_s > most_per_s * (1 + plan_shape.ENOUGH):
+    if plan.status is PlanStatus.FEASIBLE and pool.expected_per_s > most_per_s * (1 + plan_shape.ENOUGH):
         message = f"{pool.unit} is given {pool.expected_per_s:.4g}/s, and its {pool.replicas} replicas hold "
         message += f"{most_per_s:.4g}/s."
         yield impossible(where, "traffic", f"{pool.expected_per_s:.4g}/s", f"at most {most_per_s:.4g}/s", message)

@@ -42,6 +42,20 @@ def latency_s(plan: Plan, unit: str) -> float | None:
     return _number(shown, "latency")
 
 
+def output_tokens(plan: Plan, unit: str) -> float | None:
+    """Mean output tokens of the requests that the unit gets: the workload's, where traffic goes by size its own."""
+    workload = plan.fleet.spec.workload
+    if workload.output_tokens is None or "traffic_by_size" not in plan.tables:
+        return None if workload.output_tokens is None else workload.output_tokens.mean
+    rows = _rows(plan.tables["traffic_by_size"])
+    rates = [_number(row, unit) or 0.0 for row in rows]
+    whole = math.fsum(rates)
+    if whole <= 0:
+        return workload.output_tokens.mean
+    given = zip(rates, workload.sizes, strict=False)
+    return math.fsum(rate * size.output_tokens for rate, size in given) / whole
+
+
 def _compared(table: Table, expected: Sequence[_Row], where: str) -> Iterator[Finding]:
     shown = _rows(table)
     if len(shown) != len(expected):
@@ -63,12 +77,10 @@ def _cost(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
     for row in shown:
         limit, price, tokens = (_number(row, name) for name in ("limit", "price", "tokens per USD"))
         right: _Row = {}
+        if limit and price is not None:
+            right = {"cost": price / limit / 3600 * 1e6, "cost of inference": price / (limit * 60)}
         if limit and price:
-            right = {
-                "cost": price / limit / 3600 * 1e6,
-                "RPS per $": limit / price,
-                "cost of inference": price / (limit * 60),
-            }
+            right["RPS per $"] = limit / price
         pool = _pool(plan, row)
         if pool is not None:
             right["limit"] = pool.limit_per_s
@@ -96,6 +108,7 @@ def _adjusted(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
                 "limit per minute": limit * 60,
                 "adjusted": adjusted,
                 "adjusted per minute": adjusted * 60,
+                **({} if pool is None or pool.latency_s is None else {"latency": pool.latency_s}),
             }
         )
     return expected

@@ -57,13 +57,14 @@ def _sound(plan: Plan, where: str, today: datetime.date, region: str | None) -> 
 
 def _token_count(plan: Plan, where: str) -> Checked:
     """Tokens per dollar x dollars per request are the tokens of a request, and should be the workload's."""
-    lengths = plan.fleet.spec.workload.output_tokens
-    judged = [pool for pool in plan.pools if pool.tokens_per_usd is not None and lengths is not None]
-    found = []
-    for pool in judged:
-        assert lengths is not None and pool.tokens_per_usd is not None
+    found, judged = [], 0
+    for pool in plan.pools:
+        mean = plan_tables.output_tokens(plan, pool.unit)
+        if mean is None or pool.tokens_per_usd is None:
+            continue
+        judged += 1
         per_request = pool.tokens_per_usd * pool.usd_per_million_requests / 1e6
-        if abs(per_request / lengths.mean - 1) > _TOKENS:
+        if abs(per_request / mean - 1) > _TOKENS:
             found.append(
                 Finding(
                     where,
@@ -71,13 +72,13 @@ def _token_count(plan: Plan, where: str) -> Checked:
                     "token-count",
                     Severity.SUSPICIOUS,
                     f"{per_request:.4g} tokens per request",
-                    f"{lengths.mean:g} tokens per request",
+                    f"{mean:.4g} tokens per request",
                     f"The tokens per dollar of {pool.unit} are of {per_request:.4g} tokens per request, and the "
-                    f"workload has {lengths.mean:g}.",
+                    f"workload has {mean:.4g}.",
                     "The evidence counted tokens otherwise, or measured requests of another length.",
                 )
             )
-    return Checked("token-count", len(judged), tuple(found))
+    return Checked("token-count", judged, tuple(found))
 
 
 def _price_age(plan: Plan, today: datetime.date, region: str | None, where: str) -> Checked:

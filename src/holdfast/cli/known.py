@@ -24,6 +24,7 @@ from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
 from holdfast.planning import (
     ageing,
+    cores,
     estimated,
     evidence,
     grid,
@@ -89,12 +90,13 @@ class Circumstances:
 
     def fleet(self) -> tuple[InferenceFleet, tuple[Finding, ...], tuple[str, ...]]:
         """The fleet, what is to be said of it, and the units whose price is the catalogue's whatever is stated."""
-        kept = whatif.without(self.declared.fleet, self.without)
+        left = whatif.without(self.declared.fleet, self.without)
+        kept, settled = cores.with_devices(left, catalog.equipment_of(left), self.declared.auto)
         if not self.spot:
-            return kept, (), ()
+            return kept, settled, ()
         offered = _spot_offerings(kept)
         fleet, said = whatif.on_spot(kept, offered)
-        return fleet, said, tuple(offered)
+        return fleet, (*settled, *said), tuple(offered)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -215,10 +217,11 @@ class _Shaped:
         aged = ageing.check_prices(fleet, rows, {one.unit: offered[one.unit] for one in known}, today)
         choices = tp_rule.choose(self.cells)
         rule = tp_rule.otherwise(fleet, self.cells)
+        far = unmeasured.against_measured(fleet, guessed.known, measured)
         return Known(
             fleet,
             tuple(known),
-            (*aged, *guessed.findings, *self.settled.findings, *rule, *findings),
+            (*aged, *far, *guessed.findings, *self.settled.findings, *rule, *findings),
             {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
         )
 

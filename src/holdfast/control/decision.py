@@ -14,7 +14,8 @@ class Decision:
     """Weights to route by and replicas to ask for.
 
     weights:      integers that sum to TOTAL_WEIGHT, by pool; the applied weights while the pools are unknown.
-    replicas:     replicas to ask of each pool; a pool that is not named keeps what it has been asked for.
+    replicas:     replicas to ask of each pool, beside those that have an interruption notice; a pool that is not named
+                  keeps what it has been asked for.
     mode_since_s, last_shift_s: to be stored beside the weights; they come back in the next `Applied`.
     next_look_s:  when to look again at the latest, on the clock of `now_s`; sooner does no harm.
     reasons:      one sentence per pool; summary: one sentence for the fleet.

@@ -60,7 +60,7 @@ def _replica_clause(look: Look, pool: CapacityPool, replicas: Mapping[str, int])
     if pool.name not in replicas:
         return "its replicas are left as they are"
     count = replicas[pool.name]
-    clause = f"{count} asked for, {look.base(pool)} planned"
+    clause = f"{count} asked for, {look.due(pool)} planned"
     found = look.supply[pool.name]
     if found is Supply.OPEN:
         return clause

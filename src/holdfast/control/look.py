@@ -123,6 +123,10 @@ class Look:
         """The replicas that the plan gives the pool, within its bounds."""
         return min(max(pool.planned, pool.min_replicas), pool.max_replicas)
 
+    def due(self, pool: CapacityPool) -> int:
+        """Those, and the ones that the plan will have given it by the time that they are up."""
+        return max(self.base(pool), min(pool.planned_ahead, pool.max_replicas))
+
     def load_per_s(self, weight: int) -> float:
         """Requests/s that a weight stands for at the current rate."""
         return weight * self.rate_per_s / TOTAL_WEIGHT
@@ -130,6 +134,16 @@ class Look:
     def room(self, pool: CapacityPool, weight: int, filled: float = 1.0) -> bool:
         """Whether the counted replicas of the pool, filled to that share of their limit, carry the weight."""
         return self.load_per_s(weight) <= self.counted_per_s(pool) * filled * (1 + SLACK)
+
+    def carriers(self, pool: CapacityPool, weight: int) -> int:
+        """Replicas that carry the weight at the utilisation target."""
+        per_replica = pool.limit_per_s * self.capacity.utilization_target
+        return math.ceil(self.load_per_s(weight) / per_replica * (1 - SLACK))
+
+    @property
+    def crowded_at(self) -> float:
+        """The share of its limit, 0..1, from which a pool is crowded: the middle between target and limit."""
+        return (1 + self.capacity.utilization_target) / 2
 
     @cached_property
     def share_per_s(self) -> Mapping[str, float]:

@@ -184,7 +184,7 @@ def _weight(decision: Decision, pool: CapacityPool) -> int:
 
 def _asked(decision: Decision, pool: CapacityPool) -> int:
     """Replicas that are asked for and last."""
-    return decision.replicas.get(pool.name, asked(pool) + pool.draining) - pool.draining
+    return decision.replicas.get(pool.name, asked(pool))
 
 
 def _raised(look: Look, decision: Decision) -> list[CapacityPool]:
@@ -210,5 +210,5 @@ def _uncovered(look: Look, decision: Decision) -> Iterator[str]:
     if on_the_way >= wanted_per_s * (1 - 2 * SLACK):
         return
     for pool in look.pools:
-        if look.dependable(pool) and _asked(decision, pool) + pool.draining < pool.max_replicas:
+        if look.dependable(pool) and _asked(decision, pool) < pool.max_replicas:
             yield f"pool {pool.name} is not raised though {on_the_way:.4g}/s of {wanted_per_s:.4g}/s are on their way"

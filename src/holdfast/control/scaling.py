@@ -4,8 +4,9 @@ Every pool is asked for what the plan gives it. What cannot be had there is spil
 that can still be had are raised until dependable capacity, ready or on its way, carries the rate at the
 utilisation target. Pending replicas of a pool that lost capacity are hopes, and are not counted.
 
-Replicas with an interruption notice count for nothing here, and are asked for on top: a Deployment replaces a
-replica only when it is gone, so whoever wants the replacement ahead of that asks for one more.
+Replicas with an interruption notice count for nothing here, so their replacements are asked for at once. Whoever
+carries the decision out knows whether what it scales still counts them: a Deployment whose pods are evicted at the
+notice does not; one that replaces a pod only when it is gone must be asked for as many more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ RATE_BAND = 0.1
 """Replicas are given back only when they would not be needed at a rate this share higher, either: a pod
 that was just started for minutes is not worth a wobble. 10 % is half the headroom of the usual 80 % target."""
 
+KEEP_S = 1800.0
+"""How long after a pool last obtained a replica that band is granted to it, so that what a storm or a wobble left
+behind is not paid until the rate falls, hours later. At most one start in so long is for nothing."""
+
 
 def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, int]:
     """Replicas to ask of each pool, given the decided weights and phase. Empty when too little is known to change any.
@@ -33,7 +38,7 @@ def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, 
     if Phase.COST is phase and look.observation.applied.mode is phase.mode:
         wanted = _steady(look)
     else:
-        wanted = covering(look, look.rate_per_s, {p.name: max(look.base(p), asked(p)) for p in look.pools})
+        wanted = covering(look, look.rate_per_s, {p.name: max(look.due(p), asked(p)) for p in look.pools})
     return {pool.name: _obtainable(look, pool, wanted[pool.name], weights[pool.name]) for pool in look.pools}
 
 
@@ -42,14 +47,9 @@ def asked(pool: CapacityPool) -> int:
     return pool.lasting + pool.pending
 
 
-def most(pool: CapacityPool) -> int:
-    """Replicas that the pool may be asked for, beside those that will be gone and still count."""
-    return pool.max_replicas - min(pool.draining, pool.max_replicas)
-
-
 def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[str, int]:
     """`start` within the maxima, the cheapest dependable pools raised until the rate is carried at the target."""
-    wanted = {pool.name: min(start[pool.name], most(pool)) for pool in look.pools}
+    wanted = {pool.name: min(start[pool.name], pool.max_replicas) for pool in look.pools}
     gap_per_s = rate_per_s / look.capacity.utilization_target
     for pool in look.pools:
         gap_per_s -= (wanted[pool.name] if look.dependable(pool) else pool.lasting) * pool.limit_per_s
@@ -57,28 +57,31 @@ def covering(look: Look, rate_per_s: float, start: Mapping[str, int]) -> dict[st
         if gap_per_s <= SLACK * rate_per_s:
             break
         if look.dependable(pool):
-            more = min(math.ceil(gap_per_s / pool.limit_per_s), most(pool) - wanted[pool.name])
+            more = min(math.ceil(gap_per_s / pool.limit_per_s), pool.max_replicas - wanted[pool.name])
             wanted[pool.name] += more
             gap_per_s -= more * pool.limit_per_s
     return wanted
 
 
 def _steady(look: Look) -> dict[str, int]:
-    """The plan and what the rate needs beyond it, given back only when the rate has clearly fallen."""
-    base = {pool.name: look.base(pool) for pool in look.pools}
+    """The plan and what the rate needs beyond it; what was started lately stays until the rate has clearly fallen."""
+    base = {pool.name: look.due(pool) for pool in look.pools}
     least = covering(look, look.rate_per_s, base)
     kept = covering(look, look.rate_per_s * (1 + RATE_BAND), base)
-    return {pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) for pool in look.pools}
+    return {
+        pool.name: max(least[pool.name], min(asked(pool), kept[pool.name])) if _young(look, pool) else least[pool.name]
+        for pool in look.pools
+    }
+
+
+def _young(look: Look, pool: CapacityPool) -> bool:
+    return pool.obtained_s is not None and look.now_s < pool.obtained_s + KEEP_S
 
 
 def _obtainable(look: Look, pool: CapacityPool, wanted: int, weight: int) -> int:
-    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on.
-
-    Those that will be gone are asked for as well.
-    """
-    per_replica = pool.limit_per_s * look.capacity.utilization_target
-    load_per_s = look.load_per_s(max(weight, look.standing[pool.name]))
-    relied_on = min(pool.lasting, math.ceil(load_per_s / per_replica * (1 - SLACK)))
-    limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: pool.ready + 1, Supply.SHUT: pool.ready}
-    granted = min(max(wanted, relied_on) + pool.draining, limit[look.supply[pool.name]])
+    """What of `wanted` may be asked now, and never less than the ready replicas that the weights rely on."""
+    relied_on = min(pool.lasting, look.carriers(pool, max(weight, look.standing[pool.name])))
+    had = pool.lasting + pool.starting
+    limit = {Supply.OPEN: pool.max_replicas, Supply.PROBE: had + 1, Supply.SHUT: had}
+    granted = min(max(wanted, relied_on), limit[look.supply[pool.name]])
     return min(max(granted, pool.min_replicas), pool.max_replicas)

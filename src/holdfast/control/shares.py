@@ -4,7 +4,8 @@ Trust is a property of capacity, not of a pool. The ready limit of a pool falls 
 order fills the tranches instead of the pools:
 
     tranche     whose                          how much of the ready limit             filled
-    warm        every ready pool               its minimum share                       first
+    warm        every pool whose planned       its minimum share                       first
+                replicas carry a unit
     trusted     a pool that has proved itself  all the rest                            by cost
                 one that has not               what it carries already                 by cost
     untrusted   one that has not               the rest                                last but one
@@ -19,7 +20,7 @@ plain merit order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.control.look import SLACK, Look
 from holdfast.model.plan import TOTAL_WEIGHT
@@ -34,7 +35,7 @@ def target_weights(look: Look) -> dict[str, int]:
     shares = dict.fromkeys((pool.name for pool in look.pools), 0.0)
     for name, tranche in tranches:
         shares[name] += filled[tranche.name]
-    return fit(look, integer_weights(shares))
+    return fit(look, settle(look, integer_weights(shares)))
 
 
 def warm_share(look: Look) -> float:
@@ -50,9 +51,19 @@ def trusted_per_s(look: Look, pool: CapacityPool) -> float:
     return min(pool.lasting_limit_per_s, held_per_s / look.capacity.utilization_target)
 
 
+def _warm_per_s(look: Look, pool: CapacityPool) -> float:
+    """The part of the pool's limit that its warm share takes; none where its planned replicas do not carry a unit.
+
+    Otherwise replicas that a failover left behind would be kept by the warm share that they make possible.
+    """
+    if look.carriers(pool, 1) > look.due(pool):
+        return 0.0
+    return warm_share(look) * look.rate_per_s / look.capacity.utilization_target
+
+
 def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
     lasting = pool.lasting_limit_per_s
-    warm = min(lasting, warm_share(look) * look.rate_per_s / look.capacity.utilization_target)
+    warm = min(lasting, _warm_per_s(look, pool))
     trusted = trusted_per_s(look, pool)
     beyond = look.by_merit[-1].usd_per_million_requests + 1.0
     cost = pool.usd_per_million_requests
@@ -63,27 +74,44 @@ def _tranches(look: Look, pool: CapacityPool) -> Iterator[Fillable]:
         yield Fillable(f"{pool.name}/leaving", look.counted_per_s(pool) - lasting, 2 * beyond + cost)
 
 
+def settle(look: Look, weights: dict[str, int]) -> dict[str, int]:
+    """`weights` with single units moved until none is above the utilisation target while a proved one has room below;
+    and, where the whole fleet is that full, above `Look.crowded_at`.
+
+    A unit of a high rate is more than a small pool carries well: 1 of 100 of 97/s fills one replica of 1/s to 97 %,
+    where requests wait for half a minute.
+    """
+    proved = [pool for pool in look.ready if look.proved(pool)]
+    eased = _eased(look, weights, look.capacity.utilization_target, proved)
+    return _eased(look, eased, look.crowded_at, proved)
+
+
 def fit(look: Look, weights: dict[str, int]) -> dict[str, int]:
     """`weights` with single units moved until no pool is above its ready limit while another has room for one.
 
     Rounding to integers, and the guarantee of 1 to a warm pool, can put a small pool above its limit.
     """
-    fitted = dict(weights)
-    receivers = sorted(look.ready, key=lambda pool: (not look.proved(pool), look.rank[pool.name]))
+    return _eased(look, weights, 1.0, look.ready)
+
+
+def _eased(look: Look, weights: dict[str, int], filled: float, among: Sequence[CapacityPool]) -> dict[str, int]:
+    """`weights` with single units moved from pools above `filled` of their limit to those `among` that stay below."""
+    eased = dict(weights)
+    receivers = sorted(among, key=lambda pool: (not look.proved(pool), look.rank[pool.name]))
     for _ in range(TOTAL_WEIGHT):
-        givers = overfull(look, fitted)
-        receiver = next((pool for pool in receivers if look.room(pool, fitted[pool.name] + 1)), None)
+        givers = overfull(look, eased, filled)
+        receiver = next((pool for pool in receivers if look.room(pool, eased[pool.name] + 1, filled)), None)
         if not givers or receiver is None:
             break
-        giver = max(givers, key=lambda pool: look.load_per_s(fitted[pool.name]) / max(look.counted_per_s(pool), SLACK))
-        fitted[giver.name] -= 1
-        fitted[receiver.name] += 1
-    return fitted
+        giver = max(givers, key=lambda pool: look.load_per_s(eased[pool.name]) / max(look.counted_per_s(pool), SLACK))
+        eased[giver.name] -= 1
+        eased[receiver.name] += 1
+    return eased
 
 
-def overfull(look: Look, weights: dict[str, int]) -> tuple[CapacityPool, ...]:
-    """Pools that are given more than the limit of their counted replicas."""
-    return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name]))
+def overfull(look: Look, weights: dict[str, int], filled: float = 1.0) -> tuple[CapacityPool, ...]:
+    """Pools that are given more than that share of the limit of their counted replicas."""
+    return tuple(pool for pool in look.pools if not look.room(pool, weights[pool.name], filled))
 
 
 def failing(look: Look) -> tuple[CapacityPool, ...]:

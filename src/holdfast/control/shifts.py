@@ -81,10 +81,14 @@ def hold_pace(look: Look) -> Shift | None:
 
 
 def hold_near(look: Look) -> Shift | None:
-    """Within the dead band, every pool warm that shall be, none needlessly crowded: not worth a rewrite."""
+    """Within the dead band, every pool warm that shall be, none needlessly crowded or kept: not worth a rewrite."""
     target = shares.target_weights(look)
-    cold = any(target[name] and not weight for name, weight in look.standing.items())
-    if cold or _crowded(look, target) or shares.distance(look.standing, target) > DEAD_BAND:
+    if (
+        _cold(look, target)
+        or _crowded(look, target)
+        or _stranded(look, target)
+        or shares.distance(look.standing, target) > DEAD_BAND
+    ):
         return None
     return Shift(look.standing, "the weights are near their target", target)
 
@@ -113,11 +117,29 @@ RULES: tuple[Callable[[Look], Shift | None], ...] = (
 
 
 def _crowded(look: Look, target: dict[str, int]) -> bool:
-    """Whether a pool is past the middle between target and limit, and need not be: 5 of 100 fill a small pool."""
-    middle = (1 + look.capacity.utilization_target) / 2
+    """Whether a pool is crowded, and need not be: 5 of 100 fill a small pool."""
+    full = look.crowded_at
     return any(
-        not look.room(pool, look.standing[pool.name], middle) and look.room(pool, target[pool.name], middle)
+        not look.room(pool, look.standing[pool.name], full) and look.room(pool, target[pool.name], full)
         for pool in look.ready
+    )
+
+
+def _cold(look: Look, target: dict[str, int]) -> bool:
+    """Whether a pool has no weight that could be warm without being full."""
+    full = look.capacity.utilization_target
+    return any(
+        target[pool.name] and not look.standing[pool.name] and look.room(pool, target[pool.name], full)
+        for pool in look.ready
+    )
+
+
+def _stranded(look: Look, target: dict[str, int]) -> bool:
+    """Whether standing weight is all that keeps replicas beyond the plan: after a failover they would stay."""
+    return any(
+        look.carriers(pool, look.standing[pool.name]) > max(look.due(pool), look.carriers(pool, target[pool.name]))
+        for pool in look.ready
+        if pool.lasting > look.due(pool)
     )
 
 

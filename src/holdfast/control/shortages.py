@@ -1,8 +1,9 @@
 """Shortages: facts about capacity that could not be had, when they are forgotten, and what they permit.
 
 A shortage holds until it expires. Then nobody knows: the capacity may be back for one replica, for all, or
-for none. So the pool is probed with one replica beyond those that are ready, and only when the probe came
-up, or nothing was heard for REMEMBER_S, is the pool asked for all that it should have.
+for none. So the pool is probed with one replica beyond those that have their capacity, and only when the probe
+got its own, or nothing was heard for REMEMBER_S, is the pool asked for all that it should have. It need not be
+ready for that: a model may load for a quarter of an hour, and what was short was an instance.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Supply(enum.Enum):
     """What may be asked of a pool."""
 
     OPEN = "all that it should have"
-    PROBE = "one replica more than are ready"
-    SHUT = "no more than are ready"
+    PROBE = "one replica more than have their capacity"
+    SHUT = "no more than have their capacity"
 
 
 def record(
@@ -57,8 +58,8 @@ def supply(pool: CapacityPool, now_s: float) -> Supply:
     newest = max(facts, key=_lasting)
     if newest.holds(now_s):
         return Supply.SHUT
-    came_up = pool.ready > 0 and pool.ready_since_s >= newest.expires_s
-    return Supply.OPEN if came_up else Supply.PROBE
+    obtained = pool.obtained_s is not None and pool.obtained_s >= newest.expires_s
+    return Supply.OPEN if obtained else Supply.PROBE
 
 
 def _lasting(fact: Shortage) -> tuple[float, float, str]:

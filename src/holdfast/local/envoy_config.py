@@ -37,7 +37,7 @@ READINESS_PATH = "/readiness"
 ROUTES = "inference"
 """Name of the route configuration and prefix of the listener's statistics."""
 
-_RETRIES = 3
+RETRIES = 3
 _ENDLESS = 10_000
 _TYPES = "type.googleapis.com/envoy."
 
@@ -189,7 +189,7 @@ def _retries() -> Json:
     )
     return {
         "retry_on": "connect-failure,refused-stream,reset",
-        "num_retries": _RETRIES,
+        "num_retries": RETRIES,
         "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.050s"},
         "retry_host_predicate": [elsewhere],
         "host_selection_retry_max_attempts": 5,
@@ -199,7 +199,7 @@ def _retries() -> Json:
 def _composite(pools: Sequence[str], pool: str, timeouts: Timeouts) -> Json:
     order = [pool, *(other for other in pools if other != pool)]
     # So long that the last attempt, too, finds every pool at or after its own place in the list.
-    chain = list(itertools.islice(itertools.cycle(order), len(order) + _RETRIES))
+    chain = list(itertools.islice(itertools.cycle(order), len(order) + RETRIES))
     kind = _typed(
         "envoy.clusters.composite",
         "extensions.clusters.composite.v3.ClusterConfig",

@@ -27,6 +27,9 @@ Clock = Callable[[], float]
 
 _SHORTEST_REST_S = 0.01
 
+RENEWALS = 4
+"""Times that a shortage is renewed before it would expire, while capacity is withdrawn and wanted."""
+
 
 @dataclass(frozen=True)
 class PoolSpec:
@@ -104,6 +107,7 @@ class _Pool:
     spec: PoolSpec
     wanted: int
     ready_since_s: float
+    obtained_s: float | None = None
     ready: int = 0
     started: int = 0
     withdrawn: bool = False
@@ -266,6 +270,7 @@ class LocalFleet:
         number, start_s = pool.started, self._patience.start_s
         name, log = f"{pool.spec.name}-{number}", self._log(pool.spec.name, number)
         replica = Replica(name, pool.spec.argv(number), log, lambda: self._changed(pool), start_s=start_s)
+        pool.obtained_s = self._clock()
         pool.started += 1
         pool.replicas.append(replica)
         self._tasks.create_task(self._live(pool, replica), name=f"replica {name}")
@@ -294,7 +299,7 @@ class LocalFleet:
         now = self._clock()
         held_up = [pool for pool in self._pools.values() if pool.missing > 0 and not pool.withdrawn]
         waits = [max(pool.restarts.not_before_s - now, _SHORTEST_REST_S) for pool in held_up]
-        return min([self._patience.shortage_s / 4, *waits])
+        return min([self._patience.shortage_s / RENEWALS, *waits])
 
     def _observed(self, pool: _Pool, now: float) -> CapacityPool:
         spec = pool.spec
@@ -309,6 +314,8 @@ class LocalFleet:
             max_replicas=spec.max_replicas,
             ready_since_s=pool.ready_since_s,
             shortages=shortages.remembered((pool.shortage,) if pool.shortage else (), now),
+            starting=max(0, len(pool.staying) - pool.ready),
+            obtained_s=pool.obtained_s,
         )
 
     def _settle(self) -> None:

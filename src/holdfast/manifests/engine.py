@@ -5,14 +5,12 @@ from __future__ import annotations
 from holdfast.manifests.placement import Placement
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit
+from holdfast.model.unit import VLLM
 
 PORT = 8000
 LIVENESS_PATH = "/health"
 METRICS_PATH = "/metrics"
 HOME = "/cache"
-
-VLLM = "vllm"
-VLLM_NEURON = "vllm-neuron"
 
 _NVIDIA_IMAGE = "vllm/vllm-openai:v0.33.0"
 _NEURON = "public.ecr.aws/neuron/pytorch-inference-vllm-neuronx"
@@ -26,7 +24,7 @@ _NEURON_IMAGES = {
 
 
 def is_vllm(unit: DeploymentUnit) -> bool:
-    return unit.framework in (VLLM, VLLM_NEURON)
+    return unit.runs_vllm
 
 
 def readiness_path(unit: DeploymentUnit) -> str:
@@ -44,7 +42,7 @@ def image(placement: Placement) -> str:
         return _pinned(unit.name, unit.image)
     if unit.framework == VLLM and placement.accelerator.vendor == "nvidia":
         return _NVIDIA_IMAGE
-    if unit.framework == VLLM_NEURON and placement.accelerator.name in _NEURON_IMAGES:
+    if unit.runs_vllm_neuron and placement.accelerator.name in _NEURON_IMAGES:
         return _NEURON_IMAGES[placement.accelerator.name]
     raise InputError(
         f"there is no default image for framework {unit.framework} on {placement.accelerator.name}",
@@ -85,7 +83,7 @@ def environment() -> dict[str, str]:
 
 def _neuron_cache_arguments(unit: DeploymentUnit) -> list[str]:
     # On Neuron, without prefix caching, a sequence has one block: as many blocks as sequences.
-    if unit.framework != VLLM_NEURON or unit.max_num_seqs is None:
+    if not unit.runs_vllm_neuron or unit.max_num_seqs is None:
         return []
     return ["--no-enable-prefix-caching", f"--num-gpu-blocks-override={unit.max_num_seqs}"]
 

@@ -34,6 +34,8 @@ class UnitEvidence:
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
     estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
+    levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
+                        empty where no mean latency is known.
     """
 
     unit: str
@@ -46,6 +48,7 @@ class UnitEvidence:
     price_source: str
     limits_by_size_per_s: tuple[float, ...] = ()
     estimate_error: float | None = None
+    levels: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -65,6 +68,7 @@ class ScalingTarget:
     metric:    its name there.
     statistic: what is made of its samples over `period_s` seconds: `rate`, `sum` or `average`.
     value:     in `unit`.
+    exporter:  who has to export the metric under this name.
     """
 
     name: str
@@ -75,6 +79,7 @@ class ScalingTarget:
     value: float
     unit: str
     reason: str
+    exporter: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class PoolPlan:
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
     latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
+    expected_latency_s: at the traffic that is expected, between the levels of the unit's load curve; None without one.
     """
 
     unit: str
@@ -140,6 +146,7 @@ class PoolPlan:
     allotments: tuple[Allotment, ...] = ()
     latency_s: float | None = None
     estimate_error: float | None = None
+    expected_latency_s: float | None = None
 
 
 @dataclass(frozen=True)

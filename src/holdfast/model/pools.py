@@ -37,6 +37,10 @@ class CapacityPool:
     ready_since_s:       when `lasting` last fell or first rose from 0; the clock of "stable for a while".
     draining:            those of `ready` that have an interruption notice: they serve, and will be gone.
     gone_at_s:           when the first of those is gone; 0 when there are none, or when it may be at any moment.
+    starting:            those of `pending` that have their capacity, and only load: no shortage is about them.
+    obtained_s:          when a replica last got its capacity (an instance, a process); None where that is long ago.
+    planned_ahead:       replicas that the plan gives the pool by the time that one asked for now serves; where it
+                         is more than `planned`, they are asked for, and are not missed yet.
     """
 
     name: str
@@ -51,6 +55,9 @@ class CapacityPool:
     shortages: tuple[Shortage, ...] = ()
     draining: int = 0
     gone_at_s: float = 0.0
+    starting: int = 0
+    obtained_s: float | None = None
+    planned_ahead: int = 0
 
     @property
     def lasting(self) -> int:

@@ -11,6 +11,10 @@ from pydantic import Field
 from holdfast.model.declaration import Document, Name, Zone
 from holdfast.model.quantities import Duration, Price
 
+VLLM = "vllm"
+VLLM_NEURON = "vllm-neuron"
+"""Frameworks that holdfast knows by name: vLLM, and vLLM with AWS Neuron's backend. Others are the user's."""
+
 
 class CapacityType(enum.Enum):
     """How an instance is bought; the values are Karpenter's `karpenter.sh/capacity-type` labels."""
@@ -29,8 +33,8 @@ def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
-    devices: accelerator devices of one replica; by default TP x PP for GPUs. On Neuron a tensor-parallel
-    rank is a core, so give the devices when they differ from TP x PP.
+    devices: accelerator devices of one replica; by default TP x PP. On Neuron a tensor-parallel rank is a core: a plan
+    states the devices that its cores take where the document does not (planning.cores).
     price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
     capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
     prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.
@@ -84,6 +88,15 @@ class DeploymentUnit(Document):
     def ways(self) -> tuple[CapacityType, ...]:
         """The capacity types that its instances may be bought in, the main one first."""
         return (self.capacity_type, *(other for other in self.capacity_types if other is not self.capacity_type))
+
+    @property
+    def runs_vllm(self) -> bool:
+        """Whether it takes vLLM's arguments and exports vLLM's metrics."""
+        return self.framework == VLLM or self.runs_vllm_neuron
+
+    @property
+    def runs_vllm_neuron(self) -> bool:
+        return self.framework == VLLM_NEURON
 
     @property
     def devices_per_replica(self) -> int:

@@ -46,6 +46,11 @@ class Curve:
             raise ValueError("the numbers, rates and latencies of a curve are above 0 and finite")
 
     @property
+    def levels(self) -> tuple[tuple[float, float, float], ...]:
+        """In flight, requests/s and latency in seconds, level by level."""
+        return tuple(zip(self.in_flight, self.rates_per_s, self.latencies_s, strict=True))
+
+    @property
     def plateau_per_s(self) -> float:
         """The highest rate of the curve."""
         return self.rates_per_s[-1]
@@ -90,7 +95,7 @@ def of_stages(measured: LoadCurve, statistic: str = "p95") -> Curve | None:
         for stage in measured.stages
         if stage.valid and stage.latency.n > 0
     ]
-    return _curve(levels, statistic, False, f"{len(levels)} stages of {measured.unit}")
+    return of_levels(levels, statistic, False, f"{len(levels)} stages of {measured.unit}")
 
 
 def of_measurements(rows: Sequence[Measurement], statistic: str = "p95") -> Curve | None:
@@ -110,18 +115,23 @@ def of_measurements(rows: Sequence[Measurement], statistic: str = "p95") -> Curv
             typical_s = row.latency_avg_s or row.latency_p50_s or latency_s
             stated = row.concurrency if row.latency_avg_s is None else None
             levels.append((float(stated or row.rate_per_s * typical_s), row.rate_per_s, latency_s))
-    return _curve(levels, statistic, False, f"{len(levels)} measured levels of {units[0]}" if units else "")
+    return of_levels(levels, statistic, False, f"{len(levels)} measured levels of {units[0]}" if units else "")
 
 
 def of_estimate(estimated: Estimate) -> Curve | None:
     """The curve of an estimate, of mean latencies; None where the model does not fit."""
     levels = [(float(point.concurrency), point.rate_per_s, point.latency_s) for point in estimated.points]
     source = f"estimate for {estimated.accelerator.name}, off by {estimated.error:.0%} in the median"
-    return _curve(levels, "avg", True, source)
+    return of_levels(levels, "avg", True, source)
 
 
-def _curve(levels: Iterable[tuple[float, float, float]], statistic: str, estimated: bool, source: str) -> Curve | None:
-    """Levels of (in flight, rate, latency) joined where they have the same number in flight, and made to rise."""
+def of_levels(
+    levels: Iterable[tuple[float, float, float]], statistic: str, estimated: bool, source: str
+) -> Curve | None:
+    """Levels of (in flight, rate, latency) joined where they have the same number in flight, and made to rise.
+
+    None where none of them is of numbers above 0.
+    """
     usable = sorted(level for level in levels if all(0 < value < math.inf for value in level))
     if not usable:
         return None

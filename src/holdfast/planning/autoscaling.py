@@ -12,6 +12,11 @@ Every target is the breaking point times the utilisation target, said again in a
 A counter's sum over a period read as a rate per second is the factor of 60 of docs/published-errata.md; so each
 target names its statistic and its period. (KEDA's aws-cloudwatch trigger sums over 300 s unless metricStatPeriod says
 otherwise: keda.sh/docs/latest/scalers/aws-cloudwatch.) Metric names: vLLM 0.33, vllm/v1/metrics/loggers.py.
+
+A unit of another framework is asked for the same names, for those are what `holdfast render` scrapes and what
+holdfast's own server exports whatever it emulates. Triton Inference Server, for one, does not: it counts
+nv_inference_request_success, and of what is in flight only nv_inference_pending_request_count, those that wait
+(docs.nvidia.com/deeplearning/triton-inference-server, "Metrics"). So each target names its exporter too.
 """
 
 from __future__ import annotations
@@ -26,8 +31,9 @@ PERIOD_S = 60.0
 
 _QUEUE = "vllm:num_requests_waiting"
 _RUNNING = "vllm:num_requests_running"
-_ENGINES_WITH_A_BATCH = ("vllm",)
-"""Frameworks that export vLLM's gauges of queue and KV cache."""
+_VLLM = "vLLM"
+_OWN_SERVER = "the unit's own server, under vLLM's name"
+_LOAD_BALANCER = "the load balancer"
 
 
 def autoscaling(
@@ -59,30 +65,41 @@ def _targets(
     rate_per_s = limit_per_s * utilization
     share = f"{utilization:.0%} of the breaking point, {limit_per_s:.4g}/s"
     yield ScalingTarget(
-        "completed", "prometheus", "vllm:request_success_total", "rate", period_s, rate_per_s, "requests/s", f"{share}."
+        name="completed",
+        system="prometheus",
+        metric="vllm:request_success_total",
+        statistic="rate",
+        period_s=period_s,
+        value=rate_per_s,
+        unit="requests/s",
+        reason=f"{share}.{'' if unit.runs_vllm else _must_export(unit)}",
+        exporter=_exporter(unit),
     )
     yield ScalingTarget(
-        "received",
-        "cloudwatch",
-        "AWS/ApplicationELB RequestCountPerTarget",
-        "sum",
-        period_s,
-        rate_per_s * period_s,
-        "requests/min" if period_s == PERIOD_S else f"requests per {period_s:g} s",
-        f"{share}, counted over {period_s:g} s (KEDA: metricStatPeriod). It counts what arrives, served or not.",
+        name="received",
+        system="cloudwatch",
+        metric="AWS/ApplicationELB RequestCountPerTarget",
+        statistic="sum",
+        period_s=period_s,
+        value=rate_per_s * period_s,
+        unit="requests/min" if period_s == PERIOD_S else f"requests per {period_s:g} s",
+        reason=f"{share}, counted over {period_s:g} s (KEDA: metricStatPeriod). It counts what arrives, served or not.",
+        exporter=_LOAD_BALANCER,
     )
     if latency_s is not None:
         yield from _held(unit, rate_per_s, latency_s, period_s)
-    if unit.framework in _ENGINES_WITH_A_BATCH:
+    # On Neuron a sequence has one block of its own, so that a full cache is a full batch and preempts nothing.
+    if unit.runs_vllm and not unit.runs_vllm_neuron:
         yield ScalingTarget(
-            "KV cache",
-            "prometheus",
-            "vllm:kv_cache_usage_perc",
-            "average",
-            period_s,
-            utilization,
-            "of 1",
-            f"{utilization:.0%} of a full cache; vLLM preempts requests when it is full.",
+            name="KV cache",
+            system="prometheus",
+            metric="vllm:kv_cache_usage_perc",
+            statistic="average",
+            period_s=period_s,
+            value=utilization,
+            unit="of 1",
+            reason=f"{utilization:.0%} of a full cache; vLLM preempts requests when it is full.",
+            exporter=_VLLM,
         )
 
 
@@ -90,22 +107,41 @@ def _held(unit: DeploymentUnit, rate_per_s: float, latency_s: float, period_s: f
     """What a replica holds at the target rate: in flight, and of that in the queue."""
     in_flight = rate_per_s * latency_s
     yield ScalingTarget(
-        "in flight",
-        "prometheus",
-        f"{_RUNNING} + {_QUEUE}",
-        "average",
-        period_s,
-        in_flight,
-        "requests",
-        f"Little's law: {rate_per_s:.4g}/s x {latency_s:.4g} s, the mean latency at the breaking point. Below it "
-        "answers are quicker, so this scales a little later than the rate does.",
+        name="in flight",
+        system="prometheus",
+        metric=f"{_RUNNING} + {_QUEUE}",
+        statistic="average",
+        period_s=period_s,
+        value=in_flight,
+        unit="requests",
+        reason=f"Little's law: {rate_per_s:.4g}/s x {latency_s:.4g} s, the mean latency at the breaking point. Below "
+        "it answers are quicker, so this scales a little later than the rate does.",
+        exporter=_exporter(unit),
     )
-    if unit.framework in _ENGINES_WITH_A_BATCH and unit.max_num_seqs is not None:
+    if unit.runs_vllm and unit.max_num_seqs is not None:
         waiting = in_flight - unit.max_num_seqs
-        reason = (
-            f"{in_flight:.4g} in flight at the target, {unit.max_num_seqs} of them in the batch (maxNumSeqs)."
+        yield ScalingTarget(
+            name="waiting",
+            system="prometheus",
+            metric=_QUEUE,
+            statistic="average",
+            period_s=period_s,
+            value=max(1.0, waiting),
+            unit="requests",
+            reason=f"{in_flight:.4g} in flight at the target, {unit.max_num_seqs} of them in the batch (maxNumSeqs)."
             if waiting > 1
             else f"The batch (maxNumSeqs {unit.max_num_seqs}) holds all {in_flight:.4g} in flight at the target, so a "
-            "queue of one, the shortest there is, means that it is full."
+            "queue of one, the shortest there is, means that it is full.",
+            exporter=_VLLM,
         )
-        yield ScalingTarget("waiting", "prometheus", _QUEUE, "average", period_s, max(1.0, waiting), "requests", reason)
+
+
+def _exporter(unit: DeploymentUnit) -> str:
+    return _VLLM if unit.runs_vllm else _OWN_SERVER
+
+
+def _must_export(unit: DeploymentUnit) -> str:
+    return (
+        f" The name is vLLM's, which a {unit.framework} server has to export too, as holdfast's own does: it is what "
+        "`holdfast render` scales by. Triton Inference Server has nv_inference_request_success instead."
+    )

@@ -12,7 +12,7 @@ from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, FleetSpec, InferenceFleet, Workload, format_slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.plan import UnitEvidence
-from holdfast.performance import memory
+from holdfast.performance import curve, memory
 from holdfast.performance.estimate import Estimate, estimate
 from holdfast.planning import prices
 from holdfast.planning.evidence import left_out
@@ -115,6 +115,7 @@ def _evidence(
     unit: DeploymentUnit, made: Estimate, reached: Reached, price: prices.ReplicaPrice, spec: FleetSpec
 ) -> UnitEvidence:
     lengths, left = spec.workload.output_tokens, caveat(spec.slo, spec.workload)
+    estimated = curve.of_estimate(made)
     return UnitEvidence(
         unit=unit.name,
         limit_per_s=reached.rate_per_s,
@@ -129,6 +130,7 @@ def _evidence(
         ),
         price_source=price.source,
         estimate_error=made.error,
+        levels=estimated.levels if estimated is not None else (),
     )
 
 

@@ -17,6 +17,7 @@ from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.judgement import Judgement, best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
+from holdfast.performance import curve
 from holdfast.planning import prices
 
 _RANKS = ("tensor_parallel", "pipeline_parallel")
@@ -49,14 +50,18 @@ def from_measurements(
             continue
         row, judgement = found
         price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
-        evidence.append(evidence_of_row(row, price, _limit_source(row, judgement, own, where)))
+        alike = [other for other in own if _set_up(other) == _set_up(row)]
+        evidence.append(evidence_of_row(row, price, _limit_source(row, judgement, own, where), alike))
     return tuple(evidence), tuple(findings)
 
 
-def evidence_of_row(row: Measurement, price: prices.ReplicaPrice, limit_source: str) -> UnitEvidence:
-    """Evidence of a row that has a rate, which is of all its replicas."""
+def evidence_of_row(
+    row: Measurement, price: prices.ReplicaPrice, limit_source: str, levels: Sequence[Measurement]
+) -> UnitEvidence:
+    """Evidence of a row that has a rate, which is of all its replicas. levels: all rows of the same set-up."""
     assert row.rate_per_s is not None
     replicas = row.replicas or 1
+    measured = curve.of_measurements(levels, "avg")
     tokens = row.output_tokens_per_s
     return UnitEvidence(
         unit=row.unit,
@@ -67,6 +72,10 @@ def evidence_of_row(row: Measurement, price: prices.ReplicaPrice, limit_source: 
         latency_s=row.latency_avg_s,
         limit_source=limit_source,
         price_source=price.source,
+        levels=tuple(
+            (in_flight / replicas, rate_per_s / replicas, latency_s)
+            for in_flight, rate_per_s, latency_s in (measured.levels if measured is not None else ())
+        ),
     )
 
 
@@ -146,6 +155,10 @@ def _as_planned(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measu
     own = [row for row in rows if row.unit == unit.name]
     parallel = [row for row in own if not any(_differs(row, unit, key) for key in _RANKS)]
     return [row for row in parallel if not _differs(row, unit, "max_num_seqs")] or parallel or own
+
+
+def _set_up(row: Measurement) -> tuple[int | None, ...]:
+    return (row.replicas or 1, row.tensor_parallel, row.pipeline_parallel, row.max_num_seqs)
 
 
 def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:

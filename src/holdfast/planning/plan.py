@@ -11,6 +11,7 @@ from holdfast.model.fleet import InferenceFleet, WeightPolicy
 from holdfast.model.hardware import InstanceType
 from holdfast.model.plan import TOTAL_WEIGHT, VERSION, Plan, PlanPeriod, PlanStatus, PoolPlan, UnitEvidence
 from holdfast.model.tables import Table
+from holdfast.performance import curve
 from holdfast.planning import placing, reasons, supplies, tables, weights
 from holdfast.planning.autoscaling import autoscaling
 from holdfast.planning.mix import Mix, cheapest_mix
@@ -50,8 +51,8 @@ def make_plan(
     rates = fleet.spec.demand.periods_per_s
     mix = cheapest_mix(candidates, requirement, gap=_DAY_GAP if len(rates) > 1 else 0.0, time_limit_s=_TIME_LIMIT_S)
     peak = rates.index(max(rates))
-    known_units = evidence
-    evidence = placing.pools(fleet, [placing.as_bought(known, mix, peak) for known in evidence], mix)
+    known_units = [placing.as_given(fleet, known, mix, peak) for known in evidence]
+    evidence = placing.pools(fleet, [placing.as_bought(known, mix, peak) for known in known_units], mix)
     replicas = {known.unit: mix.replicas(known.unit, peak) for known in evidence}
     weighing = _weigh(fleet, evidence, mix, replicas)
     return Plan(
@@ -91,7 +92,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 _POOL_KEYS = (
     "unit", "replicas", "weight", "limit_per_s", "usd_per_million_requests", "tokens_per_usd", "autoscaling", "reason",
-    "allotments", "estimate_error",
+    "allotments", "estimate_error", "expected_latency_s",
 )  # fmt: skip
 
 
@@ -113,9 +114,6 @@ def _weigh(
     fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix, replicas: Mapping[str, int]
 ) -> weights.Weighting:
     """The weights at the planned demand: by the fleet's policy, or where traffic goes by size, what each pool gets."""
-    if fleet.spec.routing.by_size and mix.feasible:
-        by_size = weights.integer_weights(placing.traffic_shares(mix, replicas))
-        return weights.Weighting(WeightPolicy.MERIT_ORDER, by_size, by_size)
     pools = [
         weights.Fillable(
             known.unit,
@@ -125,6 +123,9 @@ def _weigh(
         )
         for known in evidence
     ]
+    if fleet.spec.routing.by_size and mix.feasible:
+        shares = placing.traffic_shares(mix, replicas)
+        return weights.of_shares(WeightPolicy.MERIT_ORDER, shares, pools, fleet.spec.demand.planned_per_s)
     return weights.weigh(fleet.spec.routing.weights, pools, fleet.spec.demand.planned_per_s, fleet.spec)
 
 
@@ -144,6 +145,7 @@ def _pool(
     unit = fleet.unit(known.unit)
     expected_per_s = fleet.spec.demand.planned_per_s * weight / TOTAL_WEIGHT
     utilization = expected_per_s / (replicas * known.limit_per_s) if replicas else 0.0
+    expected_latency_s = _latency_s(known, expected_per_s / replicas) if replicas and expected_per_s else None
     return PoolPlan(
         unit=known.unit,
         replicas=replicas,
@@ -155,10 +157,19 @@ def _pool(
         expected_per_s=expected_per_s,
         utilization=utilization,
         autoscaling=autoscaling(unit, known.limit_per_s, fleet.spec.capacity, known.latency_s),
-        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s),
+        reason=reasons.of_pool(fleet, evidence, known, replicas, expected_per_s, expected_latency_s),
         limit_source=known.limit_source,
         price_source=known.price_source,
         allotments=tuple(allotment for allotment in mix.allotments if allotment.unit == known.unit),
         latency_s=known.latency_s,
         estimate_error=known.estimate_error,
+        expected_latency_s=expected_latency_s,
     )
+
+
+def _latency_s(known: UnitEvidence, rate_per_s: float) -> float | None:
+    """Mean latency of a replica at that rate by its load curve; None without one, and beyond its end."""
+    levels = curve.of_levels(known.levels, "avg", known.estimate_error is not None, known.limit_source)
+    if levels is None or rate_per_s > levels.plateau_per_s:
+        return None
+    return levels.latency_s(rate_per_s)

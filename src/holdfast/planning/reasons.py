@@ -17,7 +17,8 @@ from holdfast.planning.mix.highs import TOLERANCE, Floats
 from holdfast.planning.mix.losses import Event, events
 
 _ENOUGH_FOR_A_DIFFERENCE = 1e-4
-"""Gap to which the mix without insurance is planned: its cost is only said, to four decimals."""
+"""Gap to which the mix without insurance is planned at the finest: its cost is only said, to four decimals. A plan that
+leaves more itself would not be told from it any better."""
 
 
 def of_plan(
@@ -44,10 +45,16 @@ def of_plan(
 
 
 def of_pool(
-    fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: UnitEvidence, replicas: int, expected_per_s: float
+    fleet: InferenceFleet,
+    evidence: Sequence[UnitEvidence],
+    known: UnitEvidence,
+    replicas: int,
+    expected_per_s: float,
+    latency_s: float | None,
 ) -> str:
-    """Why the pool has its replicas and its share of the traffic."""
-    cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests)"
+    """Why the pool has its replicas and its share of the traffic, and the mean latency that its requests then have."""
+    own = " of the sizes that it is given" if fleet.spec.routing.by_size else ""
+    cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
     limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
@@ -57,7 +64,15 @@ def of_pool(
     busy = math.ceil(expected_per_s / (known.limit_per_s * fleet.spec.capacity.utilization_target) * (1 - TOLERANCE))
     reserve = f"; {_replicas(replicas - busy)} in reserve" if replicas > busy else ""
     share = expected_per_s / (replicas * known.limit_per_s)
-    return f"{count}. Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit{reserve}."
+    carried = f"Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit"
+    return f"{count}. {carried}{_answered(known, expected_per_s / replicas, latency_s)}{reserve}."
+
+
+def _answered(known: UnitEvidence, rate_per_s: float, latency_s: float | None) -> str:
+    if latency_s is None:
+        return ""
+    below = rate_per_s < known.levels[0][1]  # of less than the first level nothing is known but that it is no slower
+    return f", answered in {latency_s:.3g} s{' or less' if below else ''} on average"
 
 
 def _estimate(known: UnitEvidence) -> str:
@@ -126,11 +141,15 @@ def _of_survival(problem: Problem, mix: Mix, peak: int) -> Iterator[str]:
     worst, rest = min(left.items(), key=lambda item: item[1])
     largest = f"the largest pool, {worst.name}," if worst.kind is Loss.POOL else worst.name
     careless = cheapest_mix(
-        problem.candidates, replace(problem.requirement, survive=frozenset()), gap=_ENOUGH_FOR_A_DIFFERENCE
+        problem.candidates,
+        replace(problem.requirement, survive=frozenset()),
+        gap=max(_ENOUGH_FOR_A_DIFFERENCE, mix.gap),
     )
+    exact = max(mix.gap, careless.gap) <= _ENOUGH_FOR_A_DIFFERENCE
+    premium = max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h)
     yield (
-        f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; "
-        f"this insurance costs {max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h):.4f} USD/h."
+        f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; this insurance costs "
+        f"{f'{premium:.4f}' if exact else f'about {premium:.2f}'} USD/h."
     )
     yield (
         "The reserve stands only as long as its replicas do: an autoscaler that follows the traffic shrinks a pool "

@@ -14,6 +14,7 @@ from holdfast.model.judgement import Judgement, best
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
+from holdfast.performance.curve import of_stages
 from holdfast.planning import prices
 from holdfast.planning.evidence import Found, evidence_of_row, left_out, why_no_row
 
@@ -44,7 +45,7 @@ def from_breaking_points(
                 continue
             row, judgement = found
             price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-            evidence.append(evidence_of_row(row, price, _level_source(row, judgement, rows)))
+            evidence.append(evidence_of_row(row, price, _level_source(row, judgement, rows), rows))
             continue
         if curve is None or point is None or point.rate_per_s <= 0:
             reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
@@ -98,6 +99,7 @@ def _evidence_of_curve(
 ) -> UnitEvidence:
     stage = _stage_at(curve, point.rate_per_s)
     latency_s = stage.latency.avg_s if stage is not None else math.nan
+    levels = of_stages(curve, "avg")
     return UnitEvidence(
         unit=unit.name,
         limit_per_s=point.rate_per_s,
@@ -107,6 +109,7 @@ def _evidence_of_curve(
         latency_s=None if math.isnan(latency_s) else latency_s,
         limit_source=f"measured: {_interval(point)}; {point.why}",
         price_source=price.source,
+        levels=levels.levels if levels is not None else (),
     )
 
 

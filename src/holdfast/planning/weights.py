@@ -73,7 +73,14 @@ def weigh(policy: WeightPolicy, pools: Sequence[Fillable], rate_per_s: float, sp
         WeightPolicy.INVERSE_COST: lambda: inverse_cost(pools),
         WeightPolicy.CAPACITY_OPTIMIZED: lambda: capacity_optimized(pools),
     }
-    plain = integer_weights(shares[policy]())
+    return of_shares(policy, shares[policy](), pools, rate_per_s)
+
+
+def of_shares(
+    policy: WeightPolicy, shares: Mapping[str, float], pools: Sequence[Fillable], rate_per_s: float
+) -> Weighting:
+    """The shares of a policy as integer weights, and those with what is above a pool's limit moved off it."""
+    plain = integer_weights(shares)
     carries = {pool.name: pool.limit_per_s / rate_per_s * TOTAL_WEIGHT for pool in pools}
     return Weighting(policy, plain, within_limits(plain, carries))
 

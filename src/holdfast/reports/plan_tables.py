@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 from holdfast.model.cost_curve import CostCurve, CostPoint
 from holdfast.model.plan import Plan, PoolPlan, ScalingTarget
@@ -79,8 +80,19 @@ def scaling_targets(plan: Plan) -> Table:
         rows=tuple(
             (unit, *(own[name].value if name in own else None for name in known)) for unit, own in shown.items()
         ),
-        notes=tuple(f"{one.name}: {_reading(one)}" for one in known.values()),
+        notes=tuple(f"{one.name}: {_reading(one)}{_exported(one.name, shown)}" for one in known.values()),
     )
+
+
+def _exported(name: str, shown: Mapping[str, Mapping[str, ScalingTarget]]) -> str:
+    """By whom the metric is exported; of which units, where that differs."""
+    units: dict[str, list[str]] = {}
+    for unit, own in shown.items():
+        if name in own and own[name].exporter:
+            units.setdefault(own[name].exporter, []).append(unit)
+    if len(units) == 1:
+        return f"; exported by {next(iter(units))}"
+    return "".join(f"; of {', '.join(names)} exported by {exporter}" for exporter, names in units.items())
 
 
 def _reading(target: ScalingTarget) -> str:

@@ -2,7 +2,7 @@
 
 A pool is told how many replicas to have. For each that is missing an instance is asked for in the lot that has the
 fewest of what is planned there, then the fewest, then the cheapest. Where no lot has one, the pool is short: Karpenter
-does not ask for an offering again for 180 s (`control.shortages.HOLD_S`), and the replica waits. A pool with too many
+does not ask for an offering again for 180 s (`shortage` of the scenario), and the replica waits. A pool with too many
 gives back those that serve last: first what waits, then what starts, then the newest of those that are ready.
 
 A replica with an interruption notice serves on until `drain_s` before it is gone, and is replaced at once.
@@ -41,16 +41,19 @@ class Cluster:
         data_plane: DataPlaneModel,
         *,
         death_s: float,
+        shortage_s: float,
         seed: int,
         changed: Callable[[int], None],
         short: Callable[[int], None],
     ) -> None:
         self.pools, self._supply, self._traffic, self._clock = pools, supply, traffic, clock
         self._data_plane, self._death_s, self._changed, self._short = data_plane, death_s, changed, short
+        self._shortage_s = shortage_s
         self._random = np.random.default_rng(seed)
         self.replicas: list[dict[Replica, None]] = [{} for _ in pools]  # an ordered set, the oldest first
         self.desired = [0] * len(pools)
         self.standing = [[0] * len(pool.lots) for pool in pools]  # those that have an instance
+        self.obtained_s: list[float | None] = [None] * len(pools)  # when an instance was last launched
         self.ghosts = [0] * len(pools)  # dead, and not yet seen to be
         self.shortages: list[tuple[Shortage, ...]] = [() for _ in pools]
         self.prices = [[lot.usd_per_h for lot in pool.lots] for pool in pools]
@@ -213,10 +216,10 @@ class Cluster:
             return
         now_s = self._clock.now_s
         for lot in refused:
-            self._refused_until_s[pool][lot] = now_s + shortages.HOLD_S
+            self._refused_until_s[pool][lot] = now_s + self._shortage_s
         known = shortages.remembered(self.shortages[pool], now_s)
-        self.shortages[pool] = shortages.record(known, self.pools[pool].name, now_s, REASON)
-        self._clock.after(shortages.HOLD_S, lambda: self.reconcile(pool))
+        self.shortages[pool] = shortages.record(known, self.pools[pool].name, now_s, REASON, self._shortage_s)
+        self._clock.after(self._shortage_s, lambda: self.reconcile(pool))
         self._short(pool)
 
     def _lots(self, pool: int) -> range:
@@ -235,6 +238,7 @@ class Cluster:
         self.settle()
         replica.lot = lot
         replica.move(Move.LAUNCH, self._clock.now_s)
+        self.obtained_s[replica.pool] = self._clock.now_s
         self.standing[replica.pool][lot] += 1
         start = self.pools[replica.pool].cold_start
         stretch = 1 + start.spread * self._random.uniform(-1, 1)

@@ -1,10 +1,11 @@
 """The fleet that a scenario runs on: what a plan says of each pool, in the terms of a simulation.
 
 One replica serves `slots` requests at once. Where a load curve of the unit is given, n of them go forward at the rate
-that the curve has for n in flight. Otherwise slots = limit x latency at the limit (Little 1961,
+that the curve has for n in flight, up to the number that reaches its plateau: more of them bring nothing, and wait
+first come first served. Otherwise slots = limit x latency at the limit (Little 1961,
 doi:10.1287/opre.9.3.383), and a request takes slots / limit, alone or not: the replica reaches exactly its limit, and
-is as quick below it. That is an assumption: it overstates latency at low load for engines that batch, and is right for
-those that serve one at a time.
+is as quick below it. That is an assumption: it overstates latency at low load for engines that batch, and wherever
+requests queued when the limit was measured, as those that waited are taken for served.
 
 A replica is paid as its part of an instance, whether or not the others of the instance are used.
 """
@@ -12,6 +13,7 @@ A replica is paid as its part of an instance, whether or not the others of the i
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,9 @@ from holdfast.simulation.scenario import ColdStart, Scenario
 from holdfast.simulation.traffic import Service
 
 HOUR_S = 3600.0
+
+PLATEAU = 0.95
+"""Share of a load curve's highest rate that counts as having reached it: measured levels scatter by a few per cent."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,12 @@ class Pool:
     starts_at_s: float = 0.0
 
     def planned_at(self, t_s: float) -> int:
-        """The plan's replicas at a moment: what its hour needs, and what the next one does once it is time to ask."""
-        periods = len(self.planned)
-        now_s = self.starts_at_s + t_s
-        return max(self.planned[_period(at_s, periods)] for at_s in (now_s, now_s + self.cold_start.longest_s))
+        """The plan's replicas at a moment."""
+        return self.planned[_period(self.starts_at_s + t_s, len(self.planned))]
+
+    def planned_ahead_at(self, t_s: float) -> int:
+        """Those of the moment when a replica that is asked for now is up, however long it takes."""
+        return self.planned_at(t_s + self.cold_start.longest_s)
 
     def lot_planned_at(self, lot: int, t_s: float) -> int:
         planned = self.lots[lot].planned
@@ -100,8 +107,10 @@ def service(limit_per_s: float, latency_s: float, queue: int) -> Service:
 
 
 def service_of_curve(curve: Curve, slots: int | None, queue: int) -> Service:
-    """That of a replica with this load curve; as many slots as the curve goes up to where no number is given."""
-    count = slots or max(1, int(curve.in_flight[-1]))
+    """That of a replica with this load curve; as many slots as reach its plateau where no number is given."""
+    most = max(1, math.ceil(curve.in_flight[-1]))
+    enough = (n for n in range(1, most) if curve.rate_per_s(n) >= PLATEAU * curve.plateau_per_s)
+    count = slots or next(enough, most)
     return Service(count, tuple(n / curve.rate_per_s(n) for n in range(1, count + 1)), queue)
 
 

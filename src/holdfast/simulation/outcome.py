@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from holdfast.model.timeline import Timeline
 from holdfast.simulation import histogram
 from holdfast.simulation.shell import Violation
@@ -55,6 +58,7 @@ class Outcome:
     switches:    changes of the routing mode. weight_changes: times that weights were rewritten.
     replica_s:   replica-seconds that were paid for, by pool; usd: what they cost.
     violations:  decisions that broke an invariant that their policy promises; they were refused.
+    ends:        how single requests ended, as rows of `rows.END`, as many as were asked for; pools by number.
     """
 
     policy: str
@@ -79,6 +83,7 @@ class Outcome:
     usd: Mapping[str, float]
     intervals: tuple[Interval, ...]
     timeline: Timeline
+    ends: NDArray[np.void]
 
     def latency_s(self, share: float) -> float:
         """The latency that `share` (0..1) of the served do not exceed, within 1 %; NaN where none was served."""

@@ -53,13 +53,15 @@ def simulate(
     *,
     material: Material = Material(),  # noqa: B008 (frozen and empty)
     curves: Mapping[str, Curve] | None = None,
+    ends: int = 0,
 ) -> Outcome:
     """What becomes of the plan's fleet in the scenario under the policy. The same arguments give the same outcome.
 
     material: the files that the scenario names. curves: load curves of one replica, by unit; see `fleet`.
+    ends: how many ends of single requests the outcome shall hold, the first ones.
     Raises InputError for a scenario that does not suit the plan.
     """
-    return _Run(plan, scenario, policy, seed, material, curves or {}).whole()
+    return _Run(plan, scenario, policy, seed, material, curves or {}, ends).whole()
 
 
 class _Run:
@@ -73,6 +75,7 @@ class _Run:
         seed: int,
         material: Material,
         curves: Mapping[str, Curve],
+        ends: int,
     ) -> None:
         spec = scenario.spec
         self._scenario, self._policy, self._seed = scenario, policy, seed
@@ -103,6 +106,7 @@ class _Run:
             ingress=Ingress.COMPOSITE if plan.fleet.spec.data_plane is DataPlane.LOCAL else Ingress.WEIGHTED,
             seed=for_traffic,
             late_s=self._bounds.late_s,
+            ends=ends,
         )
         self._supply = Supply()
         self._cluster = Cluster(
@@ -112,6 +116,7 @@ class _Run:
             self._clock,
             spec.data_plane,
             death_s=spec.looks.death_s,
+            shortage_s=spec.shortage_s,
             seed=for_cluster,
             changed=self._changed,
             short=self._short,
@@ -302,4 +307,5 @@ class _Run:
             usd=dict(zip(names, cluster.usd, strict=True)),
             intervals=tuple(recorder.intervals),
             timeline=recorder.timeline(),
+            ends=self._traffic.ends(),
         )

@@ -8,6 +8,7 @@
         dataPlane: DataPlaneModel what lies between a decided weight and a request
         autoscaler: AutoscalerModel  the HPA of policies that only route
         looks: LooksModel         what the controller sees, and how late
+        shortage: Duration        how long nothing is asked for where capacity was refused
         supply: SupplyFile        capacity over time from a CSV
         events: (Event, ...)      what befalls the fleet
 
@@ -22,6 +23,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 from pydantic import Field
 
+from holdfast.control import shortages
 from holdfast.model import document
 from holdfast.model.fleet import Document, Metadata
 from holdfast.model.quantities import Duration, Share
@@ -148,6 +150,7 @@ class ScenarioSpec(Document):
     data_plane: DataPlaneModel = DataPlaneModel()
     autoscaler: AutoscalerModel = AutoscalerModel()
     looks: LooksModel = LooksModel()
+    shortage_s: Annotated[Duration, Field(alias="shortage", gt=0)] = shortages.HOLD_S
     supply: SupplyFile | None = None
     events: Annotated[tuple[Event, ...], Field(max_length=10_000)] = ()
 

@@ -27,7 +27,7 @@ def start(
 ) -> tuple[list[int], dict[str, int]]:
     """Replicas, and weights by pool."""
     capacity = plan.fleet.spec.capacity
-    counts = [pool.planned_at(0.0) for pool in pools]
+    counts = [max(pool.planned_at(0.0), pool.planned_ahead_at(0.0)) for pool in pools]
     weights = _planned_weights(plan, pools, counts, rate_per_s)
     if policy.scales:
         return counts, weights

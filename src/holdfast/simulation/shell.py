@@ -86,13 +86,13 @@ class Pools:
         now_s = self._clock.now_s
         known = self._seen[number]
         pool = self._pools[number]
-        planned = pool.planned_at(now_s)
+        planned, ahead = pool.planned_at(now_s), pool.planned_ahead_at(now_s)
         facts = shortages.remembered(self._cluster.shortages[number], now_s)
         if known is None:
             known = self._seen[number] = self._build(number, pool)
-        if known.planned == planned and known.shortages == facts:
+        if (known.planned, known.planned_ahead, known.shortages) == (planned, ahead, facts):
             return known
-        return replace(known, planned=planned, shortages=facts)
+        return replace(known, planned=planned, planned_ahead=ahead, shortages=facts)
 
     def _build(self, number: int, pool: Pool) -> CapacityPool:
         leaving = self._cluster.noticed(number)
@@ -109,6 +109,8 @@ class Pools:
             shortages=(),
             draining=len(leaving),
             gone_at_s=min((r.gone_at_s for r in leaving if r.gone_at_s is not None), default=0.0),
+            starting=self._cluster.count(number, State.PROVISIONING, State.STARTING),
+            obtained_s=self._cluster.obtained_s[number],
         )
 
 

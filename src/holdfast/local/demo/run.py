@@ -28,6 +28,9 @@ from holdfast.serving import profiles
 
 MARK = ".holdfast-demo"
 
+WAVE = "wave.json"
+"""The whole record of the wave, a `wave.Wave`: every request and every look of the controller, on the wall clock."""
+
 SEARCHING = "Finding each unit's breaking point, all units side by side:"
 
 
@@ -73,6 +76,7 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
         raise HoldfastError(f"the measured units cannot carry the demand: {chosen.reasons[0]}")
     voice.say("The fleet under a wave of load, the cheapest pool withdrawn and returned:")
     rode = await wave.ride(chosen, _make(directory / "fleet"), voice.say)
+    _write(directory / WAVE, codec.dumps(rode))
     seen = timelines.timeline(rode, [pool.unit for pool in chosen.pools])
     files.write(seen, directory / "timeline.parquet")
     report = directory / "report.html"

@@ -37,11 +37,15 @@ def _read(name: str) -> InferenceFleet:
     return document.read_fleet(file.read_text("utf-8"), where=f"{name}.yaml")
 
 
+MAX_QUEUED = 256
+"""Requests that wait at one replica; more are refused."""
+
+
 def argv(unit: str) -> Sequence[str]:
     """The command of one emulated replica of a unit."""
     return (
         sys.executable, "-m", "holdfast", "emulate", unit,
-        "--time-scale", str(TIME_SCALE), "--cold-start", f"{COLD_START_S}s", "--max-queued", "256",
+        "--time-scale", str(TIME_SCALE), "--cold-start", f"{COLD_START_S}s", "--max-queued", str(MAX_QUEUED),
     )  # fmt: skip
 
 

@@ -30,14 +30,19 @@ RESTORE_S = 25.0
 
 _READY_S = 60.0
 _TIMEOUT_S = 30.0
-_SHORTAGE_S = 2.0
+SHORTAGE_S = 2.0
+GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One request of the wave: times on the wall clock from its start, and the pool that answered ("" for none)."""
+    """One request of the wave: times on the wall clock from its start, and the pool that answered ("" for none).
+
+    intended_s: when it was due; sent_s: when the client got round to it, late where the machine stalled.
+    """
 
     intended_s: float
+    sent_s: float
     end_s: float
     ok: bool
     pool: str
@@ -91,7 +96,8 @@ class _Log:
     def answered(self, intended_s: float, exchange: Exchange, recorder_zero_s: float) -> None:
         pool = exchange.headers.get(POOL_HEADER.encode(), b"").decode("latin-1")
         ok = exchange.outcome is Outcome.OK
-        self.answers.append(Answered(intended_s, exchange.end_s - recorder_zero_s, ok, pool))
+        sent_s, end_s = exchange.sent_s - recorder_zero_s, exchange.end_s - recorder_zero_s
+        self.answers.append(Answered(intended_s, sent_s, end_s, ok, pool))
 
 
 async def ride(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave:
@@ -101,7 +107,7 @@ async def ride(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave
     # The plan is in emulated time; the fleet and its controller live on the wall clock.
     specs = [_on_the_wall(PoolSpec.of(pool, _argv(pool.unit))) for pool in plan.pools]
     weights = {pool.unit: pool.weight for pool in plan.pools}
-    patience = Patience(shortage_s=_SHORTAGE_S, grace_s=5.0)
+    patience = Patience(shortage_s=SHORTAGE_S, grace_s=GRACE_S)
     log = _Log()
     async with fleets.running(specs, directory, weights=weights, patience=patience) as fleet:
         await fleet.wait_ready(_READY_S + COLD_START_S / TIME_SCALE)

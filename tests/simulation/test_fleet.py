@@ -1,0 +1,58 @@
+"""What one simulated replica is, by what was measured of it, and what a scenario says about asking for another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from holdfast.control.policies import POLICIES
+from holdfast.performance.curve import Curve
+from holdfast.simulation import fleet, kernel
+from holdfast.simulation.run import simulate
+from simulation import worlds
+
+
+def curve(*levels: tuple[float, float]) -> Curve:
+    """Of (in flight, rate) pairs."""
+    in_flight, rates = zip(*levels, strict=True)
+    latencies = tuple(number / rate for number, rate in levels)
+    return Curve(in_flight, rates, latencies, "avg", estimated=False, source="reckoned")
+
+
+def test_requests_that_a_unit_did_not_serve_faster_together_waited() -> None:
+    """Measured with a queue of up to four, it serves one at a time all the same, and is quick when it is idle."""
+    one_at_a_time = fleet.service_of_curve(curve((0.5, 1.0), (1.0, 2.0), (2.0, 2.0), (4.0, 2.02)), None, 7)
+    assert (one_at_a_time.slots, one_at_a_time.queue) == (1, 7)
+    assert one_at_a_time.seconds == pytest.approx((0.5,))
+
+
+def test_a_unit_that_batches_serves_as_many_as_make_it_faster() -> None:
+    batches = fleet.service_of_curve(curve((1.0, 1.0), (2.0, 1.8), (4.0, 3.0), (8.0, 3.1)), None, 0)
+    assert batches.slots == 4
+    assert batches.seconds[0] == pytest.approx(1.0)
+    assert batches.seconds[3] == pytest.approx(4 / 3)
+
+
+def test_a_given_number_of_slots_counts() -> None:
+    assert fleet.service_of_curve(curve((1.0, 2.0), (4.0, 2.0)), 3, 0).slots == 3
+
+
+@pytest.mark.parametrize(("shortage", "back_by_s"), [({"shortage": "20s"}, 240), ({}, 360)])
+def test_refused_capacity_is_asked_for_again_when_the_shortage_is_over(
+    shortage: dict[str, str], back_by_s: float
+) -> None:
+    """Gone from 60 s to 90 s; a replica takes 90 s to come up. The default is Karpenter's 180 s."""
+    gone = {"limit": {"unit": "a", "replicas": 0, "from": "60s", "to": "90s", "beyond": "lose"}}
+    scenario = worlds.scenario("10min", rate="1/s", events=[gone], looks={"death": "0s"}, **shortage)
+    outcome = simulate(worlds.plan(2), scenario, POLICIES["merit-order"], seed=1)
+    back = [point.t_s for point in outcome.timeline.pools if point.pool == "a" and point.t_s > 60 and point.ready]
+    assert back[0] == back_by_s
+
+
+def test_an_outcome_has_the_ends_that_were_asked_for() -> None:
+    scenario = worlds.scenario("2min")
+    outcome = simulate(worlds.plan(2), scenario, POLICIES["merit-order"], seed=1, ends=10_000)
+    served = outcome.ends[outcome.ends["how"] == kernel.SERVED]
+    assert len(served) == outcome.served > 1000
+    assert np.all(served["end_s"] > served["arrived_s"])
+    assert len(simulate(worlds.plan(2), scenario, POLICIES["merit-order"], seed=1).ends) == 0
