@@ -18,13 +18,9 @@ BINS = 1200
 """Up to LOWEST_S * GROWTH**1198: some 1.8e6 s, three weeks."""
 
 
-_MIDDLES_S = np.asarray(LOWEST_S * GROWTH ** (np.arange(BINS) - 0.5))
-_MIDDLES_S.flags.writeable = False
-
-
 def middles_s() -> NDArray[np.float64]:
     """What each bin is read as, in seconds, shape (BINS,)."""
-    return _MIDDLES_S
+    return np.asarray(LOWEST_S * GROWTH ** (np.arange(BINS) - 0.5))
 
 
 def quantile_s(counts: NDArray[np.int64], share: float) -> float:

@@ -37,7 +37,6 @@ class Recorder:
         self._every_s = every_s
         pools = len(cluster.pools)
         self.windows = Windows(bounds)
-        self.read_s = 0.0
         self.arrived = 0
         self.served = np.zeros(pools, np.int64)
         self.failed = self.refused = self.late = self.unfinished = 0
@@ -60,7 +59,6 @@ class Recorder:
 
     def read(self, now_s: float) -> None:
         """Account for what happened since the last read."""
-        self.read_s = now_s
         counts = self._traffic.read()
         tally = self._bounds.tally(counts)
         self.windows.add(now_s, tally)

@@ -240,29 +240,24 @@ class _Run:
         if not watching:
             self._clock.after(1.0, self._read_closely)
 
-    def _read(self) -> None:
-        """Unless it was done at this very moment: what has happened since waits for the next time."""
-        if self._clock.now_s > self._recorder.read_s:
-            self._recorder.read(self._clock.now_s)
-
     def _read_again(self) -> None:
-        self._read()
+        self._recorder.read(self._clock.now_s)
         self._clock.after(READ_EVERY_S, self._read_again)
 
     def _read_closely(self) -> None:
-        self._read()
+        self._recorder.read(self._clock.now_s)
         if self._clock.now_s < self._closely_until_s:
             self._clock.after(1.0, self._read_closely)
 
     def _close_interval(self) -> None:
-        self._read()
+        self._recorder.read(self._clock.now_s)
         self._recorder.close_interval(self._clock.now_s)
         self._clock.after(INTERVAL_S, self._close_interval)
 
     def _scrape(self) -> None:
         now_s = self._clock.now_s
         if not self._blind:
-            self._read()
+            self._recorder.read(now_s)
             self._meter.scrape(now_s, self._recorder.arrived)
             for autoscaler, served in zip(self._autoscalers, self._recorder.served, strict=True):
                 autoscaler.scrape(now_s, int(served))
