@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "not live" --numprocesses 2
-	$(BIN)/pytest -m live --numprocesses 3 --dist loadscope
+	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest
