@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.peers import figures, table
 from benchmarks.peers.figures import Cost, Result, Ttft
 from benchmarks.peers.loads import Load, Reported

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.model_checking import scope
 from benchmarks.model_checking.explore import CounterexampleError, explore, settle
 from benchmarks.model_checking.scope import BrokenError

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.limit_accuracy import highest, mmc_late
 
 from holdfast.limits.search import Options, Search

@@ -208,20 +208,19 @@ class _Shaped:
         Raises InputError when nothing was measured, and nothing can be estimated for want of something.
         """
         fleet = self.fleet
-        guessed = self.rest.estimates(fleet, catalog.offerings_of(fleet), catalog.equipment_of(fleet))
-        if guessed.lacking and self.rest.names == {unit.name for unit in fleet.spec.units} and not guessed.known:
-            raise guessed.lacking[0]
+        rest = self.rest.evidence(fleet, measured, catalog.offerings_of(fleet), catalog.equipment_of(fleet))
+        if rest.lacking and self.rest.names == {unit.name for unit in fleet.spec.units} and not rest.known:
+            raise rest.lacking[0]
         order = [unit.name for unit in fleet.spec.units]
-        known = sorted((*measured, *guessed.known), key=lambda one: order.index(one.unit))
+        known = sorted((*measured, *rest.known), key=lambda one: order.index(one.unit))
         offered = catalog.offerings_by_way(fleet)
         aged = ageing.check_prices(fleet, rows, {one.unit: offered[one.unit] for one in known}, today)
         choices = tp_rule.choose(self.cells)
         rule = tp_rule.otherwise(fleet, self.cells)
-        far = unmeasured.against_measured(fleet, guessed.known, measured)
         return Known(
             fleet,
             tuple(known),
-            (*aged, *far, *guessed.findings, *self.settled.findings, *rule, *findings),
+            (*aged, *rest.findings, *self.settled.findings, *rule, *findings),
             {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.catalog import models
 from holdfast.model.errors import InputError
@@ -11,12 +11,9 @@ from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Offering
 from holdfast.model.plan import UnitEvidence
-from holdfast.planning import estimated, estimated_grid, whatif
+from holdfast.planning import estimated, estimated_grid, prices, whatif
 from holdfast.planning.estimated import Estimated, Model, without_estimate
 from holdfast.planning.grid import Auto, Equipment, GridCell
-
-_FAR = 1.5
-"""Times a measured limit. Half of the rows that estimates for A10G were held against are off by 1.48 (estimate.md)."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,31 @@ class Unmeasured:
         units = [unit for unit in fleet.spec.units if unit.name in self.names]
         return estimated_grid.cells(fleet, self.model, units, offerings, equipment, auto)
 
-    def estimates(self, fleet: InferenceFleet, offerings: Mapping[str, Offering], equipment: Equipment) -> Estimated:
-        """What their estimates say. Raises InputError as `estimated.evidence` does."""
+    def evidence(
+        self,
+        fleet: InferenceFleet,
+        measured: Sequence[UnitEvidence],
+        offerings: Mapping[str, Offering],
+        equipment: Equipment,
+    ) -> Estimated:
+        """What is known of them: what was measured of their equals, and the estimates of the others.
+
+        Raises InputError as `estimated.evidence` does.
+        """
         units = [unit for unit in fleet.spec.units if unit.name in self.names]
+        like = {
+            unit.name: evidence
+            for unit in units
+            if (evidence := _as_measured(fleet, unit, measured, offerings, equipment))
+        }
+        notes = tuple(_said(fleet, evidence) for evidence in like.values())
+        rest = [unit for unit in units if unit.name not in like]
         if self.model is not None:
-            return estimated.evidence(fleet, self.model, units, offerings, equipment)
-        lacking = () if self.lack is None else (self.lack,)
-        return Estimated((), tuple(without_estimate(unit, lack) for unit in units for lack in lacking), lacking)
+            guessed = estimated.evidence(fleet, self.model, rest, offerings, equipment)
+        else:
+            lacking = () if self.lack is None or not rest else (self.lack,)
+            guessed = Estimated((), tuple(without_estimate(unit, lack) for unit in rest for lack in lacking), lacking)
+        return Estimated((*like.values(), *guessed.known), (*notes, *guessed.findings), guessed.lacking)
 
 
 NONE = Unmeasured(frozenset(), None)
@@ -68,14 +83,30 @@ def of(fleet: InferenceFleet, measured: Collection[str]) -> Unmeasured:
         return Unmeasured(names, None, error)
 
 
-def against_measured(
-    fleet: InferenceFleet, guessed: Sequence[UnitEvidence], measured: Sequence[UnitEvidence]
-) -> tuple[Finding, ...]:
-    """Estimates that are well above what the same configuration was measured to hold on another instance type."""
-    known = {_configuration(fleet.unit(one.unit)): one for one in measured}
-    pairs = [(one, known.get(_configuration(fleet.unit(one.unit)))) for one in guessed]
-    return tuple(
-        _above(one, other) for one, other in pairs if other is not None and one.limit_per_s > _FAR * other.limit_per_s
+def _as_measured(
+    fleet: InferenceFleet,
+    unit: DeploymentUnit,
+    measured: Sequence[UnitEvidence],
+    offerings: Mapping[str, Offering],
+    equipment: Equipment,
+) -> UnitEvidence | None:
+    """What was measured of the same configuration on another instance type, at the price of the unit's own.
+
+    Accelerator, framework, TP, PP and batch make a deployment unit; the instance around it makes its price. None where
+    there is no such measurement or no price.
+    """
+    equal = next((one for one in measured if _configuration(fleet.unit(one.unit)) == _configuration(unit)), None)
+    instance, offering = equipment[unit.name][0], offerings.get(unit.name)
+    if equal is None or prices.instance_price(unit, None, offering, instance) is None:
+        return None
+    price = prices.replica_price(unit, None, offering, instance)
+    return replace(
+        equal,
+        unit=unit.name,
+        price_usd_per_h=price.usd_per_h,
+        replicas_per_instance=price.replicas_per_instance,
+        price_source=price.source,
+        limit_source=f"as measured of {equal.unit}, the same devices and configuration ({equal.limit_source})",
     )
 
 
@@ -84,16 +115,14 @@ def _configuration(unit: DeploymentUnit) -> tuple[str, str, int, int, int | None
     return (unit.accelerator.lower(), unit.framework, *parallel, unit.max_num_seqs)
 
 
-def _above(guess: UnitEvidence, other: UnitEvidence) -> Finding:
+def _said(fleet: InferenceFleet, known: UnitEvidence) -> Finding:
+    instance_type = fleet.unit(known.unit).instance_type
     return Finding(
         file="",
         row=0,
-        check="estimated",
-        severity=Severity.SUSPICIOUS,
-        found=f"{guess.limit_per_s:.4g}/s",
-        expected=f"about {other.limit_per_s:.4g}/s",
-        message=f"The estimate of {guess.unit!r}, {guess.limit_per_s:.4g}/s, is "
-        f"{guess.limit_per_s / other.limit_per_s:.1f} times what was measured of {other.unit!r}, the same devices and "
-        f"configuration: {other.limit_per_s:.4g}/s.",
-        likely="The estimate is too high; the plan leans on it all the same: measure the unit, or leave it out.",
+        check="measured",
+        severity=Severity.NOTE,
+        found="no measurement",
+        expected=f"{known.limit_per_s:.4g}/s",
+        message=f"Nothing was measured of {known.unit!r} on {instance_type}; its limit is {known.limit_source}.",
     )
