@@ -93,7 +93,7 @@ def test_a_sweep_has_a_row_and_a_document_for_each_combination(folder: Path) -> 
     assert [each["scenario"] for each in found] == ["lost-1", "lost-2", "lost-3", "lost-4"]
     assert found[2]["set"] == {"spec.dataPlane.delay": "30s", "spec.routing.dwell": "60s"}
     output = asked(folder, *VARIED, "--out", str(folder / "swept")).output
-    assert max(map(len, output.splitlines())) <= 80
+    assert max(len(line) for line in output.splitlines() if not line.startswith(str(folder))) <= 80
     assert all(f"lost-{number} static" in output for number in range(1, 5))
     assert len(list((folder / "swept").rglob("timeline.parquet"))) == 4
     assert "All side by side" in (folder / "swept" / "report.html").read_text()
@@ -101,7 +101,7 @@ def test_a_sweep_has_a_row_and_a_document_for_each_combination(folder: Path) -> 
 
 def test_tables_fit_eighty_columns(folder: Path) -> None:
     output = asked(folder, "--policy", ",".join(POLICIES)).output
-    assert max(map(len, output.splitlines())) <= 80
+    assert max(len(line) for line in output.splitlines() if not line.startswith(str(folder))) <= 80
     assert all(name in output for name in (*POLICIES, "optimum", "of optimum"))
 
 

@@ -183,8 +183,8 @@ def simulate(
     holdfast simulate plan.json --scenario zone-loss.yaml --out simulated
     holdfast simulate fleet.yaml --measurements m.csv --scenario s.yaml \\
       --policy merit-order,two-mode,static --seeds 20
-    holdfast simulate plan.json --scenario s.yaml --set spec.dataPlane.delay=5s,30s \\
-      --set spec.routing.dwell=60s,120s
+    holdfast simulate plan.json --scenario s.yaml \\
+      --set spec.dataPlane.delay=5s,30s --set spec.routing.dwell=60s,120s
 
     A fleet is planned first. Exit code 1 when a decision broke an invariant that its policy promises (it is refused).
     """
