@@ -103,8 +103,8 @@ def main() -> None:
     paths = sorted((ROOT / "examples" / "scenarios").glob("*.yaml"))
     with tempfile.TemporaryDirectory() as folder:
         safe = Path(folder) / "wave-with-a-reserve.yaml"
-        text, changed = re.subn("survive: none", "survive: one-pool", FLEET.read_text("utf-8"))
-        assert changed == 1, "examples/sd21/wave.yaml no longer says survive: none once"
+        text, changed = re.subn(r"survive: none\}", "survive: one-pool}", FLEET.read_text("utf-8"))
+        assert changed == 1, "examples/sd21/wave.yaml no longer ends a line of capacity with survive: none"
         safe.write_text(text, "utf-8")
         plain = simulated(FLEET, paths, POLICIES, asked.seeds)
         reserve = simulated(safe, paths, POLICIES[:1], asked.seeds)
