@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.model.hardware import Accelerator
 
@@ -31,12 +31,6 @@ class Engine:
 _LOGITS_BYTES = 2 + 4 + 4 + 8
 """As computed, as float32, sorted for top-p, and where they stood (int64)."""
 
-_VLLM = (
-    "vLLM, mid 2026: gpu_memory_utilization 0.92 (vllm/config/cache.py), in which CUDA graphs are counted since 0.21; "
-    "tokens and sequences of its server (EngineArgs.get_batch_defaults); its own 0.1 GiB outside of torch and 0.5 of "
-    "graphs, 0.2 for NCCL: from start-up logs in its issues 12330, 13061, 15815 and 52872"
-)
-
 VLLM = Engine(
     share=0.92,
     batched_tokens=2048,
@@ -44,17 +38,11 @@ VLLM = Engine(
     logits_bytes=_LOGITS_BYTES,
     own_gib=0.6,
     link_gib=0.2,
-    source=_VLLM,
+    source="vLLM, mid 2026: gpu_memory_utilization 0.92 (vllm/config/cache.py), in which CUDA graphs are counted since "
+    "0.21; tokens and sequences of its server (EngineArgs.get_batch_defaults); its own 0.1 GiB outside of torch and "
+    "0.5 of graphs, 0.2 for NCCL: from start-up logs in its issues 12330, 13061, 15815 and 52872",
 )
-VLLM_LARGE = Engine(
-    share=0.92,
-    batched_tokens=8192,
-    max_sequences=1024,
-    logits_bytes=_LOGITS_BYTES,
-    own_gib=0.6,
-    link_gib=0.2,
-    source=_VLLM,
-)
+VLLM_LARGE = replace(VLLM, batched_tokens=8192, max_sequences=1024)
 NEURON = Engine(
     share=1.0,
     batched_tokens=None,
