@@ -65,9 +65,5 @@ class CapacityPool:
         return self.ready - self.draining
 
     @property
-    def ready_limit_per_s(self) -> float:
-        return self.ready * self.limit_per_s
-
-    @property
     def lasting_limit_per_s(self) -> float:
         return self.lasting * self.limit_per_s
