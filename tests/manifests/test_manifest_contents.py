@@ -218,7 +218,7 @@ def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_o
         ({"tensorParallel": 2}, "needs 2 devices, and g5.xlarge has 1; choose a larger instanceType"),
         (
             {"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "tensorParallel": 2},
-            "one device has 2 cores: give `devices:`",
+            "one device carries 2 ranks: give `devices:`",
         ),
     ],
 )

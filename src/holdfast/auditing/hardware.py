@@ -71,7 +71,7 @@ def _contradictions(row: Measurement, models: Models, where: str) -> Iterator[Fi
             f"{row.unit}: {instance.name} carries {instance.accelerator}, and {device.name} is stated.",
         )
     if instance is not None and row.tensor_parallel:
-        holds = instance.devices * (catalog.accelerator(instance.accelerator).cores_per_device)
+        holds = instance.devices * catalog.accelerator(instance.accelerator).ranks_per_device
         ranks = row.tensor_parallel * (row.pipeline_parallel or 1)
         if ranks > holds:
             yield _finding(

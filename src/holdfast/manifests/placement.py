@@ -36,10 +36,10 @@ class Placement:
 
     def _too_large(self) -> InputError:
         asked, there = self.unit.devices_per_replica, self.instance.resource_count
-        cores = self.accelerator.cores_per_device
+        ranks = self.accelerator.ranks_per_device
         mend = "choose a larger instanceType; a replica over several nodes is not rendered yet"
-        if cores > 1 and self.unit.devices is None:
-            mend = f"one device has {cores} cores: give `devices:` in the unit, the devices of one replica"
+        if ranks > 1 and self.unit.devices is None:
+            mend = f"one device carries {ranks} ranks: give `devices:` in the unit, the devices of one replica"
         return InputError(
             f"one replica of unit {self.unit.name} needs {asked} devices, and {self.instance.name} has {there}",
             mend=mend,

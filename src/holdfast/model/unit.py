@@ -33,8 +33,8 @@ def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
-    devices: accelerator devices of one replica; by default TP x PP. On Neuron a tensor-parallel rank is a core: a plan
-    states the devices that its cores take where the document does not (planning.cores).
+    devices: accelerator devices of one replica; by default TP x PP. On Neuron a tensor-parallel rank is a logical core:
+    a plan states the devices that its ranks take where the document does not (planning.cores).
     price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
     capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
     prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.

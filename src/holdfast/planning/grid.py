@@ -30,7 +30,7 @@ COLUMNS = {"tensorParallel": "tensor_parallel", "maxNumSeqs": "max_num_seqs"}
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run the model on a platform. On Neuron a TP rank is a core, on GPUs a device."""
+    """One way to run the model on a platform. On Neuron a TP rank is a logical core, on GPUs a device."""
 
     platform: str
     instance_type: str
@@ -161,7 +161,7 @@ def as_unit(unit: DeploymentUnit, configuration: Configuration, accelerator: Acc
     """The unit as it would be declared in that configuration, with the devices that its ranks need."""
     ranks = (configuration.tensor_parallel, configuration.pipeline_parallel)
     declared = ranks == (unit.tensor_parallel, unit.pipeline_parallel)
-    devices = unit.devices if declared else math.ceil(math.prod(ranks) / accelerator.cores_per_device)
+    devices = unit.devices if declared else math.ceil(math.prod(ranks) / accelerator.ranks_per_device)
     return unit.model_copy(
         update={
             "tensor_parallel": configuration.tensor_parallel,
