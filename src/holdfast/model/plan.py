@@ -34,6 +34,8 @@ class UnitEvidence:
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
     estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
+    other_size:         where it was measured with requests of another length than the workload's, of which and how far
+                        that is; else empty.
     levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
                         empty where no mean latency is known.
     """
@@ -49,6 +51,7 @@ class UnitEvidence:
     limits_by_size_per_s: tuple[float, ...] = ()
     estimate_error: float | None = None
     levels: tuple[tuple[float, float, float], ...] = ()
+    other_size: str = ""
 
     @property
     def usd_per_million_requests(self) -> float:

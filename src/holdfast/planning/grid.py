@@ -16,7 +16,7 @@ from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.judgement import best, nearest
 from holdfast.model.measurements import Measurement
-from holdfast.planning import prices
+from holdfast.planning import measured_size, prices
 
 Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
 """Instance type and accelerator of each unit, by unit name."""
@@ -111,7 +111,8 @@ def of_measurements(
     """A cell for each configuration that rows of the fleet's units were measured in.
 
     A row that states no TP, PP or batch was measured as its unit is declared. Rows on another instance type,
-    accelerator or framework than their unit's are no part of the grid, nor are rows without a rate.
+    accelerator or framework than their unit's are no part of the grid, nor are rows without a rate. Of rows of several
+    lengths of request a cell has those nearest to the workload's.
     auto: what units leave to the plan, which their rows must state. Raises InputError for one that does not.
     """
     found: dict[tuple[str, Configuration], list[Measurement]] = {}
@@ -122,7 +123,15 @@ def of_measurements(
             _refuse_unstated(row, unit, (auto or {}).get(unit.name, frozenset()), where)
             found.setdefault((unit.name, _configuration(unit, row)), []).append(row)
     return tuple(
-        _measured(configuration, units[name], own, offerings.get(name), equipment[name], fleet.spec.slo, where)
+        _measured(
+            configuration,
+            units[name],
+            measured_size.nearest(own, fleet.spec.workload),
+            offerings.get(name),
+            equipment[name],
+            fleet.spec.slo,
+            where,
+        )
         for (name, configuration), own in found.items()
     )
 

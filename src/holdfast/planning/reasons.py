@@ -57,7 +57,7 @@ def of_pool(
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
-    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}{_other_size(known)}"
     count = f"{_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}"
     if expected_per_s == 0:
         return f"{count}. No traffic at the planned demand: a reserve."
@@ -79,6 +79,10 @@ def _estimate(known: UnitEvidence) -> str:
     if known.estimate_error is None:
         return ""
     return f" (an estimate; median error of a step {known.estimate_error:.0%})"
+
+
+def _other_size(known: UnitEvidence) -> str:
+    return f" ({known.other_size}; not scaled to it)" if known.other_size else ""
 
 
 def _on_estimates(evidence: Sequence[UnitEvidence]) -> Iterator[str]:
