@@ -70,9 +70,17 @@ def evidence(unit: str, limit_per_s: float, usd_per_h: float, fitting: int, by_s
     source = "price page, 2026-07-20, us-west-2, on-demand"
     tokens_per_s = limit_per_s * 100
     levels = ((1.0, limit_per_s / 3, 0.9), (limit_per_s, limit_per_s * 0.8, 1.2), (limit_per_s * 1.5, limit_per_s, 1.5))
-    levels = () if by_size else levels
     return UnitEvidence(
-        unit, limit_per_s, usd_per_h, fitting, tokens_per_s, 1.5, "measured", source, by_size, levels=levels
+        unit,
+        limit_per_s,
+        usd_per_h,
+        fitting,
+        tokens_per_s,
+        1.5,
+        "measured",
+        source,
+        by_size,
+        levels=() if by_size else levels,
     )
 
 

@@ -204,7 +204,7 @@ def test_a_pool_that_gets_some_sizes_is_held_to_its_limit_for_them() -> None:
     in_flight = next(target for target in short.autoscaling.targets if target.name == "in flight")
     assert in_flight.value == pytest.approx(0.8)
     assert "as many in flight at the limit of each size as at 2/s, 1;" in in_flight.reason
-    assert short.traffic_by_size_per_s == ((pytest.approx(12.8), 0.0),)
+    assert short.traffic_by_size_per_s[0] == pytest.approx((12.8, 0.0))
     # It was measured to give 100 tokens where the workload has 140 on average; of these requests it has 100.
     assert short.tokens_per_usd == pytest.approx(8.0 * 3600 * 100 * 100 / 140)
 

@@ -22,7 +22,7 @@ _DAY_GAP = 0.01
 """What a plan hour by hour may lack to the cheapest: a hundredth, far within what a day's rates are known to. A plan of
 one rate is exact."""
 
-_TIME_LIMIT_S = 15.0
+_TIME_LIMIT_S = 20.0
 """A fleet of a handful of units takes milliseconds, 40 of them hour by hour some seconds; what takes longer, as a day
 over many sizes may, is answered with the gap that is left by then."""
 

@@ -151,7 +151,8 @@ def solve(
 
     start: a solution to begin with; of continuous columns any value will do.
 
-    Small programs are begun twice (see `_NODES`); what the first time found and proved is kept. One thread and a fixed seed: the same program has the same solution, and nothing outlives the call.
+    Small programs are begun twice (see `_NODES`); what the first time found and proved is kept. One thread and a fixed
+    seed: the same program has the same solution, and nothing outlives the call.
     """
     options: dict[str, float | bool] = {
         "threads": 1,
