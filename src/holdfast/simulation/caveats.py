@@ -15,13 +15,21 @@ ALL_OF_IT = 0.95
 def sentences(plan: Plan, pools: Sequence[Pool], measured: Collection[str]) -> tuple[str, ...]:
     """Of a plan's fleet; measured: units that have a load curve. None where its figures say what they seem to."""
     slo = plan.fleet.spec.slo
-    return (*_tokens(slo), *_estimates(plan), *_always_late(slo, pools, measured))
+    return (*_tokens(slo), *_sizes(plan), *_estimates(plan), *_always_late(slo, pools, measured))
 
 
 def _tokens(slo: Slo) -> Iterator[str]:
     bounded = [name for name, bounds in (("ttft", slo.ttft), ("itl", slo.itl)) if bounds.bounds()]
     if bounded:
         yield f"Tokens are not simulated, so the SLO's bounds on {' and '.join(bounded)} are not judged."
+
+
+def _sizes(plan: Plan) -> Iterator[str]:
+    if plan.fleet.spec.routing.by_size:
+        yield (
+            "Requests are simulated as if all were alike: a pool's limit and latency are those of the sizes that the "
+            "plan gives it (bySize), also where a policy sends it what another pool was given."
+        )
 
 
 def _estimates(plan: Plan) -> Iterator[str]:
