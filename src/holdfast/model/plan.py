@@ -6,6 +6,7 @@ import enum
 import math
 from dataclasses import dataclass
 
+from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.tables import Table
@@ -36,6 +37,7 @@ class UnitEvidence:
     estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
     levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
                         empty where no mean latency is known.
+    held:               the same for a number that is held in flight, where a run says it apart from `levels`.
     """
 
     unit: str
@@ -49,6 +51,7 @@ class UnitEvidence:
     limits_by_size_per_s: tuple[float, ...] = ()
     estimate_error: float | None = None
     levels: tuple[tuple[float, float, float], ...] = ()
+    held: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -128,6 +131,8 @@ class PoolPlan:
     latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     expected_latency_s: at the traffic that is expected, between the levels of the unit's load curve; None without one.
+    curve:        mean latency and rate of one replica by the number held in flight, measured or estimated as it says;
+                  None where no mean latency is known, or requests are of several sizes.
     """
 
     unit: str
@@ -147,6 +152,7 @@ class PoolPlan:
     latency_s: float | None = None
     estimate_error: float | None = None
     expected_latency_s: float | None = None
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.model import codec
+from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet, WeightPolicy
 from holdfast.model.hardware import InstanceType
@@ -164,7 +165,15 @@ def _pool(
         latency_s=known.latency_s,
         estimate_error=known.estimate_error,
         expected_latency_s=expected_latency_s,
+        curve=_curve(known),
     )
+
+
+def _curve(known: UnitEvidence) -> Curve | None:
+    levels, error = known.held or known.levels, known.estimate_error
+    measured = "one measured level" if len(levels) == 1 else f"{len(levels)} measured levels"
+    source = measured if error is None else f"an estimate, off by {error:.0%} in the median of a step"
+    return curve.of_levels(levels, "avg", error is not None, source)
 
 
 def _latency_s(known: UnitEvidence, rate_per_s: float) -> float | None:

@@ -51,7 +51,8 @@ def by_size(fleet: InferenceFleet, known: UnitEvidence, work: Work | None) -> Un
         tokens_out_per_s=None if tokens is None else tokens * mixed / known.limit_per_s,
         limits_by_size_per_s=limits,
         limit_source=f"{known.limit_source}; {source}",
-        levels=(),  # they are of requests of mean length
+        levels=(),
+        held=(),  # they are of requests of mean length
     )
 
 
