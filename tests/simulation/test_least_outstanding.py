@@ -39,7 +39,7 @@ def wait(traffic: Traffic, seconds: float) -> None:
 
 
 def outstanding(traffic: Traffic) -> list[int]:
-    return traffic.outstanding(0)[:4].tolist()
+    return [int(number) for number in traffic.outstanding(0)[:4]]
 
 
 def drawn(traffic: Traffic) -> int:
