@@ -20,7 +20,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from holdfast.manifests import Cluster, Manifest
+from holdfast.manifests import File, Manifest
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 
@@ -30,6 +30,7 @@ KUBERNETES = "1.33"
 CERTIFICATE = "arn:aws:acm:us-west-2:111122223333:certificate/example"
 
 RenderOf = Callable[..., dict[str, Manifest]]
+FilesOf = Callable[[Plan], dict[str, File]]
 Schemas = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -75,14 +76,15 @@ def objects(
     sd21: Plan, llama: Plan, gateway: Plan, plan_of: Callable[..., Plan], render_of: RenderOf
 ) -> list[dict[str, Any]]:
     """What the plans render, read back from its YAML; both data planes, with a certificate and without."""
-    secure = Cluster(name="prod", certificate_arn=CERTIFICATE)
+    edge = {"certificateArn": CERTIFICATE, "authentication": {"none": True}}
+    secure: dict[str, Any] = {"cluster": {"name": "prod", "edge": edge}}
     trees = [render_of(plan) for plan in (sd21, llama, gateway)]
-    trees += [render_of(plan, secure) for plan in (plan_of(), plan_of(data_plane=DataPlane.GATEWAY_API))]
+    trees += [render_of(plan_of(data_plane=plane, **secure)) for plane in (DataPlane.ALB, DataPlane.GATEWAY_API)]
     return [
         yaml.safe_load(manifest.text)
         for tree in trees
         for path, manifest in tree.items()
-        if path != "kustomization.yaml"
+        if not path.endswith("kustomization.yaml")
     ]
 
 
@@ -176,7 +178,7 @@ def test_no_two_objects_have_one_name(sd21: Plan, gateway: Plan, render_of: Rend
         names = [
             (manifest.object["kind"], manifest.object["metadata"]["name"])
             for path, manifest in render_of(plan).items()
-            if path != "kustomization.yaml"
+            if not path.endswith("kustomization.yaml")
         ]
         assert len(names) == len(set(names))
 
@@ -186,14 +188,15 @@ def test_every_object_gives_its_reason(objects: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize_builds_the_tree(tmp_path: Path, sd21: Plan, render_of: RenderOf) -> None:
-    tree = render_of(sd21)
-    for path, manifest in tree.items():
+def test_kustomize_builds_the_overlay(tmp_path: Path, sd21: Plan, files_of: FilesOf) -> None:
+    files = files_of(sd21)
+    for path, file in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(manifest.text, encoding="utf-8")
+        (tmp_path / path).write_text(file.text, encoding="utf-8")
+    overlay = tmp_path / "overlays" / "production"
     built = subprocess.run(
-        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True
     )
     found = list(yaml.safe_load_all(built.stdout))
-    assert len(found) == len(tree) - 1
+    assert len(found) == len(yaml.safe_load(files["base/kustomization.yaml"].text)["resources"])
     assert not re.search("warning", built.stderr, re.IGNORECASE)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.manifests import names
+from holdfast.manifests.manifest import BASE
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType
@@ -57,7 +58,7 @@ class Placement:
 
     @property
     def folder(self) -> str:
-        return f"pools/{self.unit.name}"
+        return f"{BASE}/pools/{self.unit.name}"
 
     @property
     def replicas_per_node(self) -> int:

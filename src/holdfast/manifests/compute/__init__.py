@@ -1,0 +1,1 @@
+"""Nodes: who brings them, what they are, and how many there may be."""
