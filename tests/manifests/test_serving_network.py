@@ -67,7 +67,6 @@ def test_with_a_gateway_in_the_cluster_no_address_outside_is_let_in(
     [
         ({}, {"monitoring"}),
         ({"prometheus": "http://prometheus.metrics.svc.cluster.local:9090"}, {"metrics"}),
-        ({"scaler": "keda-cloudwatch"}, {"monitoring", "amazon-cloudwatch"}),
         ({"prometheus": "https://aps-workspaces.us-west-2.amazonaws.com/workspaces/ws-1"}, set()),
     ],
 )

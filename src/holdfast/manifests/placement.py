@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.manifests import names
-from holdfast.manifests.manifest import BASE
+from holdfast.manifests.manifest import BASE, Object
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType
@@ -35,6 +35,11 @@ class ScaleTarget:
     name: str
     servers_per_replica: int
     role: Role | None
+
+    @property
+    def reference(self) -> Object:
+        """The object, as what scales it names it."""
+        return {"apiVersion": self.api_version, "kind": self.kind, "name": self.name}
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,11 @@ class Placement:
     @property
     def most_nodes(self) -> int:
         """Nodes that the largest number of replicas needs."""
-        servers = self.pool.autoscaling.max_replicas * sum(target.servers_per_replica for target in self.scale_targets)
+        return self.nodes_for(self.pool.autoscaling.max_replicas)
+
+    def nodes_for(self, replicas: int) -> int:
+        """Nodes that so many replicas need."""
+        servers = replicas * sum(target.servers_per_replica for target in self.scale_targets)
         return servers * self.nodes_per_server if self.spans_nodes else math.ceil(servers / self.replicas_per_node)
 
     @property

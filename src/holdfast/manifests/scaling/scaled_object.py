@@ -29,7 +29,7 @@ def manifest(placement: Placement, target: ScaleTarget) -> Manifest:
         "kind": "ScaledObject",
         "metadata": metadata.of_pool(placement, limit_source=placement.pool.limit_source) | {"name": target.name},
         "spec": {
-            "scaleTargetRef": {"apiVersion": target.api_version, "kind": target.kind, "name": target.name},
+            "scaleTargetRef": target.reference,
             "minReplicaCount": low,
             "maxReplicaCount": high,
             "pollingInterval": pod_monitor.INTERVAL_S,

@@ -8,10 +8,7 @@ from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.serving import engine, model_files
-from holdfast.model.cluster import Cluster, Nodes, Scaler
-
-_CLOUDWATCH = "amazon-cloudwatch"
-"""Namespace of the EKS add-on amazon-cloudwatch-observability, whose agent reads metrics."""
+from holdfast.model.cluster import Cluster, Nodes
 
 _POD_IDENTITY_AGENT = "169.254.170.23/32"
 """On each node, port 80 (EKS user guide, "Set up the Amazon EKS Pod Identity Agent")."""
@@ -29,18 +26,17 @@ def manifest(placement: Placement) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": metadata.selector(placement)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [*_from_edge(placement), *_from_readers(placement), *_among(placement, "from")],
+            "ingress": [*_from_edge(placement), *_from_reader(placement), *_among(placement, "from")],
             "egress": [_names(placement), *_files(placement), *_among(placement, "to")],
         },
     }
     return Manifest(f"{placement.folder}/network-policy.yaml", policy, _note(placement))
 
 
-def readers(cluster: Cluster) -> list[str]:
-    """Namespaces of those who read the pods' metrics: Prometheus', where its address is in the cluster."""
+def reader(cluster: Cluster) -> str | None:
+    """Namespace of the Prometheus that reads the pods' metrics; None where its address is not in the cluster."""
     host = (urlsplit(cluster.prometheus).hostname or "").split(".")
-    inside = [host[1]] if len(host) >= 3 and host[2] == "svc" else []
-    return inside + ([_CLOUDWATCH] if cluster.scaler is Scaler.KEDA_CLOUDWATCH else [])
+    return host[1] if len(host) >= 3 and host[2] == "svc" else None
 
 
 def _from_edge(placement: Placement) -> list[Object]:
@@ -49,18 +45,18 @@ def _from_edge(placement: Placement) -> list[Object]:
     cluster = fleet.spec.cluster
     outside = [] if cluster.kv_aware_routing else cluster.load_balancer_networks
     own = [
-        {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": fleet.metadata.name}}},
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": fleet.metadata.name}}},
         {"podSelector": {"matchExpressions": [{"key": _GATEWAY, "operator": "Exists"}]}},
     ]
     return [{"from": [*({"ipBlock": {"cidr": network}} for network in outside), *own], "ports": [_port(engine.PORT)]}]
 
 
-def _from_readers(placement: Placement) -> list[Object]:
-    found = [
-        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
-        for namespace in readers(placement.fleet.spec.cluster)
-    ]
-    return [{"from": found, "ports": [_port(engine.PORT)]}] if found else []
+def _from_reader(placement: Placement) -> list[Object]:
+    namespace = reader(placement.fleet.spec.cluster)
+    if namespace is None:
+        return []
+    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    return [{"from": [there], "ports": [_port(engine.PORT)]}]
 
 
 def _among(placement: Placement, direction: str) -> list[Object]:
@@ -102,7 +98,7 @@ def _note(placement: Placement) -> str:
             "The load balancer is known by its networks alone: give those of its subnets in "
             "spec.cluster.loadBalancerNetworks, or whatever else is in them may send requests too."
         )
-    if not readers(cluster):
+    if reader(cluster) is None:
         found.append(
             "Prometheus is not in the cluster by its address: whoever reads metrics for it is not let in here."
         )
