@@ -67,7 +67,11 @@ class Placement:
     @property
     def most_nodes(self) -> int:
         """Nodes that the largest number of replicas needs."""
-        return math.ceil(self.pool.autoscaling.max_replicas / self.replicas_per_node)
+        return self.nodes_for(self.pool.autoscaling.max_replicas)
+
+    def nodes_for(self, replicas: int) -> int:
+        """Nodes that so many replicas need."""
+        return math.ceil(replicas / self.replicas_per_node)
 
 
 def placements(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]) -> tuple[Placement, ...]:

@@ -133,6 +133,7 @@ class Cluster(Document):
     kv_aware_routing: whether requests go to the replica that has their prefix in its cache, by an InferencePool and
                 llm-d's endpoint picker; needs dataPlane gateway-api and units that run vLLM.
     cascade:    where requests go that no pool can take; nowhere when absent.
+    kubernetes_version: of the cluster, 1.33 or later.
     """
 
     name: Name = "holdfast"
@@ -142,11 +143,17 @@ class Cluster(Document):
     prometheus: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://prometheus-operated.monitoring.svc:9090"
     kv_aware_routing: Annotated[bool, Field(strict=True, alias="kvAwareRouting")] = False
     cascade: Cascade | None = None
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.(3[3-9]|[4-9][0-9])$")] = "1.33"
 
     @property
     def node_role(self) -> str:
         """IAM role of the nodes."""
         return f"KarpenterNodeRole-{self.name}"
+
+    @property
+    def auto_node_role(self) -> str:
+        """IAM role of the nodes of EKS Auto Mode; as its documentation names it, of this cluster."""
+        return f"AmazonEKSAutoNodeRole-{self.name}"
 
     @property
     def discovery(self) -> dict[str, str]:

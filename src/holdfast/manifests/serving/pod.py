@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.manifests import metadata
-from holdfast.manifests.compute import node_pool
+from holdfast.manifests.compute import selection
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.serving import drain, engine, resources, service_account
@@ -21,7 +21,8 @@ _PROBE_S = 10
 
 def spec(placement: Placement) -> Object:
     """The pod: one server, on a node of its pool, without rights it does not need."""
-    return {
+    scheduler = selection.scheduler(placement)
+    return ({"schedulerName": scheduler} if scheduler is not None else {}) | {
         "serviceAccountName": service_account.name(placement.fleet),
         "automountServiceAccountToken": False,
         # A Service named `vllm` would set VLLM_PORT, which vLLM reads as its own setting.
@@ -34,8 +35,8 @@ def spec(placement: Placement) -> Object:
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "nodeSelector": {node_pool.LABEL: placement.node_pool},
-        "tolerations": [_toleration(taint) for taint in node_pool.taints(placement)],
+        "nodeSelector": selection.node_selector(placement),
+        "tolerations": selection.tolerations(placement),
         "topologySpreadConstraints": [_spread(placement)],
         "containers": [_server(placement)],
         "volumes": [volume for volume, _ in _volumes(placement)],
@@ -94,10 +95,6 @@ def _volumes(placement: Placement) -> list[tuple[Object, Object]]:
         shared = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": limit}}
         volumes.append((shared, {"name": "shm", "mountPath": "/dev/shm"}))
     return volumes
-
-
-def _toleration(taint: Object) -> Object:
-    return {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]}
 
 
 def _spread(placement: Placement) -> Object:
