@@ -80,7 +80,7 @@ def gpu_pools(draw: st.DrawFn) -> tuple[dict[str, Any], ...]:
     """One to four pools of GPUs, each with nodes of any kind."""
     kinds = draw(st.lists(st.sampled_from(["karpenter", "auto-mode", "node-groups", "hybrid"]), min_size=1, max_size=4))
     return tuple(
-        unit(f"u{index}", nodes=kind, dra=kind in ("node-groups", "hybrid") and draw(st.booleans()))
+        unit(f"u{index}", nodes=kind, dra=kind == "node-groups" and draw(st.booleans()))
         for index, kind in enumerate(kinds)
     )
 
@@ -179,6 +179,18 @@ def test_the_cluster_autoscaler_removes_nodes_whose_pods_had_caches(plan_of: Pla
     found = values(files_of(plan_of((unit(nodes="node-groups"),), cluster=OPEN)), "cluster-autoscaler")
     assert found["extraArgs"]["skip-nodes-with-local-storage"] is False
     assert "enable-dynamic-resource-allocation" not in found["extraArgs"]
+
+
+def test_the_cluster_autoscaler_takes_the_main_way_of_buying_first(plan_of: PlanOf, files_of: FilesOf) -> None:
+    described = unit(nodes="node-groups", capacityType="spot", capacityTypes=["on-demand", "spot"])
+    files = files_of(plan_of((described,), cluster=OPEN))
+    found = values(files, "cluster-autoscaler")
+    assert found["extraArgs"]["expander"] == "priority,least-waste"
+    (first,) = found["expanderPriorities"]["20"]
+    groups = read(files, "terraform/node_groups.auto.tfvars.json")["node_groups"]
+    # EKS appends a UUID to the name of the group.
+    preferred = [name for name in groups if re.search(first, f"eks-{name}-9ac7b1de-2f60-4f8f-8e6d-0f5ad3b1c2aa")]
+    assert [groups[name]["capacity_type"] for name in preferred] == ["SPOT"]
 
 
 def test_claims_of_devices_are_seen_by_the_cluster_autoscaler_and_the_exporter(

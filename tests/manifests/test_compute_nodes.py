@@ -101,8 +101,9 @@ def test_pods_select_nodes_that_exist_and_tolerate_their_taints_or_the_fleet_is_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dra": True}, "unit u: karpenter cannot make nodes for devices that are claimed by DRA"),
-        ({"dra": True, "nodes": "auto-mode"}, "auto-mode cannot make nodes for devices that are claimed by DRA"),
+        ({"dra": True}, "unit u: nodes of karpenter cannot have devices that are claimed by DRA"),
+        ({"dra": True, "nodes": "auto-mode"}, "nodes of auto-mode cannot have devices that are claimed by DRA"),
+        ({"dra": True, "nodes": "hybrid"}, "nodes of hybrid cannot have devices that are claimed by DRA"),
         ({"instance": "inf2.xlarge", "dra": True, "nodes": "node-groups"}, "dra is rendered for NVIDIA GPUs only"),
         ({"instance": "inf2.xlarge", "nodes": "hybrid"}, "inferentia2 devices exist in AWS only"),
         ({"nodes": "hybrid", "capacityType": "spot"}, "machines of your own are neither spot nor reserved"),

@@ -11,7 +11,8 @@ from holdfast.model.plan import Plan
 def charts(plan: Plan) -> tuple[Chart, ...]:
     """The AWS Load Balancer Controller, and agentgateway where an InferencePool is routed to.
 
-    The controller is needed beside Auto Mode too, whose own one knows no Gateway API and not all of its annotations.
+    The controller runs beside Auto Mode's own one too, which goes by another class of Ingress and does not have all of
+    what is rendered (docs.aws.amazon.com/eks/latest/userguide/migrate-auto.html, auto-configure-alb.html).
     """
     cluster = plan.fleet.spec.cluster
     return (

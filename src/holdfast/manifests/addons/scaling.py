@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from holdfast.manifests.addons import minor, watching
 from holdfast.manifests.addons.chart import Chart
-from holdfast.manifests.compute import nodes
+from holdfast.manifests.compute import node_groups, nodes
+from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement
 from holdfast.model.cluster import Nodes, Scaler
 from holdfast.model.plan import Plan
@@ -64,9 +65,10 @@ def _adapter(plan: Plan) -> Chart:
 
 def _cluster_autoscaler(plan: Plan, groups: Sequence[Placement]) -> Chart:
     cluster = plan.fleet.spec.cluster
-    arguments = {
+    several = [node_groups.takes_first(pool) for pool in groups if len(pool.unit.ways) > 1]
+    arguments: Object = {
         "balance-similar-node-groups": True,
-        "expander": "least-waste",
+        "expander": "priority,least-waste" if several else "least-waste",
         # Replicas keep their caches in emptyDir; with the default, a node that ever had one would never go.
         "skip-nodes-with-local-storage": False,
     }
@@ -89,6 +91,7 @@ def _cluster_autoscaler(plan: Plan, groups: Sequence[Placement]) -> Chart:
             "image": {"tag": minor.cluster_autoscaler(cluster)},
             "rbac": {"serviceAccount": {"name": "cluster-autoscaler"}},
             "extraArgs": arguments,
+            **({"expanderPriorities": {"20": several, "10": [".*"]}} if several else {}),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 65534,

@@ -38,6 +38,8 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
                 "kubeControllerManager": {"enabled": False},
                 "kubeEtcd": {"enabled": False},
                 "kubeScheduler": {"enabled": False},
+                # It answers on its node's loopback address only.
+                "kubeProxy": {"enabled": False},
             },
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from holdfast.manifests import names
 from holdfast.manifests.compute import disk, nodes, selection
 from holdfast.manifests.manifest import Object, TextFile
 from holdfast.manifests.placement import Placement
@@ -30,13 +31,27 @@ def file(placed: Sequence[Placement]) -> TextFile | None:
     return TextFile(PATH, json.dumps({"node_groups": groups}, indent=2, sort_keys=True) + "\n")
 
 
+def takes_first(placement: Placement) -> str:
+    """A pattern for the Auto Scaling group of the pool's main way of buying, where there are several.
+
+    EKS names it `eks-<node group>-<uuid>` (aws.amazon.com/blogs/containers/amazon-eks-1-21-released).
+    """
+    return f"^eks-{placement.node_pool}-[0-9a-f]{{8}}-"
+
+
 def _groups(placement: Placement) -> dict[str, Object]:
     """A node group has one capacity type; pods do not ask which of their pool's groups a node is from."""
     main, *others = placement.unit.ways
     groups = {placement.node_pool: _group(placement, main, _fewest(placement))}
     for way in others:
-        groups[f"{placement.node_pool}-{way.value}"] = _group(placement, way, int(placement.unit.dra))
+        groups[_name(placement, way)] = _group(placement, way, int(placement.unit.dra))
     return groups
+
+
+def _name(placement: Placement, way: CapacityType) -> str:
+    """At most 63 characters, as EKS wants (docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html)."""
+    fleet = placement.fleet.metadata
+    return names.label(fleet.namespace, fleet.name, placement.unit.name, way.value)
 
 
 def _fewest(placement: Placement) -> int:

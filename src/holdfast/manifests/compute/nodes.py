@@ -28,17 +28,18 @@ def zones(placement: Placement) -> tuple[str, ...]:
 def checked(placement: Placement) -> Placement:
     """The placement, where its kind of nodes can carry it. Raises InputError, with the unit, where it cannot.
 
-    DRA needs nodes that exist: Karpenter 1.14 schedules claims onto devices that are there, its AWS provider does not
-    know which devices a new instance would bring (github.com/aws/karpenter-provider-aws/issues/9519, 2026-08-19), and
-    the chart ignores claims by default; Auto Mode is the same Karpenter without the setting.
+    DRA needs managed node groups. Karpenter 1.14 schedules claims onto devices that are there, but its AWS provider
+    does not know which a new instance would bring (github.com/aws/karpenter-provider-aws/issues/9519, 2026-08-19),
+    and its chart ignores claims by default; Auto Mode is the same Karpenter without the setting. On hybrid nodes the
+    driver is where the GPU Operator puts it, and the DRA driver looks in one place in the whole cluster.
     """
     unit, there = placement.unit, kind(placement)
     where = f"unit {unit.name}"
     if unit.dra and not is_nvidia(placement):
         raise InputError("dra is rendered for NVIDIA GPUs only", where=where, mend="remove dra from the unit")
-    if unit.dra and there in PROVISIONED:
+    if unit.dra and there is not Nodes.NODE_GROUPS:
         raise InputError(
-            f"{there.value} cannot make nodes for devices that are claimed by DRA",
+            f"nodes of {there.value} cannot have devices that are claimed by DRA",
             where=where,
             mend="give the unit `nodes: node-groups`, or remove dra",
         )
