@@ -34,7 +34,7 @@ BUILT_IN = {
     "resource.k8s.io/v1beta2",
     "rbac.authorization.k8s.io/v1",
 }
-UNCHECKED = {"agentgateway.dev/v1alpha1"}
+UNCHECKED = {"agentgateway.dev/v1alpha1", "eks.amazonaws.com/v1"}
 """Of CRDs that are not at hand."""
 
 KUBERNETES = "1.33"
@@ -149,6 +149,7 @@ def test_every_object_of_kubernetes_is_valid(objects: list[dict[str, Any]], caps
     assert kinds >= {
         "Namespace",
         "ServiceAccount",
+        "DaemonSet",
         "Deployment",
         "Service",
         "PodDisruptionBudget",

@@ -133,3 +133,11 @@ def test_a_cascade_of_images_is_refused(plan_of: PlanOf, render_of: RenderOf) ->
 def test_a_cascade_names_its_key() -> None:
     with pytest.raises(ValueError, match="keySecret"):
         Cascade.model_validate({"bedrockModel": "m"})
+
+
+def test_names_are_asked_of_a_pod_except_on_auto_mode(plan: Plan, render_of: RenderOf) -> None:
+    asked = [
+        render_of(with_cluster(plan, nodes=nodes))["cascade/network-policy.yaml"].object["spec"]["egress"][0]
+        for nodes in ("karpenter", "auto-mode")
+    ]
+    assert ["to" in rule for rule in asked] == [True, False]

@@ -29,7 +29,7 @@ CLUSTER: dict[str, Any] = {
 
 def test_every_metric_that_an_hpa_reads_has_a_rule(example: Example, files_of: FilesOf) -> None:
     files = files_of(example("pilot-auto-mode"))
-    rules = yaml.safe_load(files["addons/prometheus-adapter/values.yaml"].text)["rules"]["custom"]
+    rules = yaml.safe_load(files["addons/values/prometheus-adapter.yaml"].text)["rules"]["custom"]
     scaler = yaml.safe_load(files["base/pools/g6e/horizontal-pod-autoscaler.yaml"].text)["spec"]
     read = {metric["pods"]["metric"]["name"] for metric in scaler["metrics"]}
     assert read <= {rule["name"]["as"] for rule in rules}
@@ -37,26 +37,11 @@ def test_every_metric_that_an_hpa_reads_has_a_rule(example: Example, files_of: F
 
 
 def test_a_rule_is_of_pods_and_keeps_the_adapters_matchers(example: Example, files_of: FilesOf) -> None:
-    values = yaml.safe_load(files_of(example("pilot-auto-mode"))["addons/prometheus-adapter/values.yaml"].text)
+    values = yaml.safe_load(files_of(example("pilot-auto-mode"))["addons/values/prometheus-adapter.yaml"].text)
     for rule in values["rules"]["custom"]:
         assert rule["resources"]["overrides"].keys() == {"namespace", "pod"}
         assert "{<<.LabelMatchers>>}" in rule["metricsQuery"]
         assert rule["metricsQuery"].endswith("by (<<.GroupBy>>)")
-
-
-@pytest.mark.parametrize(
-    ("address", "server"),
-    [
-        ("http://prometheus.monitoring.svc:9090", {"url": "http://prometheus.monitoring.svc", "port": 9090}),
-        ("https://metrics.example.com/prom/", {"url": "https://metrics.example.com", "port": 443, "path": "/prom"}),
-        ("http://metrics.example.com", {"url": "http://metrics.example.com", "port": 80}),
-    ],
-)
-def test_the_adapter_asks_the_fleets_prometheus(
-    address: str, server: dict[str, Any], plan_of: PlanOf, files_of: FilesOf
-) -> None:
-    files = files_of(plan_of(cluster=CLUSTER | {"prometheus": address}))
-    assert yaml.safe_load(files["addons/prometheus-adapter/values.yaml"].text)["prometheus"] == server
 
 
 def test_one_scaler_to_a_pool(plan_of: PlanOf, render_of: RenderOf) -> None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast import catalog
 from holdfast.manifests import Manifest
@@ -259,23 +261,45 @@ def test_devices_are_claimed_by_the_api_that_the_cluster_has(
     assert "nvidia.com/gpu" not in server(leader)["resources"]["limits"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"nodes": "auto-mode"}, "Auto Mode has no DRA"),
-        ({"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "framework": "vllm-neuron"}, "NVIDIA GPUs"),
-    ],
-)
-def test_claims_that_nobody_would_serve_are_refused(
-    changes: dict[str, Any], message: str, plan_of: PlanOf, render_of: RenderOf
-) -> None:
-    unit = APART | {"disaggregated": None, "dra": True} | changes
-    with pytest.raises(InputError, match=message):
-        render_of(plan_of((unit,), cluster=OPEN))
-
-
 def test_the_planned_replicas_are_what_remains_without_metrics(apart: Plan, render_of: RenderOf) -> None:
     pool = replace(apart.pools[0], replicas=2)
     tree = render_of(replace(apart, pools=(pool,)))
     fallback = tree["pools/apart/scaled-object-decode.yaml"].object["spec"]["fallback"]
     assert fallback["replicas"] == 2 * 3
+
+
+GPUS = [kind for kind in catalog.instance_types() if kind.resource_name == "nvidia.com/gpu" and kind.resource_count]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(GPUS),
+    tensor=st.sampled_from([1, 2, 4, 8, 12, 16, 32]),
+    pipeline=st.integers(1, 4),
+    replicas=st.integers(1, 20),
+    both=st.none() | st.fixed_dictionaries({"prefill": st.integers(1, 4), "decode": st.integers(1, 4)}),
+)
+def test_the_nodes_of_a_pool_hold_its_servers_and_hardly_more(
+    kind: Any, tensor: int, pipeline: int, replicas: int, both: dict[str, int] | None, plan_of: PlanOf
+) -> None:
+    unit = WIDE | {
+        "accelerator": kind.accelerator,
+        "instanceType": kind.name,
+        "tensorParallel": tensor,
+        "pipelineParallel": pipeline,
+        "disaggregated": both,
+        "maxReplicas": replicas,
+    }
+    try:
+        found = of(plan_of((unit,), cluster=AWARE))
+    except InputError as refused:
+        assert tensor * pipeline > kind.resource_count
+        assert "needs" in str(refused)
+        return
+    servers = replicas * sum(target.servers_per_replica for target in found.scale_targets)
+    assert found.devices_per_pod * found.nodes_per_server == tensor * pipeline
+    assert found.spans_nodes == (found.replicas_per_node == 0) == (found.nodes_per_server > 1)
+    free = found.most_nodes * kind.resource_count - servers * tensor * pipeline
+    wasted = 0 if found.spans_nodes else kind.resource_count % (tensor * pipeline)
+    assert 0 <= free < found.most_nodes * wasted + kind.resource_count
+    assert 0 <= found.fabric_interfaces <= kind.efa_interfaces

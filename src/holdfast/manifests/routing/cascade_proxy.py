@@ -186,7 +186,7 @@ def _network(fleet: InferenceFleet) -> Object:
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"protocol": "TCP", "port": _PORT}]}],
         "egress": [
-            confined.to_dns(),
+            confined.to_dns(fleet.spec.cluster),
             to_gateway if fleet.spec.cluster.kv_aware_routing else to_pools,
             confined.to_pod_identity(),
             confined.to_https(),

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from holdfast.manifests.manifest import Object
+from holdfast.model.cluster import Cluster, Nodes
 
 _POD_IDENTITY = "169.254.170.23/32"
 """Of the EKS Pod Identity agent on every node (docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works)."""
@@ -49,10 +50,12 @@ def spread(labels: dict[str, str]) -> Object:
     }
 
 
-def to_dns() -> Object:
-    """Egress to the cluster's DNS."""
-    dns = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
+def to_dns(cluster: Cluster) -> Object:
+    """Egress to the cluster's DNS, which on EKS Auto Mode is no pod but on each node."""
     ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    if cluster.nodes is Nodes.AUTO_MODE:
+        return {"ports": ports}
+    dns = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
     return {"to": [{"namespaceSelector": dns}], "ports": ports}
 
 

@@ -193,7 +193,7 @@ def _network(plan: Plan) -> Object:
             {"ports": [{"protocol": "TCP", "port": _METRICS_PORT}]},
         ],
         "egress": [
-            confined.to_dns(),
+            confined.to_dns(plan.fleet.spec.cluster),
             {"to": [{"podSelector": fleet}], "ports": [{"protocol": "TCP", "port": engine.PORT}]},
             confined.to_https(),
         ],

@@ -6,14 +6,11 @@ Syntax: github.com/kubernetes-sigs/prometheus-adapter, docs/config.md (chart pro
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from holdfast.manifests import yaml
-from holdfast.manifests.manifest import Object, TextFile
-from holdfast.model.cluster import Cluster
+from holdfast.manifests.manifest import Object
 from holdfast.model.plan import ScalingTarget
 
-PATH = "addons/prometheus-adapter/values.yaml"
+PATH = "addons/values/prometheus-adapter.yaml"
+"""Where the rules go, with the rest of the adapter's values (addons.scaling)."""
 
 _NAMES = {
     "completed": "holdfast_completed_requests_per_s",
@@ -40,15 +37,9 @@ def name(target: ScalingTarget) -> str | None:
     return _NAMES.get(target.name) if target.system == "prometheus" else None
 
 
-def values(cluster: Cluster) -> TextFile:
-    """Helm values of prometheus-adapter."""
-    address = urlsplit(cluster.prometheus)
-    server: Object = {"url": f"{address.scheme}://{address.hostname}", "port": address.port or _port(address.scheme)}
-    if address.path.rstrip("/"):
-        server["path"] = address.path.rstrip("/")
-    rules = {"default": False, "custom": [_rule(target) for target in _NAMES]}
-    note = "Helm values of prometheus-adapter: the metrics of pods that the HorizontalPodAutoscalers read."
-    return TextFile(PATH, yaml.dump({"prometheus": server, "rules": rules}, note))
+def rules() -> Object:
+    """The key `rules` of prometheus-adapter's Helm values."""
+    return {"default": False, "custom": [_rule(target) for target in _NAMES]}
 
 
 def _rule(target: str) -> Object:
@@ -59,7 +50,3 @@ def _rule(target: str) -> Object:
         "name": {"matches": ".*", "as": _NAMES[target]},
         "metricsQuery": f"{query} by (<<.GroupBy>>)",
     }
-
-
-def _port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80

@@ -9,7 +9,6 @@ from holdfast.manifests.placement import Placement
 from holdfast.manifests.scaling import (
     cloudwatch,
     horizontal_pod_autoscaler,
-    pod_metrics,
     prometheus,
     scaled_object,
     trigger_authentication,
@@ -22,12 +21,11 @@ def files(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
     """A scaler for each pool, for prefill and decode where they are apart, and what it needs to read its metrics."""
     cluster = plan.fleet.spec.cluster
     if cluster.scaler is Scaler.HPA:
-        autoscalers = (
+        return tuple(
             horizontal_pod_autoscaler.manifest(placement, target)
             for placement in placed
             for target in placement.scale_targets
         )
-        return *autoscalers, pod_metrics.values(cluster)
     if cluster.scaler is Scaler.KEDA_CLOUDWATCH:
         cloudwatch.check(placed)
     scaled = (
