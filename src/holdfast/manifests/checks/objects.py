@@ -1,0 +1,316 @@
+"""Kubernetes objects as they stand in files, whoever wrote them, and reading them without trusting their shape.
+
+Of a value that may be anything, `at` gives what lies at a path, and `mapping`, `items`, `text` and `number` give it
+when it has that shape, else an empty one: what has the wrong shape is for the schemas to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from holdfast.manifests.yaml import Document, Path
+from holdfast.model.findings import Finding, Severity
+
+Mapping = dict[str, Any]
+
+ACCEPT = "holdfast.dev/accept."
+"""Annotation `holdfast.dev/accept.CHECK: reason` on an object: its suspicious findings of the check are notes."""
+
+
+def at(value: Any, *path: str | int) -> Any:
+    """What lies at `path` below `value`; None where there is nothing."""
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def mapping(value: Any, *path: str | int) -> Mapping:
+    found = at(value, *path)
+    return {key: part for key, part in found.items() if isinstance(key, str)} if isinstance(found, dict) else {}
+
+
+def items(value: Any, *path: str | int) -> list[Any]:
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def text(value: Any, *path: str | int) -> str:
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def number(value: Any, *path: str | int) -> float | None:
+    """A number that is written as one."""
+    found = at(value, *path)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One object and the file that it stands in. object: as JSON knows it."""
+
+    file: str
+    document: Document
+
+    @cached_property
+    def object(self) -> Mapping:
+        return mapping(self.document.value)
+
+    @property
+    def api_version(self) -> str:
+        return text(self.object, "apiVersion")
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        return text(self.object, "kind")
+
+    @property
+    def name(self) -> str:
+        return text(self.object, "metadata", "name")
+
+    @property
+    def namespace(self) -> str:
+        return text(self.object, "metadata", "namespace")
+
+    @property
+    def labels(self) -> Mapping:
+        return mapping(self.object, "metadata", "labels")
+
+    @property
+    def annotations(self) -> Mapping:
+        return mapping(self.object, "metadata", "annotations")
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What singles it out in a cluster: a version of its API does not."""
+        return self.group, self.kind, self.namespace, self.name
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def at(self, *path: str | int) -> Any:
+        return at(self.object, *path)
+
+    def wrong(
+        self,
+        path: Path,
+        found: object,
+        expected: object,
+        what: str,
+        mend: str,
+        severity: Severity = Severity.IMPOSSIBLE,
+    ) -> Finding:
+        """A finding at `path`. what, mend: clauses without a full stop; the check's name is put in by whoever runs it."""
+        return Finding(
+            file=self.file,
+            row=self.document.row(path),
+            check="",
+            severity=severity,
+            found=str(found),
+            expected=str(expected),
+            message=f"{self.title}: {what}; {mend}.",
+            object=self.title,
+        )
+
+    def doubtful(self, path: Path, found: object, expected: object, what: str, mend: str) -> Finding:
+        """`wrong`, of what is applied and rarely meant."""
+        return self.wrong(path, found, expected, what, mend, Severity.SUSPICIOUS)
+
+    def noted(self, path: Path, found: object, what: str, mend: str) -> Finding:
+        """`wrong`, of what a reader should know."""
+        return self.wrong(path, found, "", what, mend, Severity.NOTE)
+
+
+@dataclass(frozen=True, eq=False)
+class Container:
+    """One container of a workload. starts: whether it is one of initContainers."""
+
+    workload: Workload
+    path: Path
+    spec: Mapping
+    starts: bool
+
+    @property
+    def name(self) -> str:
+        return text(self.spec, "name") or "?"
+
+    @property
+    def stays(self) -> bool:
+        """Whether it runs as long as the pod: containers, and initContainers that are sidecars."""
+        return not self.starts or text(self.spec, "restartPolicy") == "Always"
+
+    @property
+    def words(self) -> list[str]:
+        """Its command and arguments, those of shell scripts and `--flag=value` taken apart."""
+        given = [word for key in ("command", "args") for word in items(self.spec, key) if isinstance(word, str)]
+        return [part for word in given for part in (word.split() if " " in word or "\n" in word else [word])]
+
+    def argument(self, flag: str) -> str | None:
+        """The value of `--flag=value` or `--flag value`."""
+        words = self.words
+        for index, word in enumerate(words):
+            if word.startswith(f"{flag}="):
+                return word.partition("=")[2].strip("'\"")
+            if word == flag and index + 1 < len(words):
+                return words[index + 1].strip("'\"")
+        return None
+
+    def environment(self, name: str) -> Any:
+        """The entry of `env` with that name; None when there is none."""
+        return next((entry for entry in items(self.spec, "env") if text(entry, "name") == name), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A pod template and the object that makes pods of it. path: of the template in the object."""
+
+    owner: Found
+    path: Path
+
+    @property
+    def template(self) -> Mapping:
+        return mapping(self.owner.object, *self.path)
+
+    @property
+    def spec(self) -> Mapping:
+        return mapping(self.template, "spec")
+
+    @cached_property
+    def labels(self) -> Mapping:
+        """Labels of its pods, those that controllers add by themselves included."""
+        return self._added | mapping(self.template, "metadata", "labels")
+
+    @property
+    def _added(self) -> Mapping:
+        # lws.sigs.k8s.io/docs/reference/labels-annotations-and-environment-variables; batch/v1 Job.
+        name = self.owner.name
+        if self.owner.kind == "LeaderWorkerSet":
+            leads = self.path[-1] == "leaderTemplate" or self.owner.at(*self.path[:-1], "leaderTemplate") is None
+            index = {"leaderworkerset.sigs.k8s.io/worker-index": "0"} if leads else {}
+            return {"leaderworkerset.sigs.k8s.io/name": name} | index
+        if self.owner.kind == "Job":
+            return {"batch.kubernetes.io/job-name": name, "job-name": name}
+        return {}
+
+    @property
+    def namespace(self) -> str:
+        return self.owner.namespace
+
+    @property
+    def serves(self) -> bool:
+        """Whether its pods stay: no Job."""
+        return self.owner.kind not in ("Job", "CronJob")
+
+    @cached_property
+    def containers(self) -> tuple[Container, ...]:
+        return tuple(
+            Container(self, (*self.path, "spec", key, index), mapping(entry), key == "initContainers")
+            for key in ("initContainers", "containers")
+            for index, entry in enumerate(items(self.spec, key))
+        )
+
+
+_TEMPLATES: dict[str, tuple[Path, ...]] = {
+    "Pod": ((),),
+    "Deployment": (("spec", "template"),),
+    "ReplicaSet": (("spec", "template"),),
+    "StatefulSet": (("spec", "template"),),
+    "DaemonSet": (("spec", "template"),),
+    "Job": (("spec", "template"),),
+    "CronJob": (("spec", "jobTemplate", "spec", "template"),),
+    "LeaderWorkerSet": (
+        ("spec", "leaderWorkerTemplate", "leaderTemplate"),
+        ("spec", "leaderWorkerTemplate", "workerTemplate"),
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Objects that are applied together. known: all that is there besides, which they may refer to."""
+
+    objects: tuple[Found, ...]
+    known: tuple[Found, ...] = ()
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Found]]:
+        by_kind: dict[str, list[Found]] = {}
+        for found in self.objects:
+            by_kind.setdefault(found.kind, []).append(found)
+        return by_kind
+
+    def of(self, *kinds: str) -> list[Found]:
+        """The objects of those kinds."""
+        return [found for kind in kinds for found in self._by_kind.get(kind, [])]
+
+    @cached_property
+    def _names(self) -> set[tuple[str, str, str]]:
+        return {(found.kind, found.namespace, found.name) for found in (*self.objects, *self.known)}
+
+    @cached_property
+    def _kinds(self) -> set[tuple[str, str]]:
+        return {(kind, namespace) for kind, namespace, _ in self._names}
+
+    def has(self, kind: str, namespace: str, name: str) -> bool:
+        return (kind, namespace, name) in self._names
+
+    def has_any(self, kind: str, namespace: str = "") -> bool:
+        """Whether there is any object of the kind in the namespace: without one, nothing is known of them."""
+        return (kind, namespace) in self._kinds
+
+    def get(self, kind: str, namespace: str, name: str) -> Found | None:
+        """The object, of the tree or else of what is known besides."""
+        wanted = (kind, namespace, name)
+        everything = (*self.of(kind), *self.known)
+        return next((found for found in everything if (found.kind, found.namespace, found.name) == wanted), None)
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        return tuple(
+            workload
+            for found in self.objects
+            for path in _TEMPLATES.get(found.kind, ())
+            if (workload := Workload(found, path)).template
+        )
+
+    @cached_property
+    def containers(self) -> tuple[Container, ...]:
+        return tuple(container for workload in self.workloads for container in workload.containers)
+
+    def selected(self, namespace: str, selector: Mapping) -> list[Workload]:
+        """The workloads of the namespace whose pods a selector's labels match; none for an empty selector."""
+        return [one for one in self.workloads if one.namespace == namespace and selector and matches(selector, one.labels)]
+
+
+def matches(selector: Mapping, labels: Mapping) -> bool:
+    """Whether labels have all of a selector's `key: value`."""
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def match_labels(selector: Any) -> Mapping | None:
+    """The labels of a label selector; None when it has expressions, which are not worked out here."""
+    return None if at(selector, "matchExpressions") else mapping(selector, "matchLabels")
+
+
+def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value below `value` with its path, itself first."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from walk(part, (*path, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from walk(part, (*path, index))

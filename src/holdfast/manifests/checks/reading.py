@@ -1,0 +1,223 @@
+"""Files to objects: any layout, several documents to a file, Kustomize folders.
+
+What a Kustomization lists is applied together, and is one tree; two overlays of one base are two trees. Where it was
+built (`kubectl kustomize`), what came out is checked, and findings point into the file that it came from. Files that
+no Kustomization lists are a tree of their own. Patches are parts of objects and are never read as objects.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.manifests import yaml
+from holdfast.manifests.checks.objects import Found, Tree, items, mapping, text
+from holdfast.model.findings import Finding, Severity
+
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_READ = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `kubectl kustomize` said of a folder: its output, or its error."""
+
+    output: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What files hold. findings: of files that cannot be read, checks `yaml` and `kustomize`; rows are lines."""
+
+    trees: tuple[Tree, ...]
+    findings: tuple[Finding, ...]
+    undone: tuple[str, ...]
+
+    @property
+    def objects(self) -> tuple[Found, ...]:
+        return tuple(found for tree in self.trees for found in tree.objects)
+
+
+def read(files: Mapping[str, str], built: Mapping[str, Built]) -> Read:
+    """The trees in `files`, by path. built: of some roots (`roots`), what building them gave."""
+    parsed, findings = _parsed(files)
+    folders = _folders(parsed)
+    undone: list[str] = []
+    pieces: list[tuple[str, list[Found]]] = []
+    reached: set[str] = set()
+    for root in _roots(folders):
+        members, parts, wrong = _members(folders, root, set(files))
+        findings += wrong
+        reached |= members | parts
+        raw = [found for file in sorted(members) for found in parsed.get(file, []) if not _is_kustomization(file)]
+        made = built.get(root)
+        if made is None:
+            if parts:
+                undone.append(f"patches of {root or '.'}: kubectl is not there, and the objects were checked without them")
+            pieces.append((root, raw))
+        elif made.error:
+            findings.append(_unbuilt(folders[root].file, root, made.error))
+            pieces.append((root, raw))
+        else:
+            pieces.append((root, list(_placed(made.output, raw, folders[root].file))))
+    rest = [
+        found for file, there in sorted(parsed.items()) if file not in reached and not _is_kustomization(file) for found in there
+    ]
+    pieces.append(("", rest))
+    whole = [found for _, objects in pieces for found in objects]
+    trees = tuple(_tree(objects, whole) for _, objects in pieces if objects)
+    return Read(trees, tuple(findings), tuple(dict.fromkeys(undone)))
+
+
+def _tree(objects: list[Found], whole: list[Found]) -> Tree:
+    own = set(objects)
+    return Tree(tuple(objects), tuple(found for found in whole if found not in own))
+
+
+def roots(files: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders with a Kustomization that no other one lists, `.` where it is the topmost."""
+    parsed, _ = _parsed({file: content for file, content in files.items() if _is_kustomization(file)})
+    return tuple(_roots(_folders(parsed)))
+
+
+def _is_kustomization(file: str) -> bool:
+    return posixpath.basename(file) in KUSTOMIZATIONS
+
+
+def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[Finding]]:
+    """The objects of each file; documents of other programs (values of charts, dashboards) are left out."""
+    parsed: dict[str, list[Found]] = {}
+    findings: list[Finding] = []
+    for file, content in sorted(files.items()):
+        if not (file.endswith(_READ) or _is_kustomization(file)):
+            continue
+        try:
+            documents = [yaml.Document(json.loads(content))] if file.endswith(".json") else list(yaml.load_all(content))
+        except yaml.NotYamlError as error:
+            findings.append(_unreadable(file, content, str(error), error.row))
+            continue
+        except (ValueError, RecursionError) as error:
+            findings.append(_unreadable(file, content, str(error), getattr(error, "lineno", 0)))
+            continue
+        for document in documents:
+            parsed.setdefault(file, []).extend(_objects(file, document))
+            findings += _half(file, document)
+    return parsed, findings
+
+
+def _objects(file: str, document: yaml.Document) -> Iterator[Found]:
+    found = Found(file, document)
+    if _is_kustomization(file) and isinstance(document.value, dict):
+        yield found
+    elif found.kind.endswith("List") and isinstance(found.at("items"), list) and found.api_version:
+        for part in items(found.object, "items"):
+            yield Found(file, yaml.Document(part, document.node))
+    elif found.kind and found.api_version:
+        yield found
+
+
+def _half(file: str, document: yaml.Document) -> Iterator[Finding]:
+    """A document that has one of apiVersion and kind is an object that lost the other."""
+    found = Found(file, document)
+    if found.at("metadata", "name") and found.at("spec") and bool(found.kind) != bool(found.api_version):
+        lost = "apiVersion" if found.kind else "kind"
+        message = f"The document at line {document.row()} has no {lost}, and is no object without it; state {lost}."
+        yield Finding(file, document.row(), "yaml", Severity.IMPOSSIBLE, "", lost, message)
+
+
+def _unreadable(file: str, content: str, why: str, row: int) -> Finding:
+    if "{{" in content:
+        message = "The file is a template, which is read when it is rendered; check what comes out of it."
+        return Finding(file, row, "yaml", Severity.NOTE, "a template", "YAML", message)
+    message = f"The file is not YAML that Kubernetes reads: {why.rstrip('.')}; mend that line."
+    return Finding(file, row, "yaml", Severity.IMPOSSIBLE, why, "YAML", message)
+
+
+def _folders(parsed: Mapping[str, list[Found]]) -> dict[str, Found]:
+    """Kustomizations by the folder that they stand in."""
+    return {posixpath.dirname(file) or ".": there[0] for file, there in parsed.items() if _is_kustomization(file) and there}
+
+
+def _lists(kustomization: Found) -> Iterator[tuple[str, bool, int]]:
+    """The paths that a Kustomization names, whether as objects (or folders of them), and the line."""
+    for field in ("resources", "bases", "components", "crds"):
+        for index, entry in enumerate(items(kustomization.object, field)):
+            if isinstance(entry, str):
+                yield entry, True, kustomization.document.row((field, index))
+    for field in ("patches", "patchesStrategicMerge", "patchesJson6902", "transformers", "generators", "configurations"):
+        for index, entry in enumerate(items(kustomization.object, field)):
+            path = entry if isinstance(entry, str) else text(entry, "path")
+            if path and "\n" not in path:
+                yield path, False, kustomization.document.row((field, index))
+    for field in ("configMapGenerator", "secretGenerator"):
+        for index, entry in enumerate(items(kustomization.object, field)):
+            for path in (*items(entry, "files"), *items(entry, "envs")):
+                if isinstance(path, str):
+                    yield path.partition("=")[2] or path, False, kustomization.document.row((field, index))
+
+
+def _roots(folders: Mapping[str, Found]) -> list[str]:
+    named = {
+        posixpath.normpath(posixpath.join(folder, entry))
+        for folder, kustomization in folders.items()
+        for entry, objects, _ in _lists(kustomization)
+        if objects
+    }
+    return [folder for folder in sorted(folders) if folder not in named and folders[folder].kind != "Component"]
+
+
+def _members(folders: Mapping[str, Found], root: str, files: set[str]) -> tuple[set[str], set[str], list[Finding]]:
+    """The files that a root lists as objects, those that it uses otherwise, and what it lists that is not there."""
+    members: set[str] = set()
+    parts: set[str] = set()
+    wrong: list[Finding] = []
+    pending, seen = [root], set[str]()
+    while pending:
+        folder = pending.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        for entry, objects, row in _lists(folders[folder]):
+            if "://" in entry or entry.startswith(("github.com/", "git@", "../../../..")):
+                continue
+            path = posixpath.normpath(posixpath.join(folder, entry))
+            if path in folders:
+                pending.append(path)
+            elif path in files:
+                (members if objects else parts).add(path)
+            elif not path.startswith(".."):
+                wrong.append(_missing(folders[folder], entry, row))
+    return members, parts, wrong
+
+
+def _missing(kustomization: Found, entry: str, row: int) -> Finding:
+    message = f"The Kustomization names {entry}, which is not there; add it, or take the line out."
+    return Finding(kustomization.file, row, "kustomize", Severity.IMPOSSIBLE, entry, "a file or folder", message)
+
+
+def _unbuilt(file: str, root: str, error: str) -> Finding:
+    told = " ".join(error.split())[:300].rstrip(".")
+    message = f"kubectl cannot build {root}: {told}; mend what it names."
+    return Finding(file, 0, "kustomize", Severity.IMPOSSIBLE, told, "objects", message)
+
+
+def _placed(output: str, raw: list[Found], file: str) -> Iterator[Found]:
+    """Built objects, each with the file and the lines of what it was built from; else those of the Kustomization."""
+    sources: dict[Any, Found] = {found.identity: found for found in raw}
+    loose: dict[Any, Found] = {(found.kind, found.name): found for found in raw}
+    for document in yaml.load_all(output):
+        made = Found(file, document)
+        source = sources.get(made.identity) or loose.get((made.kind, made.name))
+        if source is None:
+            yield Found(file, yaml.Document(document.value))
+        else:
+            yield Found(source.file, yaml.Document(mapping(document.value), source.document.node))
+
+
+def documents(files: Mapping[str, str]) -> list[Found]:
+    """All objects among files, Kustomizations included, whatever lists them; what cannot be read is left out."""
+    return [found for there in _parsed(files)[0].values() for found in there]
