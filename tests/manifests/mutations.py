@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml as pyyaml
 
 from holdfast.manifests import yaml
 
@@ -25,21 +25,15 @@ class Tree:
     """The files of a stored tree; objects are taken out, changed in place, and written back."""
 
     def __init__(self, name: str) -> None:
-        folder = GOLDEN / name
-        self.texts = {
-            file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8")
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-        }
-        self._objects = {
-            path: pyyaml.safe_load(text)
-            for path, text in self.texts.items()
-            if path.startswith("base/") and path.endswith(".yaml")
-        }
+        self.name = name
+        self.texts = dict(_texts(name))
+        self._objects = copy.deepcopy(_objects(name))
 
     @property
     def files(self) -> dict[str, str]:
-        return self.texts | {path: yaml.dump(value) for path, value in self._objects.items()}
+        """The texts; of what was not changed, as they are stored."""
+        changed = {path: value for path, value in self._objects.items() if value != _objects(self.name).get(path)}
+        return self.texts | {path: yaml.dump(value) for path, value in changed.items()}
 
     def all(self, kind: str) -> list[Object]:
         return [found for found in self._objects.values() if found["kind"] == kind]
@@ -68,6 +62,24 @@ class Tree:
         action = json.loads(told[key])
         change(action["forwardConfig"]["targetGroups"])
         told[key] = json.dumps(action)
+
+
+@cache
+def _texts(name: str) -> dict[str, str]:
+    folder = GOLDEN / name
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    return {file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in files}
+
+
+@cache
+def _objects(name: str) -> dict[str, Object]:
+    """The objects of the base by their files."""
+    return {
+        path: document.value
+        for path, text in _texts(name).items()
+        if path.startswith("base/") and path.endswith(".yaml")
+        for document in yaml.load_all(text)
+    }
 
 
 def devices(container: Object) -> list[str]:
@@ -165,7 +177,9 @@ def cloudwatch(tree: Tree) -> Object:
 
 
 def trigger(tree: Tree) -> Object:
-    found: Object = next(one for one in tree.all("ScaledObject") if one["metadata"]["name"] == _name(tree))["spec"]["triggers"][0]
+    found: Object = next(one for one in tree.all("ScaledObject") if one["metadata"]["name"] == _name(tree))["spec"][
+        "triggers"
+    ][0]
     return found
 
 
@@ -207,7 +221,7 @@ def take(kind: str, *path: str | int, name: str = "") -> Callable[[Tree], object
     return change
 
 
-def _put(place: Any, path: tuple[str | int, ...], value: object) -> None:
+def _put(place: Any, path: tuple[Any, ...], value: object) -> None:
     for part in path[:-1]:
         place = place[part] if isinstance(place, list) else place.setdefault(part, {})
     place[path[-1]] = value
@@ -262,7 +276,7 @@ def inference_pool(tree: Tree) -> None:
 
 def claims(tree: Tree) -> None:
     request = {"name": "gpu", "deviceClassName": "gpu.nvidia.com"}
-    found = {"apiVersion": "resource.k8s.io/v1beta1", "kind": "ResourceClaimTemplate"}
+    found: Object = {"apiVersion": "resource.k8s.io/v1beta1", "kind": "ResourceClaimTemplate"}
     found |= {"spec": {"spec": {"devices": {"requests": [request]}}}, "metadata": {"name": "gpus", "namespace": "llm"}}
     tree.add("claims.yaml", found)
 
@@ -322,7 +336,6 @@ def texts(path: str, change: Callable[[str], str]) -> Callable[[Tree], object]:
 
     def write(tree: Tree) -> None:
         tree.texts[path] = change(tree.files[path])
-        tree._objects.pop(path, None)
 
     return write
 
@@ -373,7 +386,9 @@ def table() -> Iterator[Mutation]:
     yield Mutation("a datapoint that still fills", ALB, "keda-window", metadata(metricEndTimeOffset=None), cloudwatch)
     yield Mutation("a window that KEDA refuses", ALB, "keda-window", metadata(metricCollectionTime="90"), cloudwatch)
     yield Mutation("no minMetricValue", ALB, "keda-keys", metadata(minMetricValue=None), cloudwatch)
-    yield Mutation("no pod identity", ALB, "keda-identity", lambda tree: trigger(tree).pop("authenticationRef"), cloudwatch)
+    yield Mutation(
+        "no pod identity", ALB, "keda-identity", lambda tree: trigger(tree).pop("authenticationRef"), cloudwatch
+    )
     yield Mutation("a string that must be quoted", GATEWAY, "keda-values", metadata(threshold=1.4), scaled)
     yield Mutation("a misspelt key", GATEWAY, "keda-keys", metadata(serverAdress="http://p:9090"), scaled)
     yield Mutation(
@@ -382,7 +397,8 @@ def table() -> Iterator[Mutation]:
     )  # fmt: skip
     yield Mutation(
         "a percentile divided by replicas", GATEWAY, "keda-metric",
-        metadata(query="histogram_quantile(0.95, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[1m])))"), scaled,
+        metadata(query="histogram_quantile(0.95, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[1m])))"),
+        scaled,
     )  # fmt: skip
     yield Mutation("no most", GATEWAY, "keda-bounds", take("ScaledObject", "spec", "maxReplicaCount"), scaled)
     yield Mutation("no fallback", GATEWAY, "keda-bounds", take("ScaledObject", "spec", "fallback"), scaled)
@@ -392,10 +408,27 @@ def table() -> Iterator[Mutation]:
         put("ScaledObject", "spec", "scaleTargetRef", "name", value="gone"), scaled,
     )  # fmt: skip
     yield Mutation("two scalers", GATEWAY, "scale-target", hpa, scaled)
-    yield Mutation("replicas that reset a scaler", ALB, "scale-target", lambda tree: _put(deployment(tree), ("spec", "replicas"), 2))
-    yield Mutation("a sixth target group", ALB, "alb-weights", lambda tree: tree.action(lambda groups: groups.append(dict(groups[0]))))
-    yield Mutation("a target group without weight", ALB, "alb-weights", lambda tree: tree.action(lambda groups: groups[0].pop("weight")))
-    yield Mutation("a weight of 1000", ALB, "alb-weights", lambda tree: tree.action(lambda groups: groups[0].update(weight=1000)))
+    yield Mutation(
+        "replicas that reset a scaler",
+        ALB,
+        "scale-target",
+        lambda tree: _put(deployment(tree), ("spec", "replicas"), 2),
+    )
+    yield Mutation(
+        "a sixth target group",
+        ALB,
+        "alb-weights",
+        lambda tree: tree.action(lambda groups: groups.append(dict(groups[0]))),
+    )
+    yield Mutation(
+        "a target group without weight",
+        ALB,
+        "alb-weights",
+        lambda tree: tree.action(lambda groups: groups[0].pop("weight")),
+    )
+    yield Mutation(
+        "a weight of 1000", ALB, "alb-weights", lambda tree: tree.action(lambda groups: groups[0].update(weight=1000))
+    )
     yield Mutation("an action by another name", ALB, "alb-action", rename_action)
     yield Mutation(
         "an action to a Service that is not there", ALB, "alb-action",
@@ -403,66 +436,201 @@ def table() -> Iterator[Mutation]:
     )  # fmt: skip
     yield Mutation("stickiness", ALB, "alb-stickiness", stick)
     yield Mutation("the class as an annotation", ALB, "alb-class", both(
-        take("Ingress", "spec", "ingressClassName"), put("Ingress", *_INGRESS, "kubernetes.io/ingress.class", value="alb"),
+        take("Ingress", "spec", "ingressClassName"),
+        put("Ingress", *_INGRESS, "kubernetes.io/ingress.class", value="alb"),
     ))  # fmt: skip
     yield Mutation(
         "plain HTTP from the internet", ALB, "alb-http",
         put("Ingress", *_INGRESS, f"{_ANNOTATION}listen-ports", value='[{"HTTP": 80}]'),
     )  # fmt: skip
-    yield Mutation("no readiness gates", ALB, "readiness-gate", take("Namespace", "metadata", "labels", "elbv2.k8s.aws/pod-readiness-gate-inject"))
+    yield Mutation(
+        "no readiness gates",
+        ALB,
+        "readiness-gate",
+        take("Namespace", "metadata", "labels", "elbv2.k8s.aws/pod-readiness-gate-inject"),
+    )
     yield Mutation("targets that are nodes", ALB, "alb-targets", instance_targets)
-    yield Mutation("a route's weight of 1000", GATEWAY, "gateway-weights", route(lambda refs: refs[0].update(weight=1000)))
+    yield Mutation(
+        "a route's weight of 1000", GATEWAY, "gateway-weights", route(lambda refs: refs[0].update(weight=1000))
+    )
     yield Mutation("a route to nowhere", GATEWAY, "gateway-references", route(lambda refs: refs[0].update(name="gone")))
     yield Mutation(
         "an InferencePool behind an ALB", GATEWAY, "gateway-references",
-        route(lambda refs: refs[0].update(group="inference.networking.k8s.io", kind="InferencePool", name="pool")), inference_pool,
+        route(lambda refs: refs[0].update(group="inference.networking.k8s.io", kind="InferencePool", name="pool")),
+        inference_pool,
     )  # fmt: skip
-    yield Mutation("a route's targets that are nodes", GATEWAY, "gateway-targets", take("TargetGroupConfiguration", "spec", "defaultConfiguration", "targetType"))
-    yield Mutation("kubelet on a NodePool", ALB, "karpenter-fields", put("NodePool", *_NODES, "kubelet", value={"maxPods": 20}))
-    yield Mutation("no consolidateAfter", ALB, "karpenter-fields", take("NodePool", "spec", "disruption", "consolidateAfter"))
-    yield Mutation("expireAfter where it was in v1beta1", ALB, "karpenter-fields", put("NodePool", "spec", "disruption", "expireAfter", value="720h"))
-    yield Mutation("a nodeClassRef without group", ALB, "karpenter-class", take("NodePool", *_NODES, "nodeClassRef", "group"))
-    yield Mutation("a NodePool of v1beta1", ALB, "api-version", put("NodePool", "apiVersion", value="karpenter.sh/v1beta1"))
-    yield Mutation("an AMI that moves", ALB, "ami", put("EC2NodeClass", "spec", "amiSelectorTerms", 0, "alias", value="al2023@latest"))
-    yield Mutation("reserved capacity that is not selected", ALB, "karpenter-requirements", requirements("karpenter.sh/capacity-type", values=["reserved"]))
+    yield Mutation(
+        "a route's targets that are nodes",
+        GATEWAY,
+        "gateway-targets",
+        take("TargetGroupConfiguration", "spec", "defaultConfiguration", "targetType"),
+    )
+    yield Mutation(
+        "kubelet on a NodePool", ALB, "karpenter-fields", put("NodePool", *_NODES, "kubelet", value={"maxPods": 20})
+    )
+    yield Mutation(
+        "no consolidateAfter", ALB, "karpenter-fields", take("NodePool", "spec", "disruption", "consolidateAfter")
+    )
+    yield Mutation(
+        "expireAfter where it was in v1beta1",
+        ALB,
+        "karpenter-fields",
+        put("NodePool", "spec", "disruption", "expireAfter", value="720h"),
+    )
+    yield Mutation(
+        "a nodeClassRef without group", ALB, "karpenter-class", take("NodePool", *_NODES, "nodeClassRef", "group")
+    )
+    yield Mutation(
+        "a NodePool of v1beta1", ALB, "api-version", put("NodePool", "apiVersion", value="karpenter.sh/v1beta1")
+    )
+    yield Mutation(
+        "an AMI that moves",
+        ALB,
+        "ami",
+        put("EC2NodeClass", "spec", "amiSelectorTerms", 0, "alias", value="al2023@latest"),
+    )
+    yield Mutation(
+        "reserved capacity that is not selected",
+        ALB,
+        "karpenter-requirements",
+        requirements("karpenter.sh/capacity-type", values=["reserved"]),
+    )
     yield Mutation(
         "Karpenter's label in Auto Mode", PILOT, "karpenter-requirements",
         both(
-            put("NodePool", *_NODES, "nodeClassRef", value={"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"}),
+            put("NodePool", *_NODES, "nodeClassRef", "group", value="eks.amazonaws.com"),
+            put("NodePool", *_NODES, "nodeClassRef", "kind", value="NodeClass"),
             requirements("karpenter.sh/capacity-type", key="karpenter.k8s.aws/instance-gpu-name", values=["l40s"]),
         ),
     )  # fmt: skip
-    yield Mutation("nodes without a taint", ALB, "taints", lambda tree: drop(tree.one("NodePool")["spec"]["template"]["spec"]["taints"]))
+    yield Mutation(
+        "nodes without a taint",
+        ALB,
+        "taints",
+        lambda tree: drop(tree.one("NodePool")["spec"]["template"]["spec"]["taints"]),
+    )
     yield Mutation("a limit on CPU only", ALB, "pool-limits", put("NodePool", "spec", "limits", value={"cpu": "84"}))
-    yield Mutation("a probe that kills a loading model", ALB, "loading", lambda tree: container(tree).pop("startupProbe"))
-    yield Mutation("a minute to load", ALB, "loading", lambda tree: container(tree)["startupProbe"].update(failureThreshold=6))
-    yield Mutation("a timeout longer than its period", ALB, "probes", lambda tree: container(tree)["readinessProbe"].update(timeoutSeconds=30))
-    yield Mutation("a Deployment that selects two units", ALB, "selectors", shared_selector("Deployment", "spec", "selector", "matchLabels"))
-    yield Mutation("a Service that selects two units", ALB, "split-pods", shared_selector("Service", "spec", "selector"))
+    yield Mutation(
+        "a probe that kills a loading model", ALB, "loading", lambda tree: container(tree).pop("startupProbe")
+    )
+    yield Mutation(
+        "a minute to load", ALB, "loading", lambda tree: container(tree)["startupProbe"].update(failureThreshold=6)
+    )
+    yield Mutation(
+        "a timeout longer than its period",
+        ALB,
+        "probes",
+        lambda tree: container(tree)["readinessProbe"].update(timeoutSeconds=30),
+    )
+    yield Mutation(
+        "a Deployment that selects two units",
+        ALB,
+        "selectors",
+        shared_selector("Deployment", "spec", "selector", "matchLabels"),
+    )
+    yield Mutation(
+        "a Service that selects two units", ALB, "split-pods", shared_selector("Service", "spec", "selector")
+    )
     yield Mutation("two monitors of one pod", ALB, "overlap", monitor)
-    yield Mutation("a budget of no pods", ALB, "selects-pods", put("PodDisruptionBudget", "spec", "selector", "matchLabels", value={"app": "gone"}))
-    yield Mutation("a budget that lets nobody go", ALB, "disruption-budget", put("PodDisruptionBudget", "spec", "maxUnavailable", value=0))
-    yield Mutation("a hook shorter than the deregistration delay", ALB, "deregistration", lambda tree: container(tree)["lifecycle"].update(preStop={"sleep": {"seconds": 5}}))
-    yield Mutation("a grace period shorter than the hook", ALB, "grace-period", served("terminationGracePeriodSeconds", value=30))
+    yield Mutation(
+        "a budget of no pods",
+        ALB,
+        "selects-pods",
+        put("PodDisruptionBudget", "spec", "selector", "matchLabels", value={"app": "gone"}),
+    )
+    yield Mutation(
+        "a budget that lets nobody go",
+        ALB,
+        "disruption-budget",
+        put("PodDisruptionBudget", "spec", "maxUnavailable", value=0),
+    )
+    yield Mutation(
+        "a hook shorter than the deregistration delay",
+        ALB,
+        "deregistration",
+        lambda tree: container(tree)["lifecycle"].update(preStop={"sleep": {"seconds": 5}}),
+    )
+    yield Mutation(
+        "a grace period shorter than the hook", ALB, "grace-period", served("terminationGracePeriodSeconds", value=30)
+    )
     yield Mutation("a taint that is not tolerated", ALB, "tolerations", lambda tree: drop(tree.server()["tolerations"]))
-    yield Mutation("nodes that nobody brings", ALB, "node-selector", served("nodeSelector", value={"karpenter.sh/nodepool": "gone"}))
+    yield Mutation(
+        "nodes that nobody brings",
+        ALB,
+        "node-selector",
+        served("nodeSelector", value={"karpenter.sh/nodepool": "gone"}),
+    )
     yield Mutation("GPUs on inf2", ALB, "devices", device("nvidia.com/gpu", "inf2"))
     yield Mutation("neuroncore on trn2", ALB, "devices", device("aws.amazon.com/neuroncore", "trn1"), on_trn2)
-    yield Mutation("a device requested and not limited", ALB, "devices", lambda tree: container(tree)["resources"]["requests"].update({"nvidia.com/gpu": "2"}))
-    yield Mutation("more memory than the node has", ALB, "fits", lambda tree: [part.update(memory="64Gi") for part in container(tree)["resources"].values()])
-    yield Mutation("an image that moves", ALB, "images", served("containers", 0, "image", value="registry.example.com/serve:latest"))
-    yield Mutation("packages installed at start", ALB, "installs", served("containers", 0, "command", value=["sh", "-c", "pip install vllm && serve"]))
-    yield Mutation("a role that reads every Secret", ALB, "rbac", lambda tree: tree.one("Role", "reader")["rules"][0].update(resources=["secrets"]), role)
-    yield Mutation("a privileged server", ALB, "privileges", lambda tree: container(tree)["securityContext"].update(privileged=True))
-    yield Mutation("a claim that is not there", ALB, "references", lambda tree: tree.server()["volumes"].append({"name": "w", "persistentVolumeClaim": {"claimName": "gone"}}))
-    yield Mutation("claims of v1 on Kubernetes 1.33", GATEWAY, "api-version", put("ResourceClaimTemplate", "apiVersion", value="resource.k8s.io/v1"), claims)
+    yield Mutation(
+        "a device requested and not limited",
+        ALB,
+        "devices",
+        lambda tree: container(tree)["resources"]["requests"].update({"nvidia.com/gpu": "2"}),
+    )
+    yield Mutation(
+        "more memory than the node has",
+        ALB,
+        "fits",
+        lambda tree: [part.update(memory="64Gi") for part in container(tree)["resources"].values()],
+    )
+    yield Mutation(
+        "an image that moves",
+        ALB,
+        "images",
+        served("containers", 0, "image", value="registry.example.com/serve:latest"),
+    )
+    yield Mutation(
+        "packages installed at start",
+        ALB,
+        "installs",
+        served("containers", 0, "command", value=["sh", "-c", "pip install vllm && serve"]),
+    )
+    yield Mutation(
+        "a role that reads every Secret",
+        ALB,
+        "rbac",
+        lambda tree: tree.one("Role", "reader")["rules"][0].update(resources=["secrets"]),
+        role,
+    )
+    yield Mutation(
+        "a privileged server",
+        ALB,
+        "privileges",
+        lambda tree: container(tree)["securityContext"].update(privileged=True),
+    )
+    yield Mutation(
+        "a claim that is not there",
+        ALB,
+        "references",
+        lambda tree: tree.server()["volumes"].append({"name": "w", "persistentVolumeClaim": {"claimName": "gone"}}),
+    )
+    yield Mutation(
+        "claims of v1 on Kubernetes 1.33",
+        GATEWAY,
+        "api-version",
+        put("ResourceClaimTemplate", "apiVersion", value="resource.k8s.io/v1"),
+        claims,
+    )
     yield Mutation("a series that is gone", GATEWAY, "series", rule("max(vllm:gpu_cache_usage_perc)"))
     yield Mutation("artifacts of any configuration", ALB, "neuron", artifacts("/cache/compiled"))
-    yield Mutation("more ranks than GPUs", LLM_D, "parallelism", lambda tree: container(tree)["args"].append("--data-parallel-size=2"))
-    yield Mutation("a label that is no text", ALB, "strings", put("Service", "metadata", "labels", "canary", value=True))
+    yield Mutation(
+        "more ranks than GPUs",
+        LLM_D,
+        "parallelism",
+        lambda tree: container(tree)["args"].append("--data-parallel-size=2"),
+    )
+    yield Mutation(
+        "a label that is no text", ALB, "strings", put("Service", "metadata", "labels", "canary", value=True)
+    )
     yield Mutation("a field that there is not", ALB, "schema", lambda tree: tree.server().update(nodeselector={}))
     yield Mutation("a key twice", ALB, "yaml", texts("base/namespace.yaml", lambda text: text + "kind: Namespace\n"))
-    yield Mutation("a file that is not there", ALB, "kustomize", lambda tree: tree.one("Kustomization")["resources"].append("gone.yaml"))
+    yield Mutation(
+        "a file that is not there",
+        ALB,
+        "kustomize",
+        lambda tree: tree.one("Kustomization")["resources"].append("gone.yaml"),
+    )
 
 
 MUTATIONS = tuple(table())

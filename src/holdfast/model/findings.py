@@ -23,7 +23,6 @@ class Finding:
     row:     line number in `file`; of a run the stage, counted from 1; 0 when it is about the whole file.
     message: what is found against what was expected, in sentences that stand alone.
     likely:  the likeliest explanation, a sentence; empty where none is likelier than another.
-    object:  of manifests, `Kind namespace/name`.
     """
 
     file: str
@@ -34,6 +33,12 @@ class Finding:
     expected: str
     message: str
     likely: str = ""
+
+
+@dataclass(frozen=True)
+class ObjectFinding(Finding):
+    """A finding on an object of a tree of manifests. object: `Kind namespace/name`; empty where a file holds none."""
+
     object: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Ingresses of the AWS Load Balancer Controller: what it reads from annotations, and so from text that nothing checks."""
+"""Ingresses of the AWS Load Balancer Controller: what it reads from annotations, text that nothing else checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from holdfast.manifests.checks import attributes
 from holdfast.manifests.checks.attributes import PREFIX, annotation
 from holdfast.manifests.checks.keda import figure
 from holdfast.manifests.checks.objects import Found, Mapping, Tree, items, mapping, text
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 MOST_GROUPS = 5
 """Target groups of one action (docs.aws.amazon.com, "Quotas for your Application Load Balancers": not adjustable)."""
@@ -22,18 +22,18 @@ def ingresses(tree: Tree) -> Sequence[Found]:
     return [found for found in tree.of("Ingress") if attributes.is_alb(found)]
 
 
-def classes(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def classes(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """The class stands in spec.ingressClassName; the annotation of old is not read by newer controllers alone."""
     if "kubernetes.io/ingress.class" in ingress.annotations:
         what = "it names its class by the annotation kubernetes.io/ingress.class"
         path = ("metadata", "annotations", "kubernetes.io/ingress.class")
         yield ingress.doubtful(path, "annotation", "spec.ingressClassName", what, "write spec.ingressClassName: alb")
-    elif not text(ingress.object, "spec", "ingressClassName") and not tree.of("IngressClass"):
+    elif not text(ingress.body, "spec", "ingressClassName") and not tree.of("IngressClass"):
         what = "it has no ingressClassName, so that no controller may take it"
         yield ingress.doubtful(("spec",), "", "alb", what, "write spec.ingressClassName: alb")
 
 
-def action(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def action(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """Each action is JSON, forwards to Services that are there, and is named by a backend with port use-annotation."""
     used: set[str] = set()
     for path, backend in attributes.rule_backends(ingress):
@@ -56,7 +56,7 @@ def action(tree: Tree, ingress: Found) -> Iterator[Finding]:
         yield from _one_action(tree, ingress, name, value, used)
 
 
-def _one_action(tree: Tree, ingress: Found, name: str, value: object, used: set[str]) -> Iterator[Finding]:
+def _one_action(tree: Tree, ingress: Found, name: str, value: object, used: set[str]) -> Iterator[ObjectFinding]:
     where = annotation(f"actions.{name}")
     read = attributes.lower_first(attributes.read_json(value))
     if not isinstance(read, dict):
@@ -80,19 +80,20 @@ def _one_action(tree: Tree, ingress: Found, name: str, value: object, used: set[
             what = f"the action {name} forwards to Service {service}, which is not there"
             yield ingress.wrong(where, service, "a Service", what, "name one of the Services")
         elif service and not _has_port(tree, ingress, service, group.get("servicePort")):
-            what = f"the action {name} forwards to port {group['servicePort']} of Service {service}, which it does not have"
-            yield ingress.wrong(where, group["servicePort"], "a port of it", what, "name a port of the Service")
+            port = group["servicePort"]
+            what = f"the action {name} forwards to port {port} of Service {service}, which it does not have"
+            yield ingress.wrong(where, port, "a port of it", what, "name a port of the Service")
 
 
 def _has_port(tree: Tree, ingress: Found, service: str, port: object) -> bool:
     found = tree.get("Service", ingress.namespace, service)
     if found is None or port is None:
         return True
-    ports = items(found.object, "spec", "ports")
+    ports = items(found.body, "spec", "ports")
     return any(str(port) in (str(mapping(one).get("port")), text(one, "name")) for one in ports)
 
 
-def weights(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def weights(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """At most five target groups, each with a weight of 0 to 999, one of them above 0."""
     for name, value in attributes.actions(ingress).items():
         where = annotation(f"actions.{name}")
@@ -105,7 +106,7 @@ def weights(tree: Tree, ingress: Found) -> Iterator[Finding]:
             yield from _weights(ingress, name, groups)
 
 
-def _weights(ingress: Found, name: str, groups: list[Mapping]) -> Iterator[Finding]:
+def _weights(ingress: Found, name: str, groups: list[Mapping]) -> Iterator[ObjectFinding]:
     where = annotation(f"actions.{name}")
     stated = [group.get("weight") for group in groups]
     for group, weight in zip(groups, stated, strict=True):
@@ -115,13 +116,15 @@ def _weights(ingress: Found, name: str, groups: list[Mapping]) -> Iterator[Findi
             yield ingress.wrong(where, "", f"0..{MOST_WEIGHT}", what, "give it a weight")
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MOST_WEIGHT:
             what = f"the weight of {service} in action {name} is {weight!r}"
-            yield ingress.wrong(where, weight, f"0..{MOST_WEIGHT}", what, f"give a whole number from 0 to {MOST_WEIGHT}")
+            yield ingress.wrong(
+                where, weight, f"0..{MOST_WEIGHT}", what, f"give a whole number from 0 to {MOST_WEIGHT}"
+            )
     if all(weight == 0 for weight in stated):
         what = f"all weights of action {name} are 0: the load balancer answers 503"
         yield ingress.wrong(where, 0, "above 0", what, "give one a weight")
 
 
-def stickiness(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def stickiness(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """Target group stickiness keeps clients on a pool for its duration, whatever the weights say meanwhile."""
     for name, value in attributes.actions(ingress).items():
         config = mapping(attributes.lower_first(attributes.read_json(value)), "forwardConfig")
@@ -131,7 +134,7 @@ def stickiness(tree: Tree, ingress: Found) -> Iterator[Finding]:
             yield ingress.doubtful(annotation(f"actions.{name}"), "sticky", "not", what, "leave stickiness out")
 
 
-def plain_http(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def plain_http(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """A load balancer on the internet does not serve plain HTTP, other than to redirect to HTTPS."""
     told = ingress.annotations
     if told.get(f"{PREFIX}scheme") != "internet-facing":
@@ -153,19 +156,19 @@ def target_type(ingress: Found, tree: Tree, service: Found) -> str:
     return str(own or ingress.annotations.get(f"{PREFIX}target-type") or "instance")
 
 
-def targets(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def targets(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """ClusterIP Services are reached by target type ip only."""
     for name in dict.fromkeys((*attributes.backends(ingress), *attributes.acted_on(ingress))):
         service = tree.get("Service", ingress.namespace, name)
         if service is None or target_type(ingress, tree, service) != "instance":
             continue
-        if (text(service.object, "spec", "type") or "ClusterIP") == "ClusterIP":
+        if (text(service.body, "spec", "type") or "ClusterIP") == "ClusterIP":
             what = f"its target type is instance, and Service {name} has no node port"
             mend = f"annotate {PREFIX}target-type: ip"
             yield ingress.wrong(annotation("target-type"), "instance", "ip", what, mend)
 
 
-def readiness_gate(tree: Tree, ingress: Found) -> Iterator[Finding]:
+def readiness_gate(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
     """Pods behind an ALB count as ready only when their target is: the namespace's label asks for it.
 
     Without it a rollout ends pods whose successors no load balancer sends requests to yet.
@@ -176,7 +179,7 @@ def readiness_gate(tree: Tree, ingress: Found) -> Iterator[Finding]:
         yield namespace.doubtful(("metadata", "labels"), "", "enabled", what, f"label it {label}: enabled")
 
 
-def health_checks(tree: Tree, service: Found) -> Iterator[Finding]:
+def health_checks(tree: Tree, service: Found) -> Iterator[ObjectFinding]:
     """A health check of an ALB ends before the next begins, and asks for more than that the port is open."""
     told = service.annotations
     interval_s = figure(told.get(f"{PREFIX}healthcheck-interval-seconds", "15"))

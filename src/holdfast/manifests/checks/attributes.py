@@ -20,7 +20,7 @@ def annotation(key: str) -> Path:
 
 def is_alb(ingress: Found) -> bool:
     """Whether an Ingress is the controller's: by its class, or by any of its annotations."""
-    name = text(ingress.object, "spec", "ingressClassName") or text(ingress.annotations, "kubernetes.io/ingress.class")
+    name = text(ingress.body, "spec", "ingressClassName") or text(ingress.annotations, "kubernetes.io/ingress.class")
     return name == "alb" or any(key.startswith(PREFIX) for key in ingress.annotations)
 
 
@@ -42,11 +42,11 @@ def target_group(tree: Tree, service: Found) -> dict[str, str]:
     """Attributes of a Service's target group: of its TargetGroupConfiguration, the Ingresses over it, or its own."""
     found: dict[str, str] = {}
     for ingress in tree.of("Ingress"):
-        if ingress.namespace == service.namespace and service.name in json.dumps(mapping(ingress.object)):
+        if ingress.namespace == service.namespace and service.name in json.dumps(mapping(ingress.body)):
             found |= pairs(ingress.annotations.get(f"{PREFIX}target-group-attributes"))
     found |= pairs(service.annotations.get(f"{PREFIX}target-group-attributes"))
     for configuration in configurations(tree, service.namespace, service.name):
-        for attribute in items(configuration.object, "spec", "defaultConfiguration", "targetGroupAttributes"):
+        for attribute in items(configuration.body, "spec", "defaultConfiguration", "targetGroupAttributes"):
             found[text(attribute, "key")] = text(attribute, "value")
     return found
 
@@ -63,8 +63,8 @@ def configurations(tree: Tree, namespace: str, service: str) -> list[Found]:
         found
         for found in tree.of("TargetGroupConfiguration")
         if found.namespace == namespace
-        and text(found.object, "spec", "targetReference", "name") == service
-        and (text(found.object, "spec", "targetReference", "kind") or "Service") == "Service"
+        and text(found.body, "spec", "targetReference", "name") == service
+        and (text(found.body, "spec", "targetReference", "kind") or "Service") == "Service"
     ]
 
 
@@ -87,10 +87,10 @@ def backends(ingress: Found) -> list[str]:
 
 def rule_backends(ingress: Found) -> list[tuple[Path, Mapping]]:
     found: list[tuple[Path, Mapping]] = []
-    default = mapping(ingress.object, "spec", "defaultBackend")
+    default = mapping(ingress.body, "spec", "defaultBackend")
     if default:
         found.append((("spec", "defaultBackend"), default))
-    for index, rule in enumerate(items(ingress.object, "spec", "rules")):
+    for index, rule in enumerate(items(ingress.body, "spec", "rules")):
         for number, path in enumerate(items(rule, "http", "paths")):
             where: Path = ("spec", "rules", index, "http", "paths", number, "backend")
             found.append((where, mapping(path, "backend")))

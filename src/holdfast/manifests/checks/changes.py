@@ -24,15 +24,16 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...
 
 def _objects(files: Mapping[str, str]) -> dict[tuple[str, ...], Found]:
     """All objects and Kustomizations by what singles them out; a Kustomization has its file for a name."""
-    found: dict[tuple[str, ...], Found] = {}
-    for one in reading.documents(files):
-        nameless = one.name or one.file
-        found[one.kind, one.namespace, nameless, one.group] = one
-    return found
+    return {(one.kind, one.namespace, one.name or one.file, one.group): one for one in _whole(files)}
+
+
+def _whole(files: Mapping[str, str]) -> list[Found]:
+    parts = reading.parts(files)
+    return [found for found in reading.documents(files) if found.file not in parts]
 
 
 def _others(files: Mapping[str, str]) -> set[str]:
-    return set(files) - {found.file for found in reading.documents(files)}
+    return set(files) - {found.file for found in _whole(files)}
 
 
 def _change(key: tuple[str, ...], old: Found | None, new: Found | None) -> Change | None:
@@ -42,7 +43,7 @@ def _change(key: tuple[str, ...], old: Found | None, new: Found | None) -> Chang
     kind, namespace, name, _ = key
     if old is None or new is None:
         return Change(kind, namespace, name, there.file, How.ADDED if old is None else How.REMOVED, ())
-    fields = tuple(_fields(old.object, new.object, ()))
+    fields = tuple(_fields(old.body, new.body, ()))
     return Change(kind, namespace, name, new.file, How.CHANGED, fields) if fields else None
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.manifests.checks.objects import ACCEPT, Tree
-from holdfast.model.findings import Checked, Finding, Severity
+from holdfast.model.findings import Checked, ObjectFinding, Severity
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check. subjects: what of a tree it judges; judge: what is wrong with one of them, its docstring what is held."""
+    """One check. subjects: what of a tree it judges; judge: what is wrong with one of them."""
 
     name: str
     subjects: Callable[[Tree], Sequence[Any]]
-    judge: Callable[[Tree, Any], Iterator[Finding]]
+    judge: Callable[[Tree, Any], Iterator[ObjectFinding]]
 
     @property
     def holds(self) -> str:
@@ -35,7 +35,7 @@ class Check:
         return Checked(self.name, len(subjects), tuple(found))
 
 
-def _told(finding: Finding, reason: object) -> Finding:
+def _told(finding: ObjectFinding, reason: object) -> ObjectFinding:
     if finding.severity is not Severity.SUSPICIOUS or not isinstance(reason, str) or not reason.strip():
         return finding
     return replace(finding, severity=Severity.NOTE, likely=f"Accepted: {reason.strip()}")

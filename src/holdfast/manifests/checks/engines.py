@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from holdfast.manifests.checks import nodes, resources
 from holdfast.manifests.checks.keda import figure
 from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, at, items, mapping, number, text, walk
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 from holdfast.model.hardware import InstanceType
 
 _GONE = {
@@ -31,7 +31,7 @@ def _is_vllm(container: Container) -> bool:
     return "vllm" in text(container.spec, "image") and container.argument("--model") is not None
 
 
-def arguments(tree: Tree, container: Container) -> Iterator[Finding]:
+def arguments(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Variables and flags that this version reads."""
     owner, path = container.workload.owner, container.path
     if container.environment("VLLM_ATTENTION_BACKEND") is not None:
@@ -60,7 +60,7 @@ def parallel(tree: Tree) -> Sequence[Container]:
     return [one for one in servers(tree) if resources.devices(one) and one.argument("--tensor-parallel-size")]
 
 
-def parallelism(tree: Tree, container: Container) -> Iterator[Finding]:
+def parallelism(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Tensor x pipeline parallel ranks are the devices of the pods that make a replica; on Neuron, their cores."""
     owner = container.workload.owner
     tensor = figure(container.argument("--tensor-parallel-size"))
@@ -68,7 +68,7 @@ def parallelism(tree: Tree, container: Container) -> Iterator[Finding]:
     copies = figure(container.argument("--data-parallel-size") or "1")
     if not tensor or not pipeline or not copies or container.argument("--data-parallel-size-local"):
         return
-    group = number(owner.object, "spec", "leaderWorkerTemplate", "size") or 1
+    group = number(owner.body, "spec", "leaderWorkerTemplate", "size") or 1
     ranks = tensor * pipeline * copies
     for resource, devices in resources.devices(container).items():
         per_device = _ranks_per_device(resource, nodes.instance_types(tree, container.workload))
@@ -98,7 +98,7 @@ def neuron(tree: Tree) -> Sequence[Container]:
     return [one for one in tree.containers if one.stays and any("neuron" in name for name in resources.devices(one))]
 
 
-def neuron_settings(tree: Tree, container: Container) -> Iterator[Finding]:
+def neuron_settings(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Neuron's image fits the chip, compiled artifacts are of the configuration, blocks are as many as sequences."""
     owner, path = container.workload.owner, container.path
     image = text(container.spec, "image")
@@ -113,7 +113,9 @@ def neuron_settings(tree: Tree, container: Container) -> Iterator[Finding]:
         yield owner.doubtful((*path, "image"), "0.16.0", "0.24.0", what, "take the 0.24.0 image (SDK 2.32)")
     compiled = text(container.environment("NEURON_COMPILED_ARTIFACTS"), "value")
     if compiled and not re.search(r"[0-9a-f]{8,}", compiled):
-        what = f"compiled artifacts lie in {compiled} whatever the configuration, and changed flags are ignored in silence"
+        what = (
+            f"compiled artifacts lie in {compiled} whatever the configuration, and changed flags are ignored in silence"
+        )
         yield owner.doubtful((*path, "env"), compiled, "a hash", what, "put a hash of the configuration in the path")
     settings = " ".join(container.words)
     override = re.search(r"override[-_]neuron[-_]config\S*\s*(\{.*?\})", settings, re.DOTALL)
@@ -123,7 +125,7 @@ def neuron_settings(tree: Tree, container: Container) -> Iterator[Finding]:
         yield owner.wrong((*path, "args"), dashed[0], dashed[0].replace("-", "_"), what, "write underscores")
     blocks, sequences = container.argument("--num-gpu-blocks-override"), container.argument("--max-num-seqs")
     if "--no-enable-prefix-caching" in container.words and blocks and sequences and figure(blocks) != figure(sequences):
-        what = f"{container.name} has {blocks} blocks and {sequences} sequences; without prefix caching a sequence has one block"
+        what = f"{container.name} has {blocks} blocks for {sequences} sequences, one each without prefix caching"
         mend = "set --num-gpu-blocks-override to --max-num-seqs"
         yield owner.wrong((*path, "args"), blocks, sequences, what, mend)
 
@@ -132,9 +134,9 @@ def groups(tree: Tree) -> Sequence[Workload]:
     return [one for one in tree.workloads if one.owner.kind == "LeaderWorkerSet" and one.path[-1] == "workerTemplate"]
 
 
-def ranks(tree: Tree, workload: Workload) -> Iterator[Finding]:
-    """Workers of a group learn their leader and their own rank, and no probe asks them for HTTP that they do not speak."""
-    size = number(workload.owner.object, "spec", "leaderWorkerTemplate", "size")
+def ranks(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
+    """Workers of a group learn their leader and their own rank, and no probe asks them for HTTP."""
+    size = number(workload.owner.body, "spec", "leaderWorkerTemplate", "size")
     if size is None or size < 2:
         return
     for container in (one for one in workload.containers if one.stays and _is_vllm(one)):
@@ -159,9 +161,9 @@ def telling(tree: Tree) -> Sequence[Found]:
     return tree.of("ScaledObject", "PrometheusRule", "HorizontalPodAutoscaler", "ConfigMap")
 
 
-def series(tree: Tree, found: Found) -> Iterator[Finding]:
+def series(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """Queries name series that vLLM 0.33 exports."""
-    for path, value in walk(found.object):
+    for path, value in walk(found.body):
         if isinstance(value, str):
             for gone, now in _GONE.items():
                 if gone in value:
@@ -169,7 +171,7 @@ def series(tree: Tree, found: Found) -> Iterator[Finding]:
                     yield found.wrong(path, gone, now, what, f"ask for {now}")
 
 
-def shared_memory(tree: Tree, container: Container) -> Iterator[Finding]:
+def shared_memory(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Ranks in one pod exchange tensors through /dev/shm, of which a container has 64 MiB."""
     tensor = figure(container.argument("--tensor-parallel-size")) or 1
     mounts = [text(mount, "mountPath").rstrip("/") for mount in items(container.spec, "volumeMounts")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from holdfast.manifests.checks import (
     alb,
@@ -27,7 +27,7 @@ from holdfast.manifests.checks import (
 from holdfast.manifests.checks.check import Check
 from holdfast.manifests.checks.objects import Tree
 from holdfast.manifests.checks.reading import Built
-from holdfast.model.findings import Checked, Finding, Inspection
+from holdfast.model.findings import Checked, Inspection, ObjectFinding
 
 CHECKS = (
     Check("api-version", versions.objects, versions.served),
@@ -101,24 +101,31 @@ CHECKS = (
 """In the order in which their findings are told; before them come `yaml`, `kustomize` and `schema`."""
 
 
-def inspect(files: Mapping[str, str], built: Mapping[str, Built], crds: Iterable[str] = ()) -> Inspection:
+def inspect(
+    files: Mapping[str, str], built: Mapping[str, Built] | None = None, crds: Mapping[str, str] | None = None
+) -> Inspection:
     """Every check on the manifests among `files`, the texts of files by path.
 
     built: by folder, what `kubectl kustomize` gave for the roots among them. crds: the texts of files with CRDs.
+
+    Raises InputError for a file of CRDs that is not YAML.
     """
-    read = reading.read(files, built)
+    made = built or {}
+    read = reading.read(files, made)
     kinds = [found for found in read.objects if found.kind not in _OURS]
-    schema, unjudged = schemas.check(kinds, crds)
+    schema, unjudged = schemas.check(kinds, crds or {})
     undone = (*read.undone, *unjudged)
-    checked = (_told("yaml", len(files), read.findings), _told("kustomize", len(built), read.findings), schema)
-    return Inspection(len(files), len(read.objects), (*checked, *(_over(read.trees, check) for check in CHECKS)), undone)
+    checked = (_told("yaml", len(files), read.findings), _told("kustomize", len(made), read.findings), schema)
+    return Inspection(
+        len(files), len(read.objects), (*checked, *(_over(read.trees, check) for check in CHECKS)), undone
+    )
 
 
 _OURS = ("InferenceFleet",)
 """Kinds that holdfast itself reads strictly, by its own schema."""
 
 
-def _told(name: str, judged: int, findings: tuple[Finding, ...]) -> Checked:
+def _told(name: str, judged: int, findings: tuple[ObjectFinding, ...]) -> Checked:
     return Checked(name, judged, tuple(finding for finding in findings if finding.check == name))
 
 

@@ -11,7 +11,7 @@ from holdfast.manifests.checks import attributes
 from holdfast.manifests.checks.alb import MOST_GROUPS, MOST_WEIGHT
 from holdfast.manifests.checks.objects import Found, Mapping, Tree, items, mapping, number, text
 from holdfast.manifests.yaml import Path
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 ALB_CONTROLLER = "gateway.k8s.aws/alb"
 
@@ -26,12 +26,12 @@ def on_alb(tree: Tree, route: Found) -> bool:
 
 
 def _is_alb(tree: Tree, gateway: Found) -> bool:
-    by_name = tree.get("GatewayClass", "", text(gateway.object, "spec", "gatewayClassName"))
-    return by_name is not None and text(by_name.object, "spec", "controllerName") == ALB_CONTROLLER
+    by_name = tree.get("GatewayClass", "", text(gateway.body, "spec", "gatewayClassName"))
+    return by_name is not None and text(by_name.body, "spec", "controllerName") == ALB_CONTROLLER
 
 
 def _parents(tree: Tree, route: Found) -> Iterator[tuple[Path, str, Found | None]]:
-    for index, parent in enumerate(items(route.object, "spec", "parentRefs")):
+    for index, parent in enumerate(items(route.body, "spec", "parentRefs")):
         if (text(parent, "kind") or "Gateway") == "Gateway":
             namespace = text(parent, "namespace") or route.namespace
             name = text(parent, "name")
@@ -39,11 +39,11 @@ def _parents(tree: Tree, route: Found) -> Iterator[tuple[Path, str, Found | None
 
 
 def _rules(route: Found) -> Iterator[tuple[Path, list[Mapping]]]:
-    for index, rule in enumerate(items(route.object, "spec", "rules")):
+    for index, rule in enumerate(items(route.body, "spec", "rules")):
         yield ("spec", "rules", index, "backendRefs"), [mapping(ref) for ref in items(rule, "backendRefs")]
 
 
-def weights(tree: Tree, route: Found) -> Iterator[Finding]:
+def weights(tree: Tree, route: Found) -> Iterator[ObjectFinding]:
     """Weights of a rule: 0 to 999 on an ALB, with at most five backends; not all 0."""
     alb = on_alb(tree, route)
     for path, backends in _rules(route):
@@ -64,7 +64,7 @@ def weights(tree: Tree, route: Found) -> Iterator[Finding]:
             yield route.wrong(path, 0, "above 0", what, "give one a weight")
 
 
-def references(tree: Tree, route: Found) -> Iterator[Finding]:
+def references(tree: Tree, route: Found) -> Iterator[ObjectFinding]:
     """A route hangs on a Gateway that is there, and sends to Services and pools that are there."""
     for path, name, gateway in _parents(tree, route):
         if gateway is None and tree.has_any("Gateway", route.namespace):
@@ -84,7 +84,7 @@ def references(tree: Tree, route: Found) -> Iterator[Finding]:
                 yield route.wrong((*path, index, "name"), name, f"a {kind}", what, "name one that is there")
 
 
-def targets(tree: Tree, route: Found) -> Iterator[Finding]:
+def targets(tree: Tree, route: Found) -> Iterator[ObjectFinding]:
     """On an ALB, each ClusterIP Service of a route has a TargetGroupConfiguration with target type ip.
 
     The target type is instance by default, which needs node ports.
@@ -95,14 +95,14 @@ def targets(tree: Tree, route: Found) -> Iterator[Finding]:
         for index, backend in enumerate(backends):
             name = text(backend, "name")
             service = tree.get("Service", text(backend, "namespace") or route.namespace, name)
-            if service is None or (text(service.object, "spec", "type") or "ClusterIP") != "ClusterIP":
+            if service is None or (text(service.body, "spec", "type") or "ClusterIP") != "ClusterIP":
                 continue
             told = [
-                text(found.object, "spec", "defaultConfiguration", "targetType")
+                text(found.body, "spec", "defaultConfiguration", "targetType")
                 for found in attributes.configurations(tree, service.namespace, name)
             ]
             if "ip" not in told:
-                what = f"Service {name} has no TargetGroupConfiguration with targetType ip, and the default needs node ports"
+                what = f"Service {name} has no node port, and no TargetGroupConfiguration with targetType ip"
                 yield route.wrong((*path, index), "instance", "ip", what, "add targetType: ip")
 
 
@@ -110,15 +110,15 @@ def gateways(tree: Tree) -> Sequence[Found]:
     return tree.of("Gateway")
 
 
-def listeners(tree: Tree, gateway: Found) -> Iterator[Finding]:
+def listeners(tree: Tree, gateway: Found) -> Iterator[ObjectFinding]:
     """A Gateway has a class, and does not serve plain HTTP to the internet."""
-    name = text(gateway.object, "spec", "gatewayClassName")
+    name = text(gateway.body, "spec", "gatewayClassName")
     if tree.has_any("GatewayClass") and not tree.has("GatewayClass", "", name):
         what = f"its class {name} is not there"
         yield gateway.doubtful(("spec", "gatewayClassName"), name, "a GatewayClass", what, "name one that is there")
     if _scheme(tree, gateway) != "internet-facing":
         return
-    for index, listener in enumerate(items(gateway.object, "spec", "listeners")):
+    for index, listener in enumerate(items(gateway.body, "spec", "listeners")):
         if text(listener, "protocol") == "HTTP" and not _only_redirects(tree, gateway, text(listener, "name")):
             what = "it listens to plain HTTP from the internet"
             path: Path = ("spec", "listeners", index, "protocol")
@@ -126,9 +126,9 @@ def listeners(tree: Tree, gateway: Found) -> Iterator[Finding]:
 
 
 def _scheme(tree: Tree, gateway: Found) -> str:
-    name = text(gateway.object, "spec", "infrastructure", "parametersRef", "name")
+    name = text(gateway.body, "spec", "infrastructure", "parametersRef", "name")
     configuration = tree.get("LoadBalancerConfiguration", gateway.namespace, name)
-    return text(configuration.object, "spec", "scheme") if configuration else ""
+    return text(configuration.body, "spec", "scheme") if configuration else ""
 
 
 def _only_redirects(tree: Tree, gateway: Found, listener: str) -> bool:
@@ -136,12 +136,12 @@ def _only_redirects(tree: Tree, gateway: Found, listener: str) -> bool:
     hung = [
         route
         for route in routes(tree)
-        for parent in items(route.object, "spec", "parentRefs")
+        for parent in items(route.body, "spec", "parentRefs")
         if text(parent, "name") == gateway.name and text(parent, "sectionName") in ("", listener)
     ]
     filters = [
         {text(one, "type") for one in items(rule, "filters")}
         for route in hung
-        for rule in items(route.object, "spec", "rules")
+        for rule in items(route.body, "spec", "rules")
     ]
     return bool(filters) and all("RequestRedirect" in kinds for kinds in filters)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks.objects import Container, Tree, text
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _INSTALLS = re.compile(r"\b(pip3?|uv pip|apt-get|apt|apk|yum|dnf|npm|conda)\s+(install|add)\b|curl[^|]*\|\s*(ba|z)?sh")
 _MOVING = ("", "latest", "nightly", "main", "master", "stable", "edge", "dev")
@@ -16,7 +16,7 @@ def containers(tree: Tree) -> Sequence[Container]:
     return tree.containers
 
 
-def pinned(tree: Tree, container: Container) -> Iterator[Finding]:
+def pinned(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Each image has a version or a digest."""
     image, path = text(container.spec, "image"), (*container.path, "image")
     owner = container.workload.owner
@@ -29,7 +29,7 @@ def pinned(tree: Tree, container: Container) -> Iterator[Finding]:
         yield owner.doubtful(path, tag or "no tag", "a version or digest", what, "give it a version or a digest")
 
 
-def installed(tree: Tree, container: Container) -> Iterator[Finding]:
+def installed(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Nothing is installed when a container starts: each start would depend on somebody else's server."""
     for key in ("command", "args"):
         words = container.spec.get(key)
@@ -38,4 +38,6 @@ def installed(tree: Tree, container: Container) -> Iterator[Finding]:
         if match:
             what = f"{container.name} runs {match[0]!r} at its start"
             path = (*container.path, key)
-            yield container.workload.owner.doubtful(path, match[0], "an image", what, "build an image with what it needs")
+            yield container.workload.owner.doubtful(
+                path, match[0], "an image", what, "build an image with what it needs"
+            )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.manifests.checks.objects import Found, Mapping, Tree, at, items, mapping, text
 from holdfast.manifests.yaml import Path
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 CLOUDWATCH = "aws-cloudwatch"
 PROMETHEUS = "prometheus"
@@ -82,7 +82,7 @@ def triggers(tree: Tree) -> Sequence[Trigger]:
     return [
         Trigger(found, index, mapping(trigger))
         for found in tree.of("ScaledObject", "ScaledJob")
-        for index, trigger in enumerate(items(found.object, "spec", "triggers"))
+        for index, trigger in enumerate(items(found.body, "spec", "triggers"))
     ]
 
 
@@ -94,7 +94,7 @@ def cloudwatch(tree: Tree) -> Sequence[Trigger]:
     return [trigger for trigger in triggers(tree) if trigger.kind == CLOUDWATCH]
 
 
-def values(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
+def values(tree: Tree, trigger: Trigger) -> Iterator[ObjectFinding]:
     """All values of a trigger are strings, and those that mean numbers parse."""
     for key, value in trigger.metadata.items():
         what = f"the trigger's {key} is {value!r} without quotes"
@@ -110,7 +110,7 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def keys(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
+def keys(tree: Tree, trigger: Trigger) -> Iterator[ObjectFinding]:
     """A trigger has the keys that its scaler requires, and none that it ignores."""
     wanted = list(_REQUIRED[trigger.kind])
     if trigger.kind == CLOUDWATCH and "expression" not in trigger.metadata:
@@ -126,7 +126,7 @@ def keys(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
         yield trigger.owner.wrong(trigger.path(key), key, "".join(near), what, mend)
 
 
-def window(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
+def window(tree: Tree, trigger: Trigger) -> Iterator[ObjectFinding]:
     """A CloudWatch trigger asks for whole minutes that have ended.
 
     The value compared with the target is the newest datapoint of one period: a Sum over 300 s against a target per
@@ -150,7 +150,9 @@ def window(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
         mend = 'set metricStatPeriod: "60" and the target to what one minute may hold'
         yield trigger.owner.doubtful(trigger.path("metricStatPeriod"), f"{period_s:g} s", "60 s", told + why, mend)
     if collection_s <= 0 or collection_s % period_s:
-        what = f"metricCollectionTime, {collection_s:g} s, is no multiple of the period, {period_s:g} s: KEDA refuses it"
+        what = (
+            f"metricCollectionTime, {collection_s:g} s, is no multiple of the period, {period_s:g} s: KEDA refuses it"
+        )
         mend = "give a multiple of metricStatPeriod"
         yield trigger.owner.wrong(trigger.path("metricCollectionTime"), collection_s, period_s, what, mend)
     if offset_s <= 0:
@@ -165,17 +167,19 @@ _SHARES = ("vllm:kv_cache_usage_perc", "neuroncore_utilization_ratio")
 _AVERAGED = ("avg(", "max(", "min(", "histogram_quantile(", "quantile(", "avg by", "max by", "avg_over_time(")
 
 
-def metric(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
+def metric(tree: Tree, trigger: Trigger) -> Iterator[ObjectFinding]:
     """The target has the unit of what is asked for, and a ratio is not divided by the replicas once more."""
     low, high = trigger.figure("minMetricValue"), trigger.figure("targetMetricValue")
     if trigger.kind == CLOUDWATCH and high is not None and low is not None and low > high:
         what = f"minMetricValue {low:g}, which stands in for a missing datapoint, is above the target {high:g}"
-        mend = "set minMetricValue to what no load is, mostly \"0\""
+        mend = 'set minMetricValue to what no load is, mostly "0"'
         yield trigger.owner.doubtful(trigger.path("minMetricValue"), low, high, what, mend)
     target = high if trigger.kind == CLOUDWATCH else trigger.figure("threshold")
     if target is not None and target <= 0:
         key = "targetMetricValue" if trigger.kind == CLOUDWATCH else "threshold"
-        yield trigger.owner.wrong(trigger.path(key), target, "> 0", f"its target is {target:g}", "give what a replica holds")
+        yield trigger.owner.wrong(
+            trigger.path(key), target, "> 0", f"its target is {target:g}", "give what a replica holds"
+        )
     if trigger.kind != PROMETHEUS:
         return
     query = text(trigger.metadata, "query").strip()
@@ -185,7 +189,9 @@ def metric(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
         yield trigger.owner.wrong(trigger.path("threshold"), target, "0..1", what, f'write "{target / 100:g}"')
     averaged = query.startswith(_AVERAGED)
     if averaged and (text(trigger.spec, "metricType") or "AverageValue") == "AverageValue":
-        what = "the query is an average, a maximum or a percentile, which metricType AverageValue divides by the replicas"
+        what = (
+            "the query is an average, a maximum or a percentile, which metricType AverageValue divides by the replicas"
+        )
         mend = "set metricType: Value"
         path = ("spec", "triggers", trigger.index)
         yield trigger.owner.doubtful(path, "AverageValue", "Value", what, mend)
@@ -195,9 +201,9 @@ def scaled_objects(tree: Tree) -> Sequence[Found]:
     return tree.of("ScaledObject")
 
 
-def bounds(tree: Tree, scaled: Found) -> Iterator[Finding]:
+def bounds(tree: Tree, scaled: Found) -> Iterator[ObjectFinding]:
     """A most, a pace of going down, and what holds when the metric is gone are stated."""
-    spec = mapping(scaled.object, "spec")
+    spec = mapping(scaled.body, "spec")
     most, least = spec.get("maxReplicaCount"), spec.get("minReplicaCount")
     if most is None:
         what = "it has no maxReplicaCount, and KEDA takes 100"
@@ -220,7 +226,7 @@ def bounds(tree: Tree, scaled: Found) -> Iterator[Finding]:
         yield scaled.doubtful(("spec",), "", "fallback", what, "state fallback.failureThreshold and fallback.replicas")
 
 
-def identities(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
+def identities(tree: Tree, trigger: Trigger) -> Iterator[ObjectFinding]:
     """A CloudWatch trigger speaks to AWS by a TriggerAuthentication with pod identity that is there."""
     name = text(trigger.spec, "authenticationRef", "name")
     kind = text(trigger.spec, "authenticationRef", "kind") or "TriggerAuthentication"
@@ -237,6 +243,6 @@ def identities(tree: Tree, trigger: Trigger) -> Iterator[Finding]:
     if found is None:
         what, mend = f"its trigger names {kind} {name}, which is not there", "add it"
         yield trigger.owner.doubtful((*path, "authenticationRef"), name, "there", what, mend)
-    elif text(found.object, "spec", "podIdentity", "provider") == "aws-eks":
+    elif text(found.body, "spec", "podIdentity", "provider") == "aws-eks":
         what, mend = "podIdentity.provider aws-eks is gone since KEDA 2.15", "write aws"
         yield found.wrong(("spec", "podIdentity", "provider"), "aws-eks", "aws", what, mend)

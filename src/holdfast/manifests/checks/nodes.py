@@ -36,21 +36,21 @@ class Pool:
 
     @property
     def class_group(self) -> str:
-        return text(self.found.object, "spec", "template", "spec", "nodeClassRef", "group")
+        return text(self.found.body, "spec", "template", "spec", "nodeClassRef", "group")
 
     @property
     def labels(self) -> Mapping:
-        return mapping(self.found.object, "spec", "template", "metadata", "labels") | {POOL: self.name}
+        return mapping(self.found.body, "spec", "template", "metadata", "labels") | {POOL: self.name}
 
     @property
     def taints(self) -> list[Mapping]:
-        taints = items(self.found.object, "spec", "template", "spec", "taints")
+        taints = items(self.found.body, "spec", "template", "spec", "taints")
         return [mapping(taint) for taint in taints if text(taint, "effect") in ("NoSchedule", "NoExecute")]
 
     def allowed(self, key: str) -> set[str] | None:
         """The values that a requirement leaves of a label; None where none does."""
         chosen: set[str] | None = None
-        for requirement in items(self.found.object, "spec", "template", "spec", "requirements"):
+        for requirement in items(self.found.body, "spec", "template", "spec", "requirements"):
             if text(requirement, "key") == key and text(requirement, "operator") == "In":
                 values = {str(value) for value in items(requirement, "values")}
                 chosen = values if chosen is None else chosen & values

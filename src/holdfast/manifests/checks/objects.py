@@ -6,13 +6,15 @@ when it has that shape, else an empty one: what has the wrong shape is for the s
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from holdfast.manifests.yaml import Document, Path
-from holdfast.model.findings import Finding, Severity
+from holdfast.model.findings import ObjectFinding, Severity
 
 Mapping = dict[str, Any]
 
@@ -55,18 +57,18 @@ def number(value: Any, *path: str | int) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One object and the file that it stands in. object: as JSON knows it."""
+    """One object and the file that it stands in. body: the object, as JSON knows it."""
 
     file: str
     document: Document
 
     @cached_property
-    def object(self) -> Mapping:
+    def body(self) -> Mapping:
         return mapping(self.document.value)
 
     @property
     def api_version(self) -> str:
-        return text(self.object, "apiVersion")
+        return text(self.body, "apiVersion")
 
     @property
     def group(self) -> str:
@@ -74,23 +76,23 @@ class Found:
 
     @property
     def kind(self) -> str:
-        return text(self.object, "kind")
+        return text(self.body, "kind")
 
     @property
     def name(self) -> str:
-        return text(self.object, "metadata", "name")
+        return text(self.body, "metadata", "name")
 
     @property
     def namespace(self) -> str:
-        return text(self.object, "metadata", "namespace")
+        return text(self.body, "metadata", "namespace")
 
     @property
     def labels(self) -> Mapping:
-        return mapping(self.object, "metadata", "labels")
+        return mapping(self.body, "metadata", "labels")
 
     @property
     def annotations(self) -> Mapping:
-        return mapping(self.object, "metadata", "annotations")
+        return mapping(self.body, "metadata", "annotations")
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
@@ -102,7 +104,7 @@ class Found:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
     def at(self, *path: str | int) -> Any:
-        return at(self.object, *path)
+        return at(self.body, *path)
 
     def wrong(
         self,
@@ -112,9 +114,9 @@ class Found:
         what: str,
         mend: str,
         severity: Severity = Severity.IMPOSSIBLE,
-    ) -> Finding:
-        """A finding at `path`. what, mend: clauses without a full stop; the check's name is put in by whoever runs it."""
-        return Finding(
+    ) -> ObjectFinding:
+        """A finding at `path`. what, mend: clauses without a full stop. Whoever runs a check puts in its name."""
+        return ObjectFinding(
             file=self.file,
             row=self.document.row(path),
             check="",
@@ -125,11 +127,11 @@ class Found:
             object=self.title,
         )
 
-    def doubtful(self, path: Path, found: object, expected: object, what: str, mend: str) -> Finding:
+    def doubtful(self, path: Path, found: object, expected: object, what: str, mend: str) -> ObjectFinding:
         """`wrong`, of what is applied and rarely meant."""
         return self.wrong(path, found, expected, what, mend, Severity.SUSPICIOUS)
 
-    def noted(self, path: Path, found: object, what: str, mend: str) -> Finding:
+    def noted(self, path: Path, found: object, what: str, mend: str) -> ObjectFinding:
         """`wrong`, of what a reader should know."""
         return self.wrong(path, found, "", what, mend, Severity.NOTE)
 
@@ -154,9 +156,9 @@ class Container:
 
     @property
     def words(self) -> list[str]:
-        """Its command and arguments, those of shell scripts and `--flag=value` taken apart."""
+        """Its command and arguments, shell scripts taken apart."""
         given = [word for key in ("command", "args") for word in items(self.spec, key) if isinstance(word, str)]
-        return [part for word in given for part in (word.split() if " " in word or "\n" in word else [word])]
+        return [part for word in given for part in (_shell_words(word) if _is_script(word) else [word])]
 
     def argument(self, flag: str) -> str | None:
         """The value of `--flag=value` or `--flag value`."""
@@ -173,6 +175,18 @@ class Container:
         return next((entry for entry in items(self.spec, "env") if text(entry, "name") == name), None)
 
 
+def _is_script(word: str) -> bool:
+    """Whether an argument is a line of a shell, and no flag or JSON with blanks in it."""
+    return bool(re.search(r"\s", word)) and not word.startswith(("-", "{", "["))
+
+
+def _shell_words(script: str) -> list[str]:
+    try:
+        return shlex.split(script, comments=True)
+    except ValueError:  # A quote that is not closed: the shell will say so.
+        return script.split()
+
+
 @dataclass(frozen=True, eq=False)
 class Workload:
     """A pod template and the object that makes pods of it. path: of the template in the object."""
@@ -182,7 +196,7 @@ class Workload:
 
     @property
     def template(self) -> Mapping:
-        return mapping(self.owner.object, *self.path)
+        return mapping(self.owner.body, *self.path)
 
     @property
     def spec(self) -> Mapping:
@@ -292,7 +306,9 @@ class Tree:
 
     def selected(self, namespace: str, selector: Mapping) -> list[Workload]:
         """The workloads of the namespace whose pods a selector's labels match; none for an empty selector."""
-        return [one for one in self.workloads if one.namespace == namespace and selector and matches(selector, one.labels)]
+        return [
+            one for one in self.workloads if one.namespace == namespace and selector and matches(selector, one.labels)
+        ]
 
 
 def matches(selector: Mapping, labels: Mapping) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import resources
 from holdfast.manifests.checks.objects import Container, Found, Mapping, Tree, Workload, items, mapping, number, text
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 LEAST_LOADING_S = 600
 """What a server with an accelerator is given to load at the least: an estimate. 40 GB of weights at 200 MB/s, what one
 connection to an object store gives, are 200 s; compiling and capturing graphs comes on top, on Neuron for longer."""
 
 LEAST_PATIENCE_S = 30
-"""How long a busy server may miss its liveness probe at the least before it is killed: Kubernetes' defaults (3 x 10 s)."""
+"""How long a busy server may miss its liveness probe at the least: Kubernetes' defaults (3 x 10 s)."""
 
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
@@ -28,7 +28,7 @@ def containers(tree: Tree) -> Sequence[Container]:
     return [one for one in tree.containers if any(mapping(one.spec, kind) for kind in _PROBES)]
 
 
-def arithmetic(tree: Tree, container: Container) -> Iterator[Finding]:
+def arithmetic(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Timeouts are shorter than periods; startup and liveness probes succeed once; ports have names that are there."""
     owner = container.workload.owner
     ports = {text(port, "name") for port in items(container.spec, "ports")}
@@ -59,7 +59,7 @@ def _loads(container: Container) -> bool:
     return bool(resources.devices(container) or mapping(container.spec, "resources").get("claims"))
 
 
-def loading(tree: Tree, container: Container) -> Iterator[Finding]:
+def loading(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """No probe kills a server while it loads its model."""
     owner = container.workload.owner
     startup, liveness = mapping(container.spec, "startupProbe"), mapping(container.spec, "livenessProbe")
@@ -85,11 +85,11 @@ def deployments(tree: Tree) -> Sequence[Workload]:
     return [one for one in tree.workloads if one.owner.kind == "Deployment"]
 
 
-def progress(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def progress(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """A rollout does not count as failed while its pods may still load."""
     starts = [mapping(container.spec, "startupProbe") for container in workload.containers]
     longest_s = max((patience_s(probe) for probe in starts if probe), default=0.0)
-    deadline_s = number(workload.owner.object, "spec", "progressDeadlineSeconds") or 600
+    deadline_s = number(workload.owner.body, "spec", "progressDeadlineSeconds") or 600
     if longest_s > deadline_s:
         what = f"a rollout counts as failed after {deadline_s:g} s, and its pods may load for {longest_s:g} s"
         mend = f"set progressDeadlineSeconds above {longest_s:g}"
@@ -98,12 +98,12 @@ def progress(tree: Tree, workload: Workload) -> Iterator[Finding]:
 
 
 def services(tree: Tree) -> Sequence[Found]:
-    return [found for found in tree.of("Service") if mapping(found.object, "spec", "selector")]
+    return [found for found in tree.of("Service") if mapping(found.body, "spec", "selector")]
 
 
-def readiness(tree: Tree, service: Found) -> Iterator[Finding]:
+def readiness(tree: Tree, service: Found) -> Iterator[ObjectFinding]:
     """A server behind a Service gets requests only when it says that it is ready."""
-    for workload in tree.selected(service.namespace, mapping(service.object, "spec", "selector")):
+    for workload in tree.selected(service.namespace, mapping(service.body, "spec", "selector")):
         stays = [container for container in workload.containers if container.stays]
         if any(_loads(one) for one in stays) and not any(mapping(one.spec, "readinessProbe") for one in stays):
             what = f"{service.title} sends it requests while it loads, as it has no readinessProbe"

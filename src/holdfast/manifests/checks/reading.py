@@ -15,7 +15,7 @@ from typing import Any
 
 from holdfast.manifests import yaml
 from holdfast.manifests.checks.objects import Found, Tree, items, mapping, text
-from holdfast.model.findings import Finding, Severity
+from holdfast.model.findings import ObjectFinding, Severity
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _READ = (".yaml", ".yml", ".json")
@@ -34,7 +34,7 @@ class Read:
     """What files hold. findings: of files that cannot be read, checks `yaml` and `kustomize`; rows are lines."""
 
     trees: tuple[Tree, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[ObjectFinding, ...]
     undone: tuple[str, ...]
 
     @property
@@ -50,27 +50,39 @@ def read(files: Mapping[str, str], built: Mapping[str, Built]) -> Read:
     pieces: list[tuple[str, list[Found]]] = []
     reached: set[str] = set()
     for root in _roots(folders):
-        members, parts, wrong = _members(folders, root, set(files))
-        findings += wrong
-        reached |= members | parts
-        raw = [found for file in sorted(members) for found in parsed.get(file, []) if not _is_kustomization(file)]
+        listed = _members(folders, root, set(files))
+        reached |= listed.objects | listed.parts
+        raw = [
+            found for file in sorted(listed.objects) for found in parsed.get(file, []) if not _is_kustomization(file)
+        ]
         made = built.get(root)
-        if made is None:
-            if parts:
-                undone.append(f"patches of {root or '.'}: kubectl is not there, and the objects were checked without them")
-            pieces.append((root, raw))
-        elif made.error:
-            findings.append(_unbuilt(folders[root].file, root, made.error))
-            pieces.append((root, raw))
-        else:
+        if made is not None and not made.error:
             pieces.append((root, list(_placed(made.output, raw, folders[root].file))))
+            continue
+        pieces.append((root, raw))
+        findings += listed.missing
+        if made is not None and not listed.missing:
+            findings.append(_unbuilt(folders[root].file, root, made.error))
+        if listed.remote:
+            undone.append(f"{root} was not built: it takes {listed.remote[0]} from elsewhere")
+        elif made is None and listed.parts:
+            undone.append(f"{root} was checked without its patches: kubectl is not there to build it")
     rest = [
-        found for file, there in sorted(parsed.items()) if file not in reached and not _is_kustomization(file) for found in there
+        found
+        for file, there in sorted(parsed.items())
+        if file not in reached and not _is_kustomization(file)
+        for found in there
     ]
     pieces.append(("", rest))
     whole = [found for _, objects in pieces for found in objects]
     trees = tuple(_tree(objects, whole) for _, objects in pieces if objects)
     return Read(trees, tuple(findings), tuple(dict.fromkeys(undone)))
+
+
+def parts(files: Mapping[str, str]) -> set[str]:
+    """The files that Kustomizations use and that hold no whole objects: patches, what config maps are made of."""
+    folders = _folders(_parsed(files)[0])
+    return {part for root in _roots(folders) for part in _members(folders, root, set(files)).parts}
 
 
 def _tree(objects: list[Found], whole: list[Found]) -> Tree:
@@ -79,19 +91,23 @@ def _tree(objects: list[Found], whole: list[Found]) -> Tree:
 
 
 def roots(files: Mapping[str, str]) -> tuple[str, ...]:
-    """The folders with a Kustomization that no other one lists, `.` where it is the topmost."""
+    """The folders with a Kustomization that no other one lists, `.` where it is the topmost.
+
+    Those that take something from elsewhere (a URL, a chart) are left out: building them would go and get it.
+    """
     parsed, _ = _parsed({file: content for file, content in files.items() if _is_kustomization(file)})
-    return tuple(_roots(_folders(parsed)))
+    folders = _folders(parsed)
+    return tuple(root for root in _roots(folders) if not _members(folders, root, set(files)).remote)
 
 
 def _is_kustomization(file: str) -> bool:
     return posixpath.basename(file) in KUSTOMIZATIONS
 
 
-def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[Finding]]:
+def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[ObjectFinding]]:
     """The objects of each file; documents of other programs (values of charts, dashboards) are left out."""
     parsed: dict[str, list[Found]] = {}
-    findings: list[Finding] = []
+    findings: list[ObjectFinding] = []
     for file, content in sorted(files.items()):
         if not (file.endswith(_READ) or _is_kustomization(file)):
             continue
@@ -114,47 +130,56 @@ def _objects(file: str, document: yaml.Document) -> Iterator[Found]:
     if _is_kustomization(file) and isinstance(document.value, dict):
         yield found
     elif found.kind.endswith("List") and isinstance(found.at("items"), list) and found.api_version:
-        for part in items(found.object, "items"):
+        for part in items(found.body, "items"):
             yield Found(file, yaml.Document(part, document.node))
     elif found.kind and found.api_version:
         yield found
 
 
-def _half(file: str, document: yaml.Document) -> Iterator[Finding]:
+def _half(file: str, document: yaml.Document) -> Iterator[ObjectFinding]:
     """A document that has one of apiVersion and kind is an object that lost the other."""
     found = Found(file, document)
     if found.at("metadata", "name") and found.at("spec") and bool(found.kind) != bool(found.api_version):
         lost = "apiVersion" if found.kind else "kind"
         message = f"The document at line {document.row()} has no {lost}, and is no object without it; state {lost}."
-        yield Finding(file, document.row(), "yaml", Severity.IMPOSSIBLE, "", lost, message)
+        yield ObjectFinding(file, document.row(), "yaml", Severity.IMPOSSIBLE, "", lost, message)
 
 
-def _unreadable(file: str, content: str, why: str, row: int) -> Finding:
+def _unreadable(file: str, content: str, why: str, row: int) -> ObjectFinding:
     if "{{" in content:
         message = "The file is a template, which is read when it is rendered; check what comes out of it."
-        return Finding(file, row, "yaml", Severity.NOTE, "a template", "YAML", message)
+        return ObjectFinding(file, row, "yaml", Severity.NOTE, "a template", "YAML", message)
     message = f"The file is not YAML that Kubernetes reads: {why.rstrip('.')}; mend that line."
-    return Finding(file, row, "yaml", Severity.IMPOSSIBLE, why, "YAML", message)
+    return ObjectFinding(file, row, "yaml", Severity.IMPOSSIBLE, why, "YAML", message)
 
 
 def _folders(parsed: Mapping[str, list[Found]]) -> dict[str, Found]:
     """Kustomizations by the folder that they stand in."""
-    return {posixpath.dirname(file) or ".": there[0] for file, there in parsed.items() if _is_kustomization(file) and there}
+    return {
+        posixpath.dirname(file) or ".": there[0] for file, there in parsed.items() if _is_kustomization(file) and there
+    }
 
 
 def _lists(kustomization: Found) -> Iterator[tuple[str, bool, int]]:
     """The paths that a Kustomization names, whether as objects (or folders of them), and the line."""
     for field in ("resources", "bases", "components", "crds"):
-        for index, entry in enumerate(items(kustomization.object, field)):
+        for index, entry in enumerate(items(kustomization.body, field)):
             if isinstance(entry, str):
                 yield entry, True, kustomization.document.row((field, index))
-    for field in ("patches", "patchesStrategicMerge", "patchesJson6902", "transformers", "generators", "configurations"):
-        for index, entry in enumerate(items(kustomization.object, field)):
+    for field in (
+        "patches",
+        "patchesStrategicMerge",
+        "patchesJson6902",
+        "transformers",
+        "generators",
+        "configurations",
+    ):
+        for index, entry in enumerate(items(kustomization.body, field)):
             path = entry if isinstance(entry, str) else text(entry, "path")
             if path and "\n" not in path:
                 yield path, False, kustomization.document.row((field, index))
     for field in ("configMapGenerator", "secretGenerator"):
-        for index, entry in enumerate(items(kustomization.object, field)):
+        for index, entry in enumerate(items(kustomization.body, field)):
             for path in (*items(entry, "files"), *items(entry, "envs")):
                 if isinstance(path, str):
                     yield path.partition("=")[2] or path, False, kustomization.document.row((field, index))
@@ -170,39 +195,52 @@ def _roots(folders: Mapping[str, Found]) -> list[str]:
     return [folder for folder in sorted(folders) if folder not in named and folders[folder].kind != "Component"]
 
 
-def _members(folders: Mapping[str, Found], root: str, files: set[str]) -> tuple[set[str], set[str], list[Finding]]:
-    """The files that a root lists as objects, those that it uses otherwise, and what it lists that is not there."""
-    members: set[str] = set()
-    parts: set[str] = set()
-    wrong: list[Finding] = []
+@dataclass(frozen=True)
+class _Listed:
+    """What a root lists: files with objects, files that it uses otherwise, what is not there, what is elsewhere."""
+
+    objects: set[str]
+    parts: set[str]
+    missing: list[ObjectFinding]
+    remote: list[str]
+
+
+def _members(folders: Mapping[str, Found], root: str, files: set[str]) -> _Listed:
+    listed = _Listed(set(), set(), [], [])
+    top = posixpath.commonpath([posixpath.dirname(file) or "." for file in files]) if len(files) > 1 else root
     pending, seen = [root], set[str]()
     while pending:
         folder = pending.pop()
         if folder in seen:
             continue
         seen.add(folder)
+        for chart in (
+            *items(folders[folder].body, "helmCharts"),
+            *items(folders[folder].body, "helmChartInflationGenerator"),
+        ):
+            listed.remote.append(f"the chart {text(chart, 'name')}")
         for entry, objects, row in _lists(folders[folder]):
-            if "://" in entry or entry.startswith(("github.com/", "git@", "../../../..")):
-                continue
             path = posixpath.normpath(posixpath.join(folder, entry))
-            if path in folders:
+            if "://" in entry or "?ref=" in entry or entry.startswith(("github.com/", "git@")):
+                listed.remote.append(entry)
+            elif path in folders:
                 pending.append(path)
             elif path in files:
-                (members if objects else parts).add(path)
-            elif not path.startswith(".."):
-                wrong.append(_missing(folders[folder], entry, row))
-    return members, parts, wrong
+                (listed.objects if objects else listed.parts).add(path)
+            elif top in (".", "") or path.startswith(f"{top}/"):
+                listed.missing.append(_missing(folders[folder], entry, row))
+    return listed
 
 
-def _missing(kustomization: Found, entry: str, row: int) -> Finding:
+def _missing(kustomization: Found, entry: str, row: int) -> ObjectFinding:
     message = f"The Kustomization names {entry}, which is not there; add it, or take the line out."
-    return Finding(kustomization.file, row, "kustomize", Severity.IMPOSSIBLE, entry, "a file or folder", message)
+    return ObjectFinding(kustomization.file, row, "kustomize", Severity.IMPOSSIBLE, entry, "a file or folder", message)
 
 
-def _unbuilt(file: str, root: str, error: str) -> Finding:
+def _unbuilt(file: str, root: str, error: str) -> ObjectFinding:
     told = " ".join(error.split())[:300].rstrip(".")
     message = f"kubectl cannot build {root}: {told}; mend what it names."
-    return Finding(file, 0, "kustomize", Severity.IMPOSSIBLE, told, "objects", message)
+    return ObjectFinding(file, 0, "kustomize", Severity.IMPOSSIBLE, told, "objects", message)
 
 
 def _placed(output: str, raw: list[Found], file: str) -> Iterator[Found]:

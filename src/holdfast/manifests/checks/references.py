@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks.objects import Found, Mapping, Tree, Workload, items, mapping, text
 from holdfast.manifests.yaml import Path
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _GIVE_SECRETS = ("Secret", "ExternalSecret", "SealedSecret", "SecretProviderClass")
 
@@ -19,7 +19,7 @@ def workloads(tree: Tree) -> Sequence[Workload]:
     return tree.workloads
 
 
-def present(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def present(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Config maps, volume claims, service accounts and resource claims of a pod are there."""
     owner = workload.owner
     for path, kind, name, optional in _named(workload):
@@ -30,20 +30,24 @@ def present(tree: Tree, workload: Workload) -> Iterator[Finding]:
         what, mend = f"it uses {kind} {name}, which is not there", "add it, or name one that is there"
         yield owner.doubtful(path, name, f"a {kind}", what, mend)
     volumes = {text(volume, "name") for volume in items(workload.spec, "volumes")}
-    volumes |= {text(claim, "metadata", "name") for claim in items(owner.object, "spec", "volumeClaimTemplates")}
+    volumes |= {text(claim, "metadata", "name") for claim in items(owner.body, "spec", "volumeClaimTemplates")}
     for container in workload.containers:
         for index, mount in enumerate(items(container.spec, "volumeMounts")):
             if text(mount, "name") not in volumes:
                 what = f"{container.name} mounts volume {text(mount, 'name')}, which the pod does not have"
                 path = (*container.path, "volumeMounts", index)
-                yield owner.wrong(path, text(mount, "name"), ", ".join(sorted(volumes)), what, "name one of its volumes")
+                yield owner.wrong(
+                    path, text(mount, "name"), ", ".join(sorted(volumes)), what, "name one of its volumes"
+                )
     claims = {text(claim, "name") for claim in items(workload.spec, "resourceClaims")}
     for container in workload.containers:
         for index, claim in enumerate(items(container.spec, "resources", "claims")):
             if text(claim, "name") not in claims:
                 what = f"{container.name} uses claim {text(claim, 'name')}, which the pod does not make"
                 path = (*container.path, "resources", "claims", index)
-                yield owner.wrong(path, text(claim, "name"), ", ".join(sorted(claims)), what, "name one of resourceClaims")
+                yield owner.wrong(
+                    path, text(claim, "name"), ", ".join(sorted(claims)), what, "name one of resourceClaims"
+                )
 
 
 def _named(workload: Workload) -> Iterator[tuple[Path, str, str, bool]]:
@@ -80,7 +84,7 @@ def _reference(path: Path, kind: str, ref: Mapping, key: str) -> Iterator[tuple[
         yield path, kind, text(ref, key), ref.get("optional") is True
 
 
-def secrets(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def secrets(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Secrets that a pod needs and the files do not have: somebody must make them."""
     namespace = workload.namespace
     for path, kind, name, optional in _named(workload):
@@ -93,9 +97,9 @@ def plain_secrets(tree: Tree) -> Sequence[Found]:
     return tree.of("Secret")
 
 
-def kept_secret(tree: Tree, secret: Found) -> Iterator[Finding]:
+def kept_secret(tree: Tree, secret: Found) -> Iterator[ObjectFinding]:
     """No Secret with its values lies among the files."""
-    if mapping(secret.object, "data") or mapping(secret.object, "stringData"):
+    if mapping(secret.body, "data") or mapping(secret.body, "stringData"):
         what = "it has its values in the file, where everybody reads them who reads the repository"
         mend = "use an ExternalSecret, or make it by hand"
         yield secret.doubtful((), "values", "none", what, mend)
@@ -105,7 +109,7 @@ def everything(tree: Tree) -> Sequence[Found]:
     return tree.objects
 
 
-def once(tree: Tree, found: Found) -> Iterator[Finding]:
+def once(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """No two objects have one name, and each has a name that Kubernetes takes."""
     name = found.at("metadata", "name")
     if not isinstance(name, str) or not name:

@@ -32,7 +32,9 @@ def devices(container: Container) -> dict[str, float]:
 
 def uses_devices(workload: Workload) -> bool:
     """Whether its pods use accelerators, by a device plugin or by a claim."""
-    return any(devices(container) or mapping(container.spec, "resources").get("claims") for container in workload.containers)
+    return any(
+        devices(container) or mapping(container.spec, "resources").get("claims") for container in workload.containers
+    )
 
 
 def accelerated(tree: Tree) -> Sequence[Workload]:

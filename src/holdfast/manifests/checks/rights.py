@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import resources
 from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, text
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _HARMLESS = ("NET_BIND_SERVICE",)
 _FOR_EFA = "IPC_LOCK"
@@ -17,7 +17,7 @@ def containers(tree: Tree) -> Sequence[Container]:
     return tree.containers
 
 
-def confined(tree: Tree, container: Container) -> Iterator[Finding]:
+def confined(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Non-root, root file system read-only, no privilege, all capabilities dropped, seccomp: one finding for all."""
     own = mapping(container.spec, "securityContext")
     pod = mapping(container.workload.spec, "securityContext")
@@ -49,7 +49,7 @@ def workloads(tree: Tree) -> Sequence[Workload]:
     return tree.workloads
 
 
-def hosted(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def hosted(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Pods share no namespace and no directory with their node."""
     path = (*workload.path, "spec")
     for field in ("hostNetwork", "hostPID", "hostIPC"):
@@ -60,10 +60,12 @@ def hosted(tree: Tree, workload: Workload) -> Iterator[Finding]:
         where = text(volume, "hostPath", "path")
         if where:
             what = f"it mounts {where} of the node"
-            yield workload.owner.doubtful((*path, "volumes", index), where, "no hostPath", what, "use an emptyDir or a claim")
+            yield workload.owner.doubtful(
+                (*path, "volumes", index), where, "no hostPath", what, "use an emptyDir or a claim"
+            )
 
 
-def token(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def token(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """A pod whose service account has no role carries no token for the API."""
     account, namespace = text(workload.spec, "serviceAccountName") or "default", workload.namespace
     there = tree.get("ServiceAccount", namespace, account)
@@ -75,7 +77,7 @@ def token(tree: Tree, workload: Workload) -> Iterator[Finding]:
     bound = any(
         text(subject, "name") == account and (text(subject, "namespace") or binding.namespace) == namespace
         for binding in tree.of("RoleBinding", "ClusterRoleBinding")
-        for subject in items(binding.object, "subjects")
+        for subject in items(binding.body, "subjects")
     )
     if not bound and resources.uses_devices(workload):
         what = "its pods carry a token for the API that they have no use for"
@@ -90,9 +92,9 @@ def roles(tree: Tree) -> Sequence[Found]:
 _READING = {"get", "list", "watch", "*"}
 
 
-def secrets(tree: Tree, role: Found) -> Iterator[Finding]:
+def secrets(tree: Tree, role: Found) -> Iterator[ObjectFinding]:
     """No role reads Secrets at large, or does all with everything."""
-    for index, rule in enumerate(items(role.object, "rules")):
+    for index, rule in enumerate(items(role.body, "rules")):
         verbs, kinds = {str(one) for one in items(rule, "verbs")}, {str(one) for one in items(rule, "resources")}
         groups = {str(one) for one in items(rule, "apiGroups")}
         path = ("rules", index)

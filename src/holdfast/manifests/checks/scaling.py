@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks.objects import Found, Tree, mapping, text
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 
@@ -16,11 +16,11 @@ def scalers(tree: Tree) -> Sequence[Found]:
 
 def target(scaler: Found) -> tuple[str, str]:
     """Kind and name of what is scaled; KEDA takes a Deployment where no kind is stated."""
-    ref = mapping(scaler.object, "spec", "scaleTargetRef")
+    ref = mapping(scaler.body, "spec", "scaleTargetRef")
     return text(ref, "kind") or "Deployment", text(ref, "name")
 
 
-def targets(tree: Tree, scaler: Found) -> Iterator[Finding]:
+def targets(tree: Tree, scaler: Found) -> Iterator[ObjectFinding]:
     """What is scaled is there, is scaled by nobody else, and does not state its replicas, which would reset them."""
     kind, name = target(scaler)
     path = ("spec", "scaleTargetRef", "name")
@@ -38,16 +38,18 @@ def targets(tree: Tree, scaler: Found) -> Iterator[Finding]:
         yield scaler.wrong(path, other.title, "one scaler", what, "keep one")
     if workload is not None and workload.at("spec", "replicas") is not None:
         what = f"it states replicas, to which each apply sets it back while {scaler.title} scales it"
-        yield workload.doubtful(("spec", "replicas"), workload.at("spec", "replicas"), "none", what, "leave replicas out")
+        yield workload.doubtful(
+            ("spec", "replicas"), workload.at("spec", "replicas"), "none", what, "leave replicas out"
+        )
 
 
 def autoscalers(tree: Tree) -> Sequence[Found]:
     return tree.of("HorizontalPodAutoscaler")
 
 
-def behaviour(tree: Tree, scaler: Found) -> Iterator[Finding]:
+def behaviour(tree: Tree, scaler: Found) -> Iterator[ObjectFinding]:
     """An HPA says how fast it goes down, and its bounds are in order."""
-    spec = mapping(scaler.object, "spec")
+    spec = mapping(scaler.body, "spec")
     if not mapping(spec, "behavior", "scaleDown"):
         what = "it says nothing of scaling down, so that all replicas but one may go after five minutes"
         yield scaler.doubtful(("spec",), "", "behavior.scaleDown", what, "state behavior.scaleDown")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import nodes, resources
-from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, number, text
+from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, text
 from holdfast.manifests.checks.quantities import amount
 from holdfast.manifests.checks.resources import NEURON_CORE
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 from holdfast.model.hardware import InstanceType
 
 _GIB = 2**30
@@ -21,7 +21,7 @@ def placed(tree: Tree) -> Sequence[Workload]:
     return [one for one in tree.workloads if nodes.selector(one) or resources.uses_devices(one)]
 
 
-def selected(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def selected(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """A node selector names nodes that some NodePool can bring."""
     chosen = nodes.selector(workload)
     custom = nodes.POOL in chosen
@@ -32,7 +32,7 @@ def selected(tree: Tree, workload: Workload) -> Iterator[Finding]:
         yield workload.owner.wrong(path, told, names, what, "select the nodes of a NodePool that is there")
 
 
-def tolerated(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def tolerated(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Pods tolerate the taints of the nodes that they select."""
     candidates = nodes.of(tree, workload)
     untolerated = {
@@ -50,7 +50,7 @@ def pools(tree: Tree) -> Sequence[Found]:
     return tree.of("NodePool")
 
 
-def tainted(tree: Tree, found: Found) -> Iterator[Finding]:
+def tainted(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """Nodes with accelerators keep others off by a taint."""
     pool = nodes.Pool(found)
     if pool.instance_types and not pool.taints:
@@ -60,9 +60,9 @@ def tainted(tree: Tree, found: Found) -> Iterator[Finding]:
         yield found.doubtful(path, "", "a taint", what, f"taint them {pool.instance_types[0].resource_name}:NoSchedule")
 
 
-def bounded(tree: Tree, found: Found) -> Iterator[Finding]:
+def bounded(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """Limits are in what the nodes have: their devices, not only CPU."""
-    pool, limits = nodes.Pool(found), mapping(found.object, "spec", "limits")
+    pool, limits = nodes.Pool(found), mapping(found.body, "spec", "limits")
     names = {kind.resource_name for kind in pool.instance_types}
     path = ("spec", "limits")
     if not limits:
@@ -83,14 +83,16 @@ def containers(tree: Tree) -> Sequence[Container]:
     return [one for one in tree.containers if resources.devices(one)]
 
 
-def devices(tree: Tree, container: Container) -> Iterator[Finding]:
+def devices(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
     """Devices are asked for whole, as limits, and under the name that the nodes' device plugin advertises."""
     owner, path = container.workload.owner, (*container.path, "resources")
     limits = resources.limits(container)
     types = nodes.instance_types(tree, container.workload)
     for resource, asked in resources.devices(container).items():
         if amount(limits.get(resource)) != asked:
-            what = f"{container.name} requests {asked:g} {resource}, and its limit is {limits.get(resource, 'not stated')}"
+            what = (
+                f"{container.name} requests {asked:g} {resource}, and its limit is {limits.get(resource, 'not stated')}"
+            )
             mend = "state the same number under limits"
             yield owner.wrong((*path, "limits", resource), limits.get(resource, ""), f"{asked:g}", what, mend)
         if asked != int(asked):
@@ -105,8 +107,8 @@ def devices(tree: Tree, container: Container) -> Iterator[Finding]:
         second = [kind.name for kind in types if kind.accelerator in ("trainium2", "trainium3")]
         if resource == NEURON_CORE and second:
             what = (
-                f"{container.name} asks for {resource} on {second[0]}, where two physical cores make one logical core and "
-                "the plugin counts physical ones"
+                f"{container.name} asks for {resource} on {second[0]}, where two physical cores make one logical core "
+                "and the plugin counts physical ones"
             )
             mend = "ask for aws.amazon.com/neuron, whole devices"
             yield owner.wrong((*path, "limits", resource), resource, "aws.amazon.com/neuron", what, mend)
@@ -121,7 +123,7 @@ def known(tree: Tree) -> Sequence[Workload]:
     return [one for one in placed(tree) if one.owner.kind != "DaemonSet" and nodes.instance_types(tree, one)]
 
 
-def fits(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def fits(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """One pod fits on a node beside the daemon sets: its devices, CPU and memory.
 
     A node has what is allocatable (catalogue), less what daemon sets of the tree request there and EKS's own do.
@@ -131,7 +133,9 @@ def fits(tree: Tree, workload: Workload) -> Iterator[Finding]:
     if all(why):
         what = f"its pods {' and '.join(why[-1])}"
         path = (*workload.path, "spec", "containers")
-        yield workload.owner.wrong(path, "; ".join(why[-1]), types[-1].name, what, "ask for less, or choose a larger instance")
+        yield workload.owner.wrong(
+            path, "; ".join(why[-1]), types[-1].name, what, "ask for less, or choose a larger instance"
+        )
 
 
 def _too_much(tree: Tree, workload: Workload, asked: dict[str, float], kind: InstanceType) -> list[str]:
@@ -169,16 +173,17 @@ def _in_memory(volume: object) -> bool:
     return text(volume, "emptyDir", "medium") == "Memory"
 
 
-def shared_memory(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def shared_memory(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Volumes in memory count as the container's memory, and are smaller than its limit."""
     for index, volume in enumerate(items(workload.spec, "volumes")):
         size = amount(mapping(volume, "emptyDir").get("sizeLimit"))
         name = text(volume, "name")
-        users = [one for one in workload.containers if name in [text(m, "name") for m in items(one.spec, "volumeMounts")]]
+        users = [
+            one for one in workload.containers if name in [text(m, "name") for m in items(one.spec, "volumeMounts")]
+        ]
         bounds = [limit for one in users if (limit := amount(resources.limits(one).get("memory"))) is not None]
         if _in_memory(volume) and size is not None and bounds and size >= min(bounds):
-            what = f"volume {name} may fill {size / _GIB:.4g} GiB of memory, and the container is killed at {min(bounds) / _GIB:.4g}"
+            full, killed = size / _GIB, min(bounds) / _GIB
+            what = f"volume {name} may fill {full:.4g} GiB of memory, and the container is killed at {killed:.4g}"
             path = (*workload.path, "spec", "volumes", index, "emptyDir", "sizeLimit")
             yield workload.owner.wrong(path, size, min(bounds), what, "make sizeLimit smaller than the memory limit")
-
-

@@ -7,13 +7,16 @@ others against CRDs, where there are any. Rules written in CEL are not evaluated
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from holdfast.manifests import yaml
 from holdfast.manifests.checks.objects import Found, at, items, mapping, text
-from holdfast.model.findings import Checked, Finding
+from holdfast.model.errors import InputError
+from holdfast.model.findings import Checked, ObjectFinding
 
 KUBERNETES = "1.33"
 
@@ -29,17 +32,23 @@ Judge = Callable[[Mapping[str, Any]], Iterator[tuple[yaml.Path, str]]]
 
 def available() -> bool:
     """Whether the extra is installed."""
-    return importlib.util.find_spec("kubernetes_validate") is not None and importlib.util.find_spec("jsonschema") is not None
+    return (
+        importlib.util.find_spec("kubernetes_validate") is not None
+        and importlib.util.find_spec("jsonschema") is not None
+    )
 
 
-def check(objects: Iterable[Found], crds: Iterable[str]) -> tuple[Checked, tuple[str, ...]]:
-    """Findings of the check `schema`, and what it could not judge. crds: the texts of files with CRDs."""
+def check(objects: Iterable[Found], crds: Mapping[str, str]) -> tuple[Checked, tuple[str, ...]]:
+    """Findings of the check `schema`, and what it could not judge. crds: files with CRDs.
+
+    Raises InputError for one that is not YAML.
+    """
     there = list(objects)
     if not available():
         return Checked("schema", 0, ()), (
             "schemas: kubernetes-validate is not installed; install holdfast with its extra `check`",
         )
-    custom = _custom(there, list(crds))
+    custom = _custom(there, crds)
     judged, found, unknown = 0, [], set[str]()
     for one in there:
         judge = _judge(one, custom)
@@ -52,9 +61,9 @@ def check(objects: Iterable[Found], crds: Iterable[str]) -> tuple[Checked, tuple
     return Checked("schema", judged, tuple(found)), (missing,) if unknown else ()
 
 
-def _findings(found: Found, judge: Judge) -> list[Finding]:
-    told: list[Finding] = []
-    for path, why in judge(found.object):
+def _findings(found: Found, judge: Judge) -> list[ObjectFinding]:
+    told: list[ObjectFinding] = []
+    for path, why in judge(found.body):
         place = ".".join(str(part) for part in path) or "the object"
         finding = found.wrong(path, place, "as its schema has it", f"{place}: {why}", "see the schema of its kind")
         told.append(_named(finding))
@@ -63,8 +72,8 @@ def _findings(found: Found, judge: Judge) -> list[Finding]:
     return told
 
 
-def _named(finding: Finding) -> Finding:
-    return Finding(**{**vars(finding), "check": "schema"})
+def _named(finding: ObjectFinding) -> ObjectFinding:
+    return ObjectFinding(**{**vars(finding), "check": "schema"})
 
 
 def _judge(found: Found, custom: Mapping[tuple[str, str], Schema]) -> Judge | None:
@@ -73,18 +82,22 @@ def _judge(found: Found, custom: Mapping[tuple[str, str], Schema]) -> Judge | No
         return lambda value: _errors(schema, value)
     group = found.group
     builtin = ("." not in group or group.endswith(".k8s.io")) and not group.endswith((*_CRD_GROUPS, "x-k8s.io"))
-    return _of_kubernetes if builtin else None
+    return (lambda value: iter(_of_kubernetes(json.dumps(value)))) if builtin else None
 
 
-def _of_kubernetes(value: Mapping[str, Any]) -> Iterator[tuple[yaml.Path, str]]:
+@lru_cache(maxsize=4096)
+def _of_kubernetes(value: str) -> tuple[tuple[yaml.Path, str], ...]:
+    """What is wrong with an object that is given as JSON; remembered, as overlays have most objects in common."""
     import kubernetes_validate
 
+    found = json.loads(value)
     try:
-        kubernetes_validate.validate(dict(value), KUBERNETES, strict=True)
+        kubernetes_validate.validate(found, KUBERNETES, strict=True)
     except kubernetes_validate.SchemaNotFoundError:
-        yield ("apiVersion",), f"Kubernetes {KUBERNETES} has no {value.get('kind')} of {value.get('apiVersion')}"
+        return ((("apiVersion",), f"Kubernetes {KUBERNETES} has no {found['kind']} of {found['apiVersion']}"),)
     except kubernetes_validate.ValidationError as error:
-        yield tuple(error.path), _sentence(str(error.message))
+        return ((tuple(error.path), _sentence(str(error.message))),)
+    return ()
 
 
 def _errors(schema: Schema, value: Mapping[str, Any]) -> Iterator[tuple[yaml.Path, str]]:
@@ -103,19 +116,26 @@ def _sentence(message: str) -> str:
     return message if len(message) <= 200 else f"{message[:80]} … {message[-100:]}"
 
 
-def _custom(objects: list[Found], crds: list[str]) -> dict[tuple[str, str], Schema]:
+def _custom(objects: list[Found], crds: Mapping[str, str]) -> dict[tuple[str, str], Schema]:
     """Strict schemas of the versions of CRDs that the objects are of. Others are not read: CRDs are large."""
     wanted = {(one.api_version, one.kind) for one in objects}
     groups = {one.group for one in objects}
     made: dict[tuple[str, str], Schema] = {}
-    for content in crds:
+    for file, content in crds.items():
         named = set(re.findall(r"^\s+group:\s*([^\s]+)\s*$", content, re.MULTILINE))
         if not named & groups:
             continue
-        for document in yaml.load_all(content):
+        for document in _documents(file, content):
             if text(document.value, "kind") == "CustomResourceDefinition":
                 made |= {key: schema for key, schema in _versions(document.value) if key in wanted and key not in made}
     return made
+
+
+def _documents(file: str, content: str) -> list[yaml.Document]:
+    try:
+        return list(yaml.load_all(content))
+    except yaml.NotYamlError as error:
+        raise InputError(f"the CRD is not YAML ({error})", where=file, mend="mend that file") from error
 
 
 def _versions(crd: Any) -> Iterator[tuple[tuple[str, str], Schema]]:

@@ -18,7 +18,7 @@ from holdfast.manifests.checks.objects import (
     text,
 )
 from holdfast.manifests.yaml import Path
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
@@ -27,7 +27,7 @@ def controllers(tree: Tree) -> Sequence[Workload]:
     return [one for one in tree.workloads if one.owner.kind in _CONTROLLERS]
 
 
-def own_pods(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def own_pods(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """A controller's selector matches the labels of its own pods, and of no other's."""
     owner = workload.owner
     selector, path = match_labels(owner.at("spec", "selector")), ("spec", "selector")
@@ -41,7 +41,9 @@ def own_pods(tree: Tree, workload: Workload) -> Iterator[Finding]:
     for other in tree.selected(owner.namespace, selector):
         if other.owner is not owner and other.serves:
             what = f"its selector matches the pods of {other.owner.title} too"
-            yield owner.wrong(path, _listed(selector), "its own pods", what, "select by a label that differs between them")
+            yield owner.wrong(
+                path, _listed(selector), "its own pods", what, "select by a label that differs between them"
+            )
 
 
 def _listed(labels: Mapping) -> str:
@@ -65,10 +67,10 @@ def selecting(tree: Tree) -> Sequence[Found]:
 def selected_by(found: Found) -> Mapping:
     """The labels that it selects pods by; none where it selects all, none, or by expressions."""
     path = _SELECTING[found.kind]
-    return {} if found.at(*path[:-1], "matchExpressions") else mapping(found.object, *path)
+    return {} if found.at(*path[:-1], "matchExpressions") else mapping(found.body, *path)
 
 
-def something(tree: Tree, found: Found) -> Iterator[Finding]:
+def something(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """What selects pods selects some."""
     if found.kind == "TargetGroupBinding" or found.at("spec", "namespaceSelector"):
         return
@@ -84,7 +86,7 @@ def service_monitors(tree: Tree) -> Sequence[Found]:
     return tree.of("ServiceMonitor")
 
 
-def monitored(tree: Tree, monitor: Found) -> Iterator[Finding]:
+def monitored(tree: Tree, monitor: Found) -> Iterator[ObjectFinding]:
     """A ServiceMonitor selects a Service, and a port that it names."""
     selector = match_labels(monitor.at("spec", "selector"))
     here = [one for one in tree.of("Service") if one.namespace == monitor.namespace]
@@ -95,12 +97,14 @@ def monitored(tree: Tree, monitor: Found) -> Iterator[Finding]:
         what = f"it selects Services with {_listed(selector)}, and there is none"
         mend = "take labels that the Service itself has"
         yield monitor.doubtful(("spec", "selector"), _listed(selector), "a Service", what, mend)
-    ports = {text(port, "name") for service in chosen for port in items(service.object, "spec", "ports")}
-    for index, endpoint in enumerate(items(monitor.object, "spec", "endpoints")):
+    ports = {text(port, "name") for service in chosen for port in items(service.body, "spec", "ports")}
+    for index, endpoint in enumerate(items(monitor.body, "spec", "endpoints")):
         port = text(endpoint, "port")
         if chosen and port and port not in ports:
             what = f"it scrapes port {port}, which the Service does not name"
-            yield monitor.wrong(("spec", "endpoints", index, "port"), port, _names(ports), what, "name one of its ports")
+            yield monitor.wrong(
+                ("spec", "endpoints", index, "port"), port, _names(ports), what, "name one of its ports"
+            )
 
 
 def _names(ports: set[str]) -> str:
@@ -111,7 +115,7 @@ def ported(tree: Tree) -> Sequence[Found]:
     return [found for found in tree.of("Service", "PodMonitor") if selected_by(found)]
 
 
-def ports(tree: Tree, found: Found) -> Iterator[Finding]:
+def ports(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """A Service and a PodMonitor name ports that the pods have."""
     workloads = tree.selected(found.namespace, selected_by(found))
     for path, port in _asked_ports(found):
@@ -124,9 +128,9 @@ def ports(tree: Tree, found: Found) -> Iterator[Finding]:
 
 def _asked_ports(found: Found) -> Iterator[tuple[Path, object]]:
     if found.kind == "Service":
-        for index, port in enumerate(items(found.object, "spec", "ports")):
+        for index, port in enumerate(items(found.body, "spec", "ports")):
             yield ("spec", "ports", index, "targetPort"), mapping(port).get("targetPort")
-    for index, endpoint in enumerate(items(found.object, "spec", "podMetricsEndpoints")):
+    for index, endpoint in enumerate(items(found.body, "spec", "podMetricsEndpoints")):
         yield ("spec", "podMetricsEndpoints", index, "port"), mapping(endpoint).get("port")
 
 
@@ -147,13 +151,13 @@ def splits(tree: Tree) -> Sequence[tuple[Found, Path, list[str]]]:
             services = [text(group, "serviceName") for group in groups]
             found.append((ingress, attributes.annotation(f"actions.{name}"), services))
     for route in tree.of("HTTPRoute", "GRPCRoute"):
-        for index, rule in enumerate(items(route.object, "spec", "rules")):
+        for index, rule in enumerate(items(route.body, "spec", "rules")):
             services = [text(ref, "name") for ref in items(rule, "backendRefs")]
             found.append((route, ("spec", "rules", index, "backendRefs"), services))
     return [one for one in found if len(one[2]) > 1]
 
 
-def apart(tree: Tree, split: tuple[Found, Path, list[str]]) -> Iterator[Finding]:
+def apart(tree: Tree, split: tuple[Found, Path, list[str]]) -> Iterator[ObjectFinding]:
     """Services between which traffic is split have no pods in common: a weight would reach another pool's pods."""
     found, path, names = split
     seen: dict[str, str] = {}
@@ -161,10 +165,11 @@ def apart(tree: Tree, split: tuple[Found, Path, list[str]]) -> Iterator[Finding]
         service = tree.get("Service", found.namespace, name)
         if service is None:
             continue
-        for workload in tree.selected(found.namespace, mapping(service.object, "spec", "selector")):
+        for workload in tree.selected(found.namespace, mapping(service.body, "spec", "selector")):
             title = workload.owner.title
             if seen.setdefault(title, name) != name:
-                what = f"it splits traffic between Services {seen[title]} and {name}, which both select the pods of {title}"
+                both = f"Services {seen[title]} and {name}"
+                what = f"traffic is split between {both}, which both select the pods of {title}"
                 mend = "let each Service select its own pods only"
                 yield service.wrong(("spec", "selector"), title, "pods of its own", what, mend)
     for name in {name for name in names if names.count(name) > 1}:
@@ -176,7 +181,7 @@ def workloads(tree: Tree) -> Sequence[Workload]:
     return [one for one in tree.workloads if one.serves]
 
 
-def overlapping(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def overlapping(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """One budget covers a pod, and one monitor scrapes it: with two budgets no pod can be evicted at all, and two
     monitors make each request count twice."""
     for kind, wrong, mend in (
@@ -186,7 +191,9 @@ def overlapping(tree: Tree, workload: Workload) -> Iterator[Finding]:
         over = [
             found
             for found in tree.of(kind)
-            if found.namespace == workload.namespace and selected_by(found) and matches(selected_by(found), workload.labels)
+            if found.namespace == workload.namespace
+            and selected_by(found)
+            and matches(selected_by(found), workload.labels)
         ]
         if len(over) > 1:
             names = ", ".join(found.name for found in over)
@@ -200,9 +207,9 @@ def budgets(tree: Tree) -> Sequence[Found]:
     return tree.of("PodDisruptionBudget")
 
 
-def evictable(tree: Tree, budget: Found) -> Iterator[Finding]:
+def evictable(tree: Tree, budget: Found) -> Iterator[ObjectFinding]:
     """A budget lets some pod go: with none, no node can be drained, upgraded or replaced."""
-    spec = mapping(budget.object, "spec")
+    spec = mapping(budget.body, "spec")
     none_may_go = spec.get("maxUnavailable") in (0, "0", "0%") or spec.get("minAvailable") == "100%"
     if none_may_go:
         key = "maxUnavailable" if "maxUnavailable" in spec else "minAvailable"
@@ -211,22 +218,22 @@ def evictable(tree: Tree, budget: Found) -> Iterator[Finding]:
 
 
 def policies(tree: Tree) -> Sequence[Found]:
-    return [found for found in tree.of("Service") if mapping(found.object, "spec", "selector")]
+    return [found for found in tree.of("Service") if mapping(found.body, "spec", "selector")]
 
 
-def reachable(tree: Tree, service: Found) -> Iterator[Finding]:
+def reachable(tree: Tree, service: Found) -> Iterator[ObjectFinding]:
     """A NetworkPolicy over the pods of a Service lets the Service's port in."""
-    for workload in tree.selected(service.namespace, mapping(service.object, "spec", "selector")):
+    for workload in tree.selected(service.namespace, mapping(service.body, "spec", "selector")):
         over = [
             policy
             for policy in tree.of("NetworkPolicy")
             if policy.namespace == service.namespace
             and match_labels(policy.at("spec", "podSelector")) is not None
-            and matches(mapping(policy.object, "spec", "podSelector", "matchLabels"), workload.labels)
-            and (policy.at("spec", "ingress") is not None or "Ingress" in items(policy.object, "spec", "policyTypes"))
+            and matches(mapping(policy.body, "spec", "podSelector", "matchLabels"), workload.labels)
+            and (policy.at("spec", "ingress") is not None or "Ingress" in items(policy.body, "spec", "policyTypes"))
         ]
         let_in = [ports for policy in over for ports in _let_in(policy, workload)]
-        for index, port in enumerate(items(service.object, "spec", "ports")):
+        for index, port in enumerate(items(service.body, "spec", "ports")):
             target = mapping(port).get("targetPort", mapping(port).get("port"))
             wanted = _number(workload, target)
             if over and wanted is not None and not any(ports is None or wanted in ports for ports in let_in):
@@ -237,7 +244,7 @@ def reachable(tree: Tree, service: Found) -> Iterator[Finding]:
 
 def _let_in(policy: Found, workload: Workload) -> Iterator[set[int] | None]:
     """The ports of each ingress rule; None for all."""
-    for rule in items(policy.object, "spec", "ingress"):
+    for rule in items(policy.body, "spec", "ingress"):
         ports = items(rule, "ports")
         numbers: set[int] = set()
         for port in ports:
@@ -269,10 +276,10 @@ def inference_pools(tree: Tree) -> Sequence[Found]:
 _ROLES = ("prefill", "decode", "prefill-decode")
 
 
-def pooled(tree: Tree, pool: Found) -> Iterator[Finding]:
+def pooled(tree: Tree, pool: Found) -> Iterator[ObjectFinding]:
     """An InferencePool sends to ports and roles that its pods have, and its picker is there."""
     members = tree.selected(pool.namespace, selected_by(pool))
-    for index, port in enumerate(items(pool.object, "spec", "targetPorts")):
+    for index, port in enumerate(items(pool.body, "spec", "targetPorts")):
         number = mapping(port).get("number")
         there = {
             mapping(one).get("containerPort")
@@ -290,18 +297,20 @@ def pooled(tree: Tree, pool: Found) -> Iterator[Finding]:
             what = f"its pods have the role {role}, which llm-d's picker does not know"
             path = (*workload.path, "metadata", "labels", "llm-d.ai/role")
             yield workload.owner.wrong(path, role, ", ".join(_ROLES), what, f"write one of {', '.join(_ROLES)}")
-    picker = text(pool.object, "spec", "endpointPickerRef", "name")
+    picker = text(pool.body, "spec", "endpointPickerRef", "name")
     if picker and tree.has_any("Service", pool.namespace) and not tree.has("Service", pool.namespace, picker):
         what = f"its endpoint picker {picker} is not there, and without one it fails closed"
         where = ("spec", "endpointPickerRef", "name")
         yield pool.doubtful(where, picker, "a Service", what, "name the picker's Service")
 
 
-def spread(tree: Tree, workload: Workload) -> Iterator[Finding]:
+def spread(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Topology spread and anti-affinity count the workload's own pods."""
     for index, constraint in enumerate(items(workload.spec, "topologySpreadConstraints")):
         selector = match_labels(mapping(constraint, "labelSelector"))
         if selector is not None and not (selector and matches(selector, workload.labels)):
             path = (*workload.path, "spec", "topologySpreadConstraints", index, "labelSelector")
             what = f"it spreads pods with {_listed(selector) or 'no labels'}, which are not its own"
-            yield workload.owner.doubtful(path, _listed(selector), "its own labels", what, "take the labels of its pods")
+            yield workload.owner.doubtful(
+                path, _listed(selector), "its own labels", what, "take the labels of its pods"
+            )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks.objects import Found, Tree, items, mapping
 from holdfast.manifests.yaml import Path
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _MAPS: tuple[Path, ...] = (
     ("metadata", "labels"),
@@ -22,11 +22,11 @@ def objects(tree: Tree) -> Sequence[Found]:
     return tree.objects
 
 
-def quoted(tree: Tree, found: Found) -> Iterator[Finding]:
+def quoted(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """Labels, annotations, selectors, the data of a ConfigMap, values of variables, and arguments are text."""
-    maps = [(path, mapping(found.object, *path)) for path in _MAPS]
+    maps = [(path, mapping(found.body, *path)) for path in _MAPS]
     if found.kind in ("ConfigMap", "Secret"):
-        maps += [(("data",), mapping(found.object, "data"))]
+        maps += [(("data",), mapping(found.body, "data"))]
     for path, values in maps:
         for key, value in values.items():
             if not isinstance(value, str) and value is not None and not isinstance(value, dict | list):
@@ -42,7 +42,7 @@ def quoted(tree: Tree, found: Found) -> Iterator[Finding]:
                     yield _unquoted(found, (*container.path, key, index), word)
 
 
-def _unquoted(found: Found, path: Path, value: object) -> Finding:
+def _unquoted(found: Found, path: Path, value: object) -> ObjectFinding:
     plain = str(value).lower() if isinstance(value, bool) else str(value)
     what = f"{'.'.join(str(part) for part in path)} is {plain} without quotes, and must be text"
     return found.wrong(path, value, f'"{plain}"', what, f'write "{plain}"')

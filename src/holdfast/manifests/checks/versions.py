@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks.objects import Found, Tree
-from holdfast.model.findings import Finding
+from holdfast.model.findings import ObjectFinding
 
 _MOVED = (
     (r"karpenter\.sh/v1(alpha|beta)\d+", ".*", "karpenter.sh/v1", "Karpenter serves v1 only since 1.1"),
@@ -27,7 +27,12 @@ _MOVED = (
     (r"autoscaling/v2beta\d", ".*", "autoscaling/v2", "it is gone since Kubernetes 1.26"),
     (r"policy/v1beta1", ".*", "policy/v1", "it is gone since Kubernetes 1.25"),
     (r"batch/v1beta1", ".*", "batch/v1", "it is gone since Kubernetes 1.25"),
-    (r"(extensions|networking\.k8s\.io)/v1beta1", "Ingress.*", "networking.k8s.io/v1", "it is gone since Kubernetes 1.22"),
+    (
+        r"(extensions|networking\.k8s\.io)/v1beta1",
+        "Ingress.*",
+        "networking.k8s.io/v1",
+        "it is gone since Kubernetes 1.22",
+    ),
     (r"(extensions|apps)/v1beta\d", ".*", "apps/v1", "it is gone since Kubernetes 1.16"),
     (r"leaderworkerset\.x-k8s\.io/v1(alpha|beta)\d+", ".*", "leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet serves v1"),
     (r"gateway\.k8s\.aws/v1(alpha|beta)\d+", ".*", "gateway.k8s.aws/v1", "it is deprecated since controller 3.5"),
@@ -39,7 +44,7 @@ def objects(tree: Tree) -> Sequence[Found]:
     return tree.objects
 
 
-def served(tree: Tree, found: Found) -> Iterator[Finding]:
+def served(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
     """The version is one that a cluster of today serves."""
     for version, kind, now, why in _MOVED:
         if re.fullmatch(version, found.api_version) and re.fullmatch(kind, found.kind):
