@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manifests.mutations import GOLDEN, Tree
 
 from holdfast.manifests import checks, yaml
 from holdfast.manifests.checks import Built, reading
 from holdfast.manifests.checks.quantities import amount, duration_s
 from holdfast.model.findings import Severity
+from manifests.mutations import GOLDEN, Tree
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: ns}\ndata: {x: '1'}\n"
 KUSTOMIZATION = "kind: Kustomization\nresources: [a.yaml]\n"
@@ -49,10 +49,15 @@ def test_plain_scalars_are_read_as_kubernetes_does(text: str, value: object) -> 
     assert next(yaml.load_all(source)).value == {"a": value}
 
 
-@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "a: [1\n", "a: &x [*x]\n", "{[1]: 2}", "a: .inf\n---\n\x07"])
+@pytest.mark.parametrize("text", ["a: [1\n", "a: &x [*x]\n", "{[1]: 2}", "a: .inf\n---\n\x07"])
 def test_what_kubernetes_would_refuse_is_refused(text: str) -> None:
     with pytest.raises(yaml.NotYamlError):
         list(yaml.load_all(text))
+
+
+def test_a_key_that_stands_twice_is_told_and_the_rest_is_checked() -> None:
+    files = {"a.yaml": f"{CONFIG}data: {{x: 1}}\n"}
+    assert found(files) == [("a.yaml", 5, "yaml"), ("a.yaml", 5, "schema"), ("a.yaml", 5, "strings")]
 
 
 def test_a_finding_names_the_line() -> None:
@@ -138,7 +143,8 @@ def test_an_object_twice_is_told() -> None:
 
 
 def test_an_accepted_doubt_is_a_note_with_its_reason() -> None:
-    secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  annotations: {holdfast.dev/accept.kept-secrets: only a test}\ndata: {a: YQ==}\n"
+    metadata = "{name: s, annotations: {holdfast.dev/accept.kept-secrets: only a test}}"
+    secret = f"apiVersion: v1\nkind: Secret\nmetadata: {metadata}\ndata: {{a: YQ==}}\n"
     (one,) = checks.inspect({"s.yaml": secret}).findings
     assert (one.severity, one.likely) == (Severity.NOTE, "Accepted: only a test")
 

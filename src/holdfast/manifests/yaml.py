@@ -49,10 +49,15 @@ def dump(value: object, note: str = "") -> str:
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document. value: as JSON knows it; Kubernetes' own reading of plain scalars, not YAML 1.1's."""
+    """One YAML document.
+
+    value:    as JSON knows it; Kubernetes' own reading of plain scalars, not YAML 1.1's.
+    repeated: keys that stand twice in one mapping, each with its second line; the later value counts.
+    """
 
     value: Any
     node: yaml.Node | None = None
+    repeated: tuple[tuple[str, int], ...] = ()
 
     def row(self, path: Path = ()) -> int:
         """Line of the value at `path`, counted from 1, or of the nearest value above it that is there."""
@@ -78,7 +83,7 @@ class NotYamlError(Exception):
 
 
 def load_all(text: str) -> Iterator[Document]:
-    """The documents of a text, empty ones left out. Raises NotYamlError, also for a key that is there twice."""
+    """The documents of a text, empty ones left out. Raises NotYamlError."""
     loader = _Loader(text)
     try:
         while loader.check_node():
@@ -86,7 +91,8 @@ def load_all(text: str) -> Iterator[Document]:
             value = loader.construct_document(node)
             if value is not None:
                 json.dumps(value)  # An alias of itself is YAML, and no Kubernetes object.
-                yield Document(value, node)
+                yield Document(value, node, tuple(loader.repeated))
+                loader.repeated = []
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYamlError(error.problem or "it cannot be read", mark.line + 1 if mark else 0) from error
@@ -101,7 +107,7 @@ def load_all(text: str) -> Iterator[Document]:
 def _below(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
     """Key and value under a mapping's key or a list's index."""
     if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == part), None)
+        return next(((key, value) for key, value in reversed(node.value) if key.value == part), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     return None
@@ -115,15 +121,17 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeated: list[tuple[str, int]] = []
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a key is not text", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is there twice", key.start_mark
-                )
+                self.repeated.append((key.value, key.start_mark.line + 1))
             seen.add(key.value)
         made: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return made

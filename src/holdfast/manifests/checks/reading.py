@@ -121,7 +121,7 @@ def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[Obje
             continue
         for document in documents:
             parsed.setdefault(file, []).extend(_objects(file, document))
-            findings += _half(file, document)
+            findings += (*_half(file, document), *_twice(file, document))
     return parsed, findings
 
 
@@ -143,6 +143,14 @@ def _half(file: str, document: yaml.Document) -> Iterator[ObjectFinding]:
         lost = "apiVersion" if found.kind else "kind"
         message = f"The document at line {document.row()} has no {lost}, and is no object without it; state {lost}."
         yield ObjectFinding(file, document.row(), "yaml", Severity.IMPOSSIBLE, "", lost, message)
+
+
+def _twice(file: str, document: yaml.Document) -> Iterator[ObjectFinding]:
+    for key, row in document.repeated:
+        message = f"The key {key} stands twice in one mapping, and Kubernetes refuses the object; join the two."
+        yield ObjectFinding(
+            file, row, "yaml", Severity.IMPOSSIBLE, key, "once", message, object=Found(file, document).title
+        )
 
 
 def _unreadable(file: str, content: str, why: str, row: int) -> ObjectFinding:

@@ -31,7 +31,7 @@ def targets(tree: Tree, scaler: Found) -> Iterator[ObjectFinding]:
     others = [
         other
         for other in scalers(tree)
-        if other is not scaler and other.namespace == scaler.namespace and target(other) == (kind, name)
+        if other.identity != scaler.identity and other.namespace == scaler.namespace and target(other) == (kind, name)
     ]
     for other in others:
         what = f"{other.title} scales {kind} {name} too, and each undoes what the other does"
