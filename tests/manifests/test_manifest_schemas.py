@@ -25,7 +25,7 @@ from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 
 CRDS = Path(__file__).parents[2].parent / "shared" / "data" / "crds"
-BUILT_IN = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+BUILT_IN = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "resource.k8s.io/v1beta2"}
 KUBERNETES = "1.33"
 CERTIFICATE = "arn:aws:acm:us-west-2:111122223333:certificate/example"
 
@@ -55,7 +55,14 @@ def crd_schemas() -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
 
     Karpenter's NodePool is there twice; the provider's, with the rules of AWS, is the one that is installed.
     """
-    folders = ("karpenter-provider-aws", "keda", "gateway-api", "aws-load-balancer-controller", "prometheus-operator")
+    folders = (
+        "karpenter-provider-aws",
+        "keda",
+        "gateway-api",
+        "aws-load-balancer-controller",
+        "prometheus-operator",
+        "lws",
+    )
     for folder in folders:
         for file in sorted((CRDS / folder).glob("*.yaml")):
             spec = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))[
@@ -73,12 +80,17 @@ def custom() -> Schemas:
 
 @pytest.fixture(scope="module")
 def objects(
-    sd21: Plan, llama: Plan, gateway: Plan, plan_of: Callable[..., Plan], render_of: RenderOf
+    sd21: Plan,
+    llama: Plan,
+    gateway: Plan,
+    plan_of: Callable[..., Plan],
+    example: Callable[[str], Plan],
+    render_of: RenderOf,
 ) -> list[dict[str, Any]]:
-    """What the plans render, read back from its YAML; both data planes, with a certificate and without."""
+    """What the plans render, read back from its YAML; both data planes, with a certificate and without, many nodes."""
     edge = {"certificateArn": CERTIFICATE, "authentication": {"none": True}}
     secure: dict[str, Any] = {"cluster": {"name": "prod", "edge": edge}}
-    trees = [render_of(plan) for plan in (sd21, llama, gateway)]
+    trees = [render_of(plan) for plan in (sd21, llama, gateway, example("moe-700b-lws"))]
     trees += [render_of(plan_of(data_plane=plane, **secure)) for plane in (DataPlane.ALB, DataPlane.GATEWAY_API)]
     return [
         yaml.safe_load(manifest.text)
@@ -108,7 +120,16 @@ def test_every_object_of_kubernetes_is_valid(objects: list[dict[str, Any]], caps
         check_built_in(found)
     kinds = {found["kind"] for found in checked}
     report(capsys, checked, f"Kubernetes {KUBERNETES}")
-    assert kinds == {"Namespace", "ServiceAccount", "Deployment", "Service", "PodDisruptionBudget", "Ingress"}
+    assert kinds == {
+        "Namespace",
+        "ServiceAccount",
+        "Deployment",
+        "Service",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "Ingress",
+        "ResourceClaimTemplate",
+    }
 
 
 @pytest.mark.skipif(not CRDS.exists(), reason="the CRDs are not here")
@@ -130,6 +151,7 @@ def test_every_custom_object_is_valid(
         "HTTPRoute",
         "LoadBalancerConfiguration",
         "TargetGroupConfiguration",
+        "LeaderWorkerSet",
     }
 
 

@@ -10,7 +10,8 @@ from holdfast.model.hardware import InstanceType
 
 @functools.cache
 def _all() -> tuple[InstanceType, ...]:
-    return tuple(_instance_type(row) for row in rows.read("instances.csv"))
+    fabric = {row["name"]: int(row["efa_interfaces"]) for row in rows.read("fabric.csv")}
+    return tuple(_instance_type(row, fabric.get(row["name"], 0)) for row in rows.read("instances.csv"))
 
 
 def instance_types(accelerator: str | None = None) -> tuple[InstanceType, ...]:
@@ -26,7 +27,7 @@ def instance_type(name: str) -> InstanceType:
     return lookup.find("instance type", name, {kind.name: kind for kind in _all()})
 
 
-def _instance_type(row: dict[str, str]) -> InstanceType:
+def _instance_type(row: dict[str, str], efa_interfaces: int) -> InstanceType:
     return InstanceType(
         name=row["name"],
         family=row["family"],
@@ -39,4 +40,5 @@ def _instance_type(row: dict[str, str]) -> InstanceType:
         allocatable_memory_gib=rows.number(row["allocatable_memory_gib"]),
         resource_name=row["resource_name"],
         resource_count=int(row["resource_count"]),
+        efa_interfaces=efa_interfaces,
     )

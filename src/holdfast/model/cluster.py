@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -12,6 +13,17 @@ from holdfast.model.declaration import Document, Name
 
 _Https = Annotated[str, Field(pattern=r"^https://[^\s]+$")]
 _Arn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[^\s]+$")]
+
+
+def _is_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network, such as 10.0.0.0/16") from error
+    return text
+
+
+_Network = Annotated[str, pydantic.AfterValidator(_is_network)]
 
 
 class Nodes(enum.Enum):
@@ -133,6 +145,9 @@ class Cluster(Document):
     kv_aware_routing: whether requests go to the replica that has their prefix in its cache, by an InferencePool and
                 llm-d's endpoint picker; needs dataPlane gateway-api and units that run vLLM.
     cascade:    where requests go that no pool can take; nowhere when absent.
+    kubernetes_version: of the cluster, 1.33 or later: it decides which API claims devices.
+    load_balancer_networks: of the subnets in which the load balancer has its addresses, which may reach the pods; by
+                default all of the VPC that the rendered Terraform makes, in which the cluster's other pods are as well.
     """
 
     name: Name = "holdfast"
@@ -142,6 +157,8 @@ class Cluster(Document):
     prometheus: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://prometheus-operated.monitoring.svc:9090"
     kv_aware_routing: Annotated[bool, Field(strict=True, alias="kvAwareRouting")] = False
     cascade: Cascade | None = None
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.(3[3-9]|[4-9][0-9])$")] = "1.33"
+    load_balancer_networks: Annotated[tuple[_Network, ...], Field(min_length=1)] = ("10.0.0.0/16",)
 
     @property
     def node_role(self) -> str:

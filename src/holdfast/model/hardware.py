@@ -38,7 +38,10 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class InstanceType:
-    """An instance type and what it holds. Memory in GiB, network in Gbit/s."""
+    """An instance type and what it holds. Memory in GiB, network in Gbit/s.
+
+    efa_interfaces: Elastic Fabric Adapters, the network between nodes that bypasses the kernel; 0 where it has none.
+    """
 
     name: str
     family: str
@@ -51,6 +54,7 @@ class InstanceType:
     allocatable_memory_gib: float | None
     resource_name: str
     resource_count: int
+    efa_interfaces: int = 0
 
     @property
     def quota_class(self) -> str:

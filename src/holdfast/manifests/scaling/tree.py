@@ -11,5 +11,7 @@ from holdfast.model.plan import Plan
 
 
 def files(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
-    """A scaler for each pool."""
-    return tuple(scaled_object.manifest(placement) for placement in placed)
+    """A scaler for each pool, and where prefill and decode are apart for each of the two."""
+    return tuple(
+        scaled_object.manifest(placement, target) for placement in placed for target in placement.scale_targets
+    )

@@ -6,7 +6,7 @@ from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.routing import health
-from holdfast.manifests.serving import drain, engine
+from holdfast.manifests.serving import drain, engine, labels
 from holdfast.model.fleet import DataPlane
 
 PORT = 80
@@ -23,8 +23,9 @@ def manifest(placement: Placement) -> Manifest:
         "metadata": described,
         "spec": {
             "type": "ClusterIP",
-            "selector": metadata.selector(placement),
-            "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+            "selector": labels.of_targets(placement),
+            # By number: a name would be looked for among containers, and a decode pod's proxy is an init container.
+            "ports": [{"name": "http", "port": PORT, "targetPort": engine.PORT, "protocol": "TCP"}],
         },
     }
     return Manifest(f"{placement.folder}/service.yaml", service)
