@@ -5,6 +5,7 @@ Kubernetes takes weights up to a million; an ALB rejects those above 999 (AWS Lo
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import attributes
@@ -79,9 +80,15 @@ def references(tree: Tree, route: Found) -> Iterator[ObjectFinding]:
                 what = f"it sends to InferencePool {name}, which ALBs do not support"
                 mend = "hang the route on a gateway with the inference extension"
                 yield route.wrong((*path, index), kind, "Service", what, mend)
-            elif name and tree.has_any(kind, namespace) and not tree.has(kind, namespace, name):
+            elif name and tree.has_any(kind, namespace) and not _has(tree, kind, namespace, name):
                 what = f"it sends to {kind} {name}, which is not there"
                 yield route.wrong((*path, index, "name"), name, f"a {kind}", what, "name one that is there")
+
+
+def _has(tree: Tree, kind: str, namespace: str, name: str) -> bool:
+    """Whether it is there, or will be: controllers make a Service for a Gateway, by its name or one that begins so."""
+    made = (gateway.name for gateway in tree.of("Gateway") if kind == "Service" and gateway.namespace == namespace)
+    return tree.has(kind, namespace, name) or any(name == one or name.startswith(f"{one}-") for one in made if one)
 
 
 def targets(tree: Tree, route: Found) -> Iterator[ObjectFinding]:
@@ -111,11 +118,13 @@ def gateways(tree: Tree) -> Sequence[Found]:
 
 
 def listeners(tree: Tree, gateway: Found) -> Iterator[ObjectFinding]:
-    """A Gateway has a class, and does not serve plain HTTP to the internet."""
-    name = text(gateway.body, "spec", "gatewayClassName")
-    if tree.has_any("GatewayClass") and not tree.has("GatewayClass", "", name):
-        what = f"its class {name} is not there"
-        yield gateway.doubtful(("spec", "gatewayClassName"), name, "a GatewayClass", what, "name one that is there")
+    """A Gateway has a class that is there, and does not serve plain HTTP to the internet."""
+    name, classes = text(gateway.body, "spec", "gatewayClassName"), [one.name for one in tree.of("GatewayClass")]
+    # A class that is not there at all is its controller's; one that is nearly there is misspelt.
+    near = difflib.get_close_matches(name, classes, n=1, cutoff=0.8)
+    if near and name not in classes:
+        what = f"its class {name} is not there, and {near[0]} is"
+        yield gateway.doubtful(("spec", "gatewayClassName"), name, near[0], what, f"write {near[0]}")
     if _scheme(tree, gateway) != "internet-facing":
         return
     for index, listener in enumerate(items(gateway.body, "spec", "listeners")):

@@ -116,14 +116,14 @@ def ported(tree: Tree) -> Sequence[Found]:
 
 
 def ports(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
-    """A Service and a PodMonitor name ports that the pods have."""
+    """A Service and a PodMonitor name ports that pods of theirs have; workers of a group mostly have none."""
     workloads = tree.selected(found.namespace, selected_by(found))
+    there = {name for workload in workloads for name in _container_ports(workload)}
     for path, port in _asked_ports(found):
-        for workload in workloads:
-            there = _container_ports(workload)
-            if isinstance(port, str) and port and not port.isdigit() and port not in there:
-                what = f"it asks for port {port}, which the pods of {workload.owner.title} do not name"
-                yield found.wrong(path, port, _names(there), what, "name one of their ports")
+        if workloads and isinstance(port, str) and port and not port.isdigit() and port not in there:
+            titles = ", ".join(dict.fromkeys(workload.owner.title for workload in workloads))
+            what = f"it asks for port {port}, which the pods of {titles} do not name"
+            yield found.wrong(path, port, _names(there), what, "name one of their ports")
 
 
 def _asked_ports(found: Found) -> Iterator[tuple[Path, object]]:
