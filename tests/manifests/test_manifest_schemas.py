@@ -123,6 +123,7 @@ def test_every_object_of_kubernetes_is_valid(objects: list[dict[str, Any]], caps
     assert kinds == {
         "Namespace",
         "ServiceAccount",
+        "DaemonSet",
         "Deployment",
         "Service",
         "PodDisruptionBudget",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace
+from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
@@ -33,7 +34,12 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)
-    files = [*base, kustomization.of_folder(BASE, base), kustomization.overlay(plan, OVERLAY, BASE)]
+    files = [
+        *base,
+        kustomization.of_folder(BASE, base),
+        kustomization.overlay(plan, OVERLAY, BASE),
+        *addons.files(plan, placed),
+    ]
     return tuple(sorted(files, key=lambda file: file.path))
 
 

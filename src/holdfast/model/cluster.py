@@ -166,6 +166,11 @@ class Cluster(Document):
         return f"KarpenterNodeRole-{self.name}"
 
     @property
+    def auto_node_role(self) -> str:
+        """IAM role of the nodes of EKS Auto Mode; as its documentation names it, of this cluster."""
+        return f"AmazonEKSAutoNodeRole-{self.name}"
+
+    @property
     def discovery(self) -> dict[str, str]:
         """Tag of the subnets, security groups and capacity reservations that are the cluster's."""
         return {"karpenter.sh/discovery": self.name}

@@ -40,7 +40,8 @@ class Accelerator:
 class InstanceType:
     """An instance type and what it holds. Memory in GiB, network in Gbit/s.
 
-    efa_interfaces: Elastic Fabric Adapters, the network between nodes that bypasses the kernel; 0 where it has none.
+    local_nvme_gb:  instance store, 1e9 bytes; None without.
+    efa_interfaces: the most Elastic Fabric Adapter interfaces that it takes; 0 without.
     """
 
     name: str
@@ -54,6 +55,7 @@ class InstanceType:
     allocatable_memory_gib: float | None
     resource_name: str
     resource_count: int
+    local_nvme_gb: float | None = None
     efa_interfaces: int = 0
 
     @property
