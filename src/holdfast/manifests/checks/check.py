@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast.manifests.checks.objects import ACCEPT, Tree
+from holdfast.manifests.checks.objects import Tree
+from holdfast.manifests.metadata import ACCEPT
 from holdfast.model.findings import Checked, ObjectFinding, Severity
 
 

@@ -18,9 +18,6 @@ from holdfast.model.findings import ObjectFinding, Severity
 
 Mapping = dict[str, Any]
 
-ACCEPT = "holdfast.dev/accept."
-"""Annotation `holdfast.dev/accept.CHECK: reason` on an object: its suspicious findings of the check are notes."""
-
 
 def at(value: Any, *path: str | int) -> Any:
     """What lies at `path` below `value`; None where there is nothing."""

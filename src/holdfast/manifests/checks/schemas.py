@@ -76,10 +76,10 @@ def _named(finding: ObjectFinding) -> ObjectFinding:
     return ObjectFinding(**{**vars(finding), "check": "schema"})
 
 
-def _judge(found: Found, custom: Mapping[tuple[str, str], Schema]) -> Judge | None:
-    schema = custom.get((found.api_version, found.kind))
-    if schema is not None:
-        return lambda value: _errors(schema, value)
+def _judge(found: Found, custom: Mapping[tuple[str, str], list[Schema]]) -> Judge | None:
+    ours = custom.get((found.api_version, found.kind))
+    if ours is not None:
+        return lambda value: iter(dict.fromkeys(error for schema in ours for error in _errors(schema, value)))
     group = found.group
     builtin = ("." not in group or group.endswith(".k8s.io")) and not group.endswith((*_CRD_GROUPS, "x-k8s.io"))
     return (lambda value: iter(_of_kubernetes(json.dumps(value)))) if builtin else None
@@ -116,18 +116,23 @@ def _sentence(message: str) -> str:
     return message if len(message) <= 200 else f"{message[:80]} … {message[-100:]}"
 
 
-def _custom(objects: list[Found], crds: Mapping[str, str]) -> dict[tuple[str, str], Schema]:
-    """Strict schemas of the versions of CRDs that the objects are of. Others are not read: CRDs are large."""
+def _custom(objects: list[Found], crds: Mapping[str, str]) -> dict[tuple[str, str], list[Schema]]:
+    """Strict schemas of the versions that the objects are of, all where several CRDs have one (Karpenter's NodePool).
+
+    Other CRDs are not read: they are large.
+    """
     wanted = {(one.api_version, one.kind) for one in objects}
     groups = {one.group for one in objects}
-    made: dict[tuple[str, str], Schema] = {}
+    made: dict[tuple[str, str], list[Schema]] = {}
     for file, content in crds.items():
         named = set(re.findall(r"^\s+group:\s*([^\s]+)\s*$", content, re.MULTILINE))
         if not named & groups:
             continue
         for document in _documents(file, content):
             if text(document.value, "kind") == "CustomResourceDefinition":
-                made |= {key: schema for key, schema in _versions(document.value) if key in wanted and key not in made}
+                for key, schema in _versions(document.value):
+                    if key in wanted:
+                        made.setdefault(key, []).append(schema)
     return made
 
 
