@@ -11,7 +11,8 @@ import pytest
 
 from holdfast.manifests import checks
 from holdfast.model.findings import Finding, Severity
-from manifests.mutations import GOLDEN, MUTATIONS, Mutation, Tree
+from manifests.mutable import GOLDEN, Tree
+from manifests.mutations import MUTATIONS, Mutation
 
 CRDS = Path(__file__).parents[2].parent / "shared" / "data" / "crds"
 

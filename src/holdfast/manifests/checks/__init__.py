@@ -1,13 +1,14 @@
 """What is wrong with a tree of manifests, rendered or written by hand.
 
 every      all checks, and running them            check     what a check is
-reading    files to objects; Kustomize folders     objects   objects of any shape, workloads, trees of them
+reading    files to objects; Kustomize folders     objects   objects of any shape
+                                                   trees     objects that are applied together, their pods
 changes    what a new tree changes of an old one   quantities, resources, nodes, attributes   what checks know in common
 
     schemas, versions, strings, references     the API
     keda, scaling                              replicas
     alb, gateway                               the edge
-    probes, drain, selectors                   pods and who sends to them
+    probes, drain, selectors, reach            pods and who sends to them
     scheduling, karpenter                      nodes
     images, rights, engines                    what runs
 

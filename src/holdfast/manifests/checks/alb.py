@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from holdfast.manifests.checks import attributes
 from holdfast.manifests.checks.attributes import PREFIX, annotation
 from holdfast.manifests.checks.keda import figure
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, items, mapping, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.model.findings import ObjectFinding
 
 MOST_GROUPS = 5
@@ -23,7 +24,7 @@ def ingresses(tree: Tree) -> Sequence[Found]:
 
 
 def classes(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
-    """The class stands in spec.ingressClassName; the annotation of old is not read by newer controllers alone."""
+    """The class stands in spec.ingressClassName, not in the annotation of old."""
     if "kubernetes.io/ingress.class" in ingress.annotations:
         what = "it names its class by the annotation kubernetes.io/ingress.class"
         path = ("metadata", "annotations", "kubernetes.io/ingress.class")
@@ -180,7 +181,7 @@ def readiness_gate(tree: Tree, ingress: Found) -> Iterator[ObjectFinding]:
 
 
 def health_checks(tree: Tree, service: Found) -> Iterator[ObjectFinding]:
-    """A health check of an ALB ends before the next begins, and asks for more than that the port is open."""
+    """A health check of an ALB ends before the next begins."""
     told = service.annotations
     interval_s = figure(told.get(f"{PREFIX}healthcheck-interval-seconds", "15"))
     timeout_s = figure(told.get(f"{PREFIX}healthcheck-timeout-seconds", "5"))

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from holdfast.manifests.checks.keda import figure
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, items, mapping, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.yaml import Path
 
 PREFIX = "alb.ingress.kubernetes.io/"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast.manifests.checks.objects import Tree
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.metadata import ACCEPT
 from holdfast.model.findings import Checked, ObjectFinding, Severity
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import attributes
 from holdfast.manifests.checks.keda import figure
-from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, number
+from holdfast.manifests.checks.objects import Found, items, mapping, number
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 from holdfast.model.findings import ObjectFinding
 
 _DEFAULT_GRACE_S = 30

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import nodes, resources
 from holdfast.manifests.checks.keda import figure
-from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, at, items, mapping, number, text, walk
+from holdfast.manifests.checks.objects import Found, at, items, mapping, number, text, walk
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 from holdfast.model.findings import ObjectFinding
 from holdfast.model.hardware import InstanceType
 
@@ -32,7 +33,7 @@ def _is_vllm(container: Container) -> bool:
 
 
 def arguments(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
-    """Variables and flags that this version reads."""
+    """Variables, ports and addresses are those that vLLM 0.33 reads."""
     owner, path = container.workload.owner, container.path
     if container.environment("VLLM_ATTENTION_BACKEND") is not None:
         what = f"{container.name} sets VLLM_ATTENTION_BACKEND, which vLLM 0.33 does not read"
@@ -61,7 +62,7 @@ def parallel(tree: Tree) -> Sequence[Container]:
 
 
 def parallelism(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
-    """Tensor x pipeline parallel ranks are the devices of the pods that make a replica; on Neuron, their cores."""
+    """Tensor x pipeline x data parallel ranks are the devices of the pods of a replica; on Neuron, their cores."""
     owner = container.workload.owner
     tensor = figure(container.argument("--tensor-parallel-size"))
     pipeline = figure(container.argument("--pipeline-parallel-size") or "1")

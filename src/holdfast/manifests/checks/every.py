@@ -14,6 +14,7 @@ from holdfast.manifests.checks import (
     karpenter,
     keda,
     probes,
+    reach,
     reading,
     references,
     rights,
@@ -25,8 +26,8 @@ from holdfast.manifests.checks import (
     versions,
 )
 from holdfast.manifests.checks.check import Check
-from holdfast.manifests.checks.objects import Tree
 from holdfast.manifests.checks.reading import Built
+from holdfast.manifests.checks.trees import Tree
 from holdfast.model.findings import Checked, Inspection, ObjectFinding
 
 CHECKS = (
@@ -61,13 +62,13 @@ CHECKS = (
     Check("deregistration", attributes.behind_load_balancer, drain.deregistration),
     Check("selectors", selectors.controllers, selectors.own_pods),
     Check("selects-pods", selectors.selecting, selectors.something),
-    Check("split-pods", selectors.splits, selectors.apart),
+    Check("split-pods", reach.splits, reach.apart),
     Check("overlap", selectors.workloads, selectors.overlapping),
     Check("ports", selectors.ported, selectors.ports),
     Check("service-monitor", selectors.service_monitors, selectors.monitored),
     Check("disruption-budget", selectors.budgets, selectors.evictable),
-    Check("network-policy", selectors.policies, selectors.reachable),
-    Check("inference-pool", selectors.inference_pools, selectors.pooled),
+    Check("network-policy", reach.policies, reach.reachable),
+    Check("inference-pool", reach.inference_pools, reach.pooled),
     Check("spread", selectors.workloads, selectors.spread),
     Check("node-selector", scheduling.placed, scheduling.selected),
     Check("tolerations", scheduling.placed, scheduling.tolerated),

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import attributes
 from holdfast.manifests.checks.alb import MOST_GROUPS, MOST_WEIGHT
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, items, mapping, number, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, number, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from holdfast.manifests.checks.objects import Container, Tree, text
+from holdfast.manifests.checks.objects import text
+from holdfast.manifests.checks.trees import Container, Tree
 from holdfast.model.findings import ObjectFinding
 
 _INSTALLS = re.compile(r"\b(pip3?|uv pip|apt-get|apt|apk|yum|dnf|npm|conda)\s+(install|add)\b|curl[^|]*\|\s*(ba|z)?sh")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import nodes
-from holdfast.manifests.checks.objects import Found, Tree, items, mapping, number, text
+from holdfast.manifests.checks.objects import Found, items, mapping, number, text
 from holdfast.manifests.checks.quantities import duration_s
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
 

@@ -10,7 +10,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, at, items, mapping, text
+from holdfast.manifests.checks.objects import Found, Mapping, at, items, mapping, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
 
@@ -202,7 +203,7 @@ def scaled_objects(tree: Tree) -> Sequence[Found]:
 
 
 def bounds(tree: Tree, scaled: Found) -> Iterator[ObjectFinding]:
-    """A most, a pace of going down, and what holds when the metric is gone are stated."""
+    """The most replicas, the pace of going down, and what holds when metrics are gone are stated."""
     spec = mapping(scaled.body, "spec")
     most, least = spec.get("maxReplicaCount"), spec.get("minReplicaCount")
     if most is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 from holdfast import catalog
 from holdfast.manifests.checks import resources
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, Workload, items, mapping, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, text
+from holdfast.manifests.checks.trees import Tree, Workload
 from holdfast.manifests.yaml import Path
 from holdfast.model.hardware import InstanceType
 
@@ -16,12 +18,38 @@ INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 AUTO_MODE = "eks.amazonaws.com"
 """API group of Auto Mode's NodeClass, and the domain of its node labels."""
 
-_FAMILIES = ("karpenter.k8s.aws/instance-family", "eks.amazonaws.com/instance-family")
+_DESCRIBED = (
+    INSTANCE_TYPE,
+    *(
+        f"{domain}/instance-{what}"
+        for domain in ("karpenter.k8s.aws", AUTO_MODE)
+        for what in ("family", "category", "gpu-name", "accelerator-name")
+    ),
+)
+"""Labels that a requirement can name instance types by."""
 
 
 @cache
 def _types() -> dict[str, InstanceType]:
     return {kind.name: kind for kind in catalog.instance_types()}
+
+
+def _has(kind: InstanceType, label: str, values: set[str]) -> bool:
+    """Whether nodes of the type have one of the values of a label."""
+    if label == INSTANCE_TYPE:
+        return kind.name in values
+    what = label.rpartition("/instance-")[2]
+    if what == "family":
+        return kind.family in values
+    if what == "category":
+        return _letters(kind) in values
+    own, _, value = catalog.accelerator(kind.accelerator).karpenter_label.rpartition("=")
+    return own.endswith(f"instance-{what}") and value in values
+
+
+def _letters(kind: InstanceType) -> str:
+    """The letters that its family begins with: Karpenter's instance category."""
+    return next(iter(re.findall(r"^[a-z]+", kind.family)), "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +87,10 @@ class Pool:
     @property
     def instance_types(self) -> list[InstanceType]:
         """The types of the catalogue that it may start; none where its requirements do not name them."""
-        named = self.allowed(INSTANCE_TYPE)
-        families = next((found for key in _FAMILIES if (found := self.allowed(key)) is not None), None)
-        if named is None and families is None:
+        wanted = {key: values for key in _DESCRIBED if (values := self.allowed(key)) is not None}
+        if not wanted:
             return []
-        return [
-            kind
-            for kind in _types().values()
-            if (named is None or kind.name in named) and (families is None or kind.family in families)
-        ]
+        return [kind for kind in _types().values() if all(_has(kind, key, values) for key, values in wanted.items())]
 
     def may_have(self, selector: Mapping) -> bool:
         """Whether its nodes can have all labels of a node selector."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import resources
-from holdfast.manifests.checks.objects import Container, Found, Mapping, Tree, Workload, items, mapping, number, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, number, text
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 from holdfast.model.findings import ObjectFinding
 
 LEAST_LOADING_S = 600

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.manifests import yaml
-from holdfast.manifests.checks.objects import Found, Tree, items, mapping, text
+from holdfast.manifests.checks.objects import Found, items, mapping, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.model.findings import ObjectFinding, Severity
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")

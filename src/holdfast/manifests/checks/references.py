@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.manifests.checks.objects import Found, Mapping, Tree, Workload, items, mapping, text
+from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, text
+from holdfast.manifests.checks.trees import Tree, Workload
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
 
@@ -85,7 +86,7 @@ def _reference(path: Path, kind: str, ref: Mapping, key: str) -> Iterator[tuple[
 
 
 def secrets(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
-    """Secrets that a pod needs and the files do not have: somebody must make them."""
+    """Secrets that a pod needs are among the files, or somebody must make them: a note."""
     namespace = workload.namespace
     for path, kind, name, optional in _named(workload):
         if kind == "Secret" and not optional and not any(tree.has(one, namespace, name) for one in _GIVE_SECRETS):
@@ -110,7 +111,7 @@ def everything(tree: Tree) -> Sequence[Found]:
 
 
 def once(tree: Tree, found: Found) -> Iterator[ObjectFinding]:
-    """No two objects have one name, and each has a name that Kubernetes takes."""
+    """No two objects have one name, and each has one."""
     name = found.at("metadata", "name")
     if not isinstance(name, str) or not name:
         if not found.at("metadata", "generateName"):

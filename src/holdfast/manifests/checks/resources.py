@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.manifests.checks.objects import Container, Mapping, Tree, Workload, mapping
+from holdfast.manifests.checks.objects import Mapping, mapping
 from holdfast.manifests.checks.quantities import amount
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 
 NEURON_CORE = "aws.amazon.com/neuroncore"
 _VENDORS = ("nvidia.com/", "aws.amazon.com/neuron", "amd.com/")

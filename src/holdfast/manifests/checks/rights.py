@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import resources
-from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, text
+from holdfast.manifests.checks.objects import Found, items, mapping, text
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 from holdfast.model.findings import ObjectFinding
 
 _HARMLESS = ("NET_BIND_SERVICE",)
@@ -18,7 +19,7 @@ def containers(tree: Tree) -> Sequence[Container]:
 
 
 def confined(tree: Tree, container: Container) -> Iterator[ObjectFinding]:
-    """Non-root, root file system read-only, no privilege, all capabilities dropped, seccomp: one finding for all."""
+    """Containers are non-root, without privilege and capabilities, with a read-only root file system and seccomp."""
     own = mapping(container.spec, "securityContext")
     pod = mapping(container.workload.spec, "securityContext")
     path, owner = (*container.path, "securityContext"), container.workload.owner

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.manifests.checks.objects import Found, Tree, mapping, text
+from holdfast.manifests.checks.objects import Found, mapping, text
+from holdfast.manifests.checks.trees import Tree
 from holdfast.model.findings import ObjectFinding
 
 SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")

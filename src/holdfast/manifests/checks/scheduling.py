@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.manifests.checks import nodes, resources
-from holdfast.manifests.checks.objects import Container, Found, Tree, Workload, items, mapping, text
+from holdfast.manifests.checks.objects import Found, items, mapping, text
 from holdfast.manifests.checks.quantities import amount
 from holdfast.manifests.checks.resources import NEURON_CORE
+from holdfast.manifests.checks.trees import Container, Tree, Workload
 from holdfast.model.findings import ObjectFinding
 from holdfast.model.hardware import InstanceType
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.manifests.checks.objects import Found, Tree, items, mapping
+from holdfast.manifests.checks.objects import Found, items, mapping
+from holdfast.manifests.checks.trees import Tree
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from holdfast.manifests.checks.objects import Found, Tree
+from holdfast.manifests.checks.objects import Found
+from holdfast.manifests.checks.trees import Tree
 from holdfast.model.findings import ObjectFinding
 
 _MOVED = (
