@@ -279,6 +279,34 @@ def route(change: Callable[[list[Object]], object]) -> Callable[[Tree], object]:
     return lambda tree: change(_weighted(tree))
 
 
+def split(tree: Tree) -> None:
+    """Lets the first route split its traffic between the pools, each with a target group of pods."""
+    served = [one for one in tree.all("Service") if one["spec"]["selector"] in _pods(tree)]
+    rule = tree.one("HTTPRoute")["spec"]["rules"][0]
+    rule["backendRefs"] = [{"name": one["metadata"]["name"], "port": 80, "weight": 50} for one in served]
+    there = {one["spec"]["targetReference"]["name"] for one in tree.all("TargetGroupConfiguration")}
+    for service in served:
+        name = service["metadata"]["name"]
+        spec = {"targetReference": {"kind": "Service", "name": name}, "defaultConfiguration": target_group()}
+        found = {"apiVersion": "gateway.k8s.aws/v1", "kind": "TargetGroupConfiguration", "spec": spec}
+        if name not in there:
+            tree.add(f"{name}-target-group.yaml", found | {"metadata": dict(service["metadata"])})
+
+
+def target_group() -> Object:
+    delay = {"key": "deregistration_delay.timeout_seconds", "value": "30"}
+    return {"targetType": "ip", "targetGroupAttributes": [delay]}
+
+
+def _pods(tree: Tree) -> list[Object]:
+    """The selectors of Deployments with accelerators."""
+    return [
+        one["spec"]["selector"]["matchLabels"]
+        for one in tree.all("Deployment")
+        if devices(one["spec"]["template"]["spec"]["containers"][0])
+    ]
+
+
 def _weighted(tree: Tree) -> list[Object]:
     rules = (rule for route in tree.all("HTTPRoute") for rule in route["spec"]["rules"])
     found: list[Object] = next(rule["backendRefs"] for rule in rules if len(rule.get("backendRefs", [])) > 1)

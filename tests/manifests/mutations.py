@@ -49,6 +49,7 @@ from manifests.mutable import (
     set_at,
     shared_selector,
     slow_disk,
+    split,
     stick,
     take,
     texts,
@@ -144,19 +145,28 @@ def table() -> Iterator[Mutation]:
     )
     yield Mutation("targets that are nodes", ALB, "alb-targets", instance_targets)
     yield Mutation(
-        "a route's weight of 1000", GATEWAY, "gateway-weights", route(lambda refs: refs[0].update(weight=1000))
+        "a route's weight of 1000",
+        GATEWAY,
+        "gateway-weights",
+        route(lambda refs: refs[0].update(weight=1000)),
+        split,
     )
-    yield Mutation("a route to nowhere", GATEWAY, "gateway-references", route(lambda refs: refs[0].update(name="gone")))
+    yield Mutation(
+        "a route to nowhere", GATEWAY, "gateway-references", route(lambda refs: refs[0].update(name="gone")), split
+    )
     yield Mutation(
         "an InferencePool behind an ALB", GATEWAY, "gateway-references",
         route(lambda refs: refs[0].update(group="inference.networking.k8s.io", kind="InferencePool", name="pool")),
-        inference_pool,
+        both(split, inference_pool),
     )  # fmt: skip
     yield Mutation(
         "a route's targets that are nodes",
         GATEWAY,
         "gateway-targets",
-        take("TargetGroupConfiguration", "spec", "defaultConfiguration", "targetType"),
+        lambda tree: [
+            one["spec"]["defaultConfiguration"].pop("targetType") for one in tree.all("TargetGroupConfiguration")
+        ],
+        split,
     )
     yield Mutation(
         "kubelet on a NodePool", ALB, "karpenter-fields", put("NodePool", *NODES, "kubelet", value={"maxPods": 20})

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.manifests import checks, yaml
-from holdfast.manifests.checks import Built, reading
+from holdfast.manifests.checks import Built, reading, schemas
 from holdfast.manifests.checks.quantities import amount, duration_s
 from holdfast.model.findings import Severity
 from manifests.mutable import GOLDEN, Tree
@@ -136,6 +136,13 @@ def test_a_kustomization_with_a_part_elsewhere_is_not_built() -> None:
     }
     assert checks.roots(files) == ()
     assert any("elsewhere" in line for line in checks.inspect(files).undone)
+
+
+def test_without_the_extra_it_says_that_schemas_were_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas, "available", lambda: False)
+    done = checks.inspect({"a.yaml": CONFIG.replace("data", "dta")})
+    assert done.findings == ()
+    assert done.undone == ("schemas: kubernetes-validate is not installed; install holdfast with its extra `check`",)
 
 
 def test_an_object_twice_is_told() -> None:
