@@ -85,9 +85,10 @@ def test_files_of_other_programs_are_left_alone() -> None:
 
 
 def test_a_template_is_a_note_and_broken_yaml_is_not() -> None:
-    done = checks.inspect({"t.yaml": "a: {{ .Values.x }}: b\n", "b.yaml": "a: [\n"})
+    done = checks.inspect({"t.yaml": "a: {{ .Values.x }}: b\n", "b.yaml": "apiVersion: [\n", "c.json": "{a}"})
     assert [(one.file, one.severity) for one in done.findings] == [
         ("b.yaml", Severity.IMPOSSIBLE),
+        ("c.json", Severity.NOTE),
         ("t.yaml", Severity.NOTE),
     ]
 
@@ -140,7 +141,7 @@ def test_a_kustomization_with_a_part_elsewhere_is_not_built() -> None:
 
 def test_without_the_extra_it_says_that_schemas_were_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schemas, "available", lambda: False)
-    done = checks.inspect({"a.yaml": CONFIG.replace("data", "dta")})
+    done = checks.inspect({"a.yaml": CONFIG.replace("\ndata", "\ndta")})
     assert done.findings == ()
     assert done.undone == ("schemas: kubernetes-validate is not installed; install holdfast with its extra `check`",)
 

@@ -96,7 +96,8 @@ class Found:
 
     @property
     def title(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {name}".strip() or "The document"
 
     def at(self, *path: str | int) -> Any:
         return at(self.body, *path)

@@ -158,6 +158,9 @@ def _unreadable(file: str, content: str, why: str, row: int) -> ObjectFinding:
     if "{{" in content:
         message = "The file is a template, which is read when it is rendered; check what comes out of it."
         return ObjectFinding(file, row, "yaml", Severity.NOTE, "a template", "YAML", message)
+    if "apiVersion" not in content:
+        message = f"The file cannot be read ({why.rstrip('.')}), and was left out; it may be another program's."
+        return ObjectFinding(file, row, "yaml", Severity.NOTE, why, "YAML", message)
     message = f"The file is not YAML that Kubernetes reads: {why.rstrip('.')}; mend that line."
     return ObjectFinding(file, row, "yaml", Severity.IMPOSSIBLE, why, "YAML", message)
 
