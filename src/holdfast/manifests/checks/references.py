@@ -1,7 +1,7 @@
 """What objects refer to by name: config maps, claims, secrets, service accounts, device claims.
 
-Only where the namespace has any object of the kind is a missing one called missing: files may be a part of what is
-applied. Secrets belong in no repository; one that is not there is a note.
+A service account is missed only where the namespace has any: files may be a part of what is applied. Secrets belong in
+no repository; one that is not there is a note.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from holdfast.manifests.checks.objects import Found, Mapping, items, mapping, te
 from holdfast.manifests.checks.trees import Tree, Workload
 from holdfast.manifests.yaml import Path
 from holdfast.model.findings import ObjectFinding
+
+_MADE = "kube-root-ca.crt"
+"""The ConfigMap that Kubernetes makes in every namespace."""
 
 _GIVE_SECRETS = ("Secret", "ExternalSecret", "SealedSecret", "SecretProviderClass")
 
@@ -24,7 +27,7 @@ def present(tree: Tree, workload: Workload) -> Iterator[ObjectFinding]:
     """Config maps, volume claims, service accounts and resource claims of a pod are there."""
     owner = workload.owner
     for path, kind, name, optional in _named(workload):
-        if kind == "Secret" or optional or tree.has(kind, owner.namespace, name):
+        if kind == "Secret" or optional or name == _MADE or tree.has(kind, owner.namespace, name):
             continue
         if kind == "ServiceAccount" and (name == "default" or not tree.has_any(kind, owner.namespace)):
             continue
