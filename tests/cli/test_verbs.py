@@ -73,8 +73,9 @@ def test_a_plan_of_published_measurements_renders_and_reports(holdfast: Run, tmp
         plan["pools"][0]
     )
     assert holdfast("render", "plan.json", "-o", "deploy").returncode == 0
-    tree = yaml.safe_load((tmp_path / "deploy" / "kustomization.yaml").read_text())
-    assert all((tmp_path / "deploy" / resource).exists() for resource in tree["resources"])
+    base = tmp_path / "deploy" / "base"
+    tree = yaml.safe_load((base / "kustomization.yaml").read_text())
+    assert all((base / resource).exists() for resource in tree["resources"])
     assert holdfast("report", "plan.json", "--out", "plan.html").returncode == 0
     assert "inf2-neuronx" in (tmp_path / "plan.html").read_text()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast import catalog
-from holdfast.manifests import Cluster, Manifest, render
+from holdfast.manifests import File, Manifest, render
+from holdfast.model import document
 from holdfast.model.fleet import DataPlane, DeploymentUnit, InferenceFleet
 from holdfast.model.plan import Autoscaling, Plan, PlanStatus, PoolPlan
 
@@ -55,7 +57,13 @@ PlanOf = Callable[..., Plan]
 RenderOf = Callable[..., dict[str, Manifest]]
 
 
-def _fleet(units: tuple[dict[str, Any], ...], data_plane: DataPlane, slo: dict[str, Any], name: str) -> InferenceFleet:
+OPEN: dict[str, Any] = {"edge": {"host": "sd21.example.com", "authentication": {"none": True}}}
+"""A cluster with TLS by the host's certificate that lets everyone in."""
+
+
+def _fleet(
+    units: tuple[dict[str, Any], ...], data_plane: DataPlane, slo: dict[str, Any], name: str, cluster: dict[str, Any]
+) -> InferenceFleet:
     return InferenceFleet.model_validate(
         {
             "apiVersion": "holdfast.dev/v1alpha1",
@@ -68,9 +76,24 @@ def _fleet(units: tuple[dict[str, Any], ...], data_plane: DataPlane, slo: dict[s
                 "demand": {"rate": "12/s", "peak": "20/s"},
                 "units": list(units),
                 "dataPlane": data_plane.value,
+                "cluster": cluster,
             },
         }
     )
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "deploy"
+
+
+def _example(name: str) -> Plan:
+    """A plan, made up, for one of the fleets in examples/deploy: equal weights, two replicas to a unit."""
+    file = EXAMPLES / f"{name}.yaml"
+    fleet = document.read_fleet(file.read_text(encoding="utf-8"), where=file.name)
+    return _planned(fleet, _shared_out(len(fleet.spec.units)), 2)
+
+
+def _shared_out(count: int) -> tuple[int, ...]:
+    return (100 - (count - 1) * (100 // count), *(100 // count for _ in range(count - 1)))
 
 
 def _pool(unit: DeploymentUnit, weight: int, replicas: int) -> PoolPlan:
@@ -99,12 +122,19 @@ def _plan(
     status: PlanStatus = PlanStatus.FEASIBLE,
     slo: dict[str, Any] | None = None,
     name: str = "sd21",
+    cluster: dict[str, Any] = OPEN,
 ) -> Plan:
     """A plan with a pool per unit; weights 60 and 40 for two units, else 100 shared out with the rest on the first."""
-    fleet = _fleet(units, data_plane, slo or {"latency": {"p95": "0.9s"}}, name)
+    fleet = _fleet(units, data_plane, slo or {"latency": {"p95": "0.9s"}}, name, cluster)
     count = len(fleet.spec.units)
     shares = weights or ((60, 40) if count == 2 else (100 - (count - 1), *(1 for _ in range(count - 1))))
-    pools = tuple(_pool(unit, weight, 6) for unit, weight in zip(fleet.spec.units, shares, strict=True))
+    return _planned(fleet, shares, 6, status)
+
+
+def _planned(
+    fleet: InferenceFleet, weights: tuple[int, ...], replicas: int, status: PlanStatus = PlanStatus.FEASIBLE
+) -> Plan:
+    pools = tuple(_pool(unit, weight, replicas) for unit, weight in zip(fleet.spec.units, weights, strict=True))
     return Plan(
         version=1,
         fleet=fleet,
@@ -119,17 +149,38 @@ def _plan(
     )
 
 
-def _render(plan: Plan, cluster: Cluster | None = None) -> dict[str, Manifest]:
+def _files(plan: Plan) -> dict[str, File]:
+    """All files that the plan renders, by path."""
     hardware = {
         unit.name: (catalog.instance_type(unit.instance_type), catalog.accelerator(unit.accelerator))
         for unit in plan.fleet.spec.units
     }
-    return {manifest.path: manifest for manifest in render(plan, hardware, cluster)}
+    return {file.path: file for file in render(plan, hardware)}
+
+
+def _render(plan: Plan) -> dict[str, Manifest]:
+    """The objects of the base that the plan renders, by their paths within it."""
+    files = _files(plan)
+    return {
+        path.removeprefix("base/"): file
+        for path, file in files.items()
+        if isinstance(file, Manifest) and path.startswith("base/")
+    }
 
 
 @pytest.fixture(scope="session")
 def plan_of() -> PlanOf:
     return _plan
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[str], Plan]:
+    return _example
+
+
+@pytest.fixture(scope="session")
+def files_of() -> Callable[[Plan], dict[str, File]]:
+    return _files
 
 
 @pytest.fixture(scope="session")

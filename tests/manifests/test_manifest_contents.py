@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import catalog
-from holdfast.manifests import Cluster, Manifest, drain, names, render
+from holdfast.manifests import Manifest, names, render
 from holdfast.manifests import yaml as manifest_yaml
+from holdfast.manifests.serving import drain
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane, Slo
 from holdfast.model.plan import Plan, PlanStatus
+
+OPEN: dict[str, Any] = {"edge": {"host": "sd21.example.com", "authentication": {"none": True}}}
 
 RenderOf = Callable[..., dict[str, Manifest]]
 PlanOf = Callable[..., Plan]
@@ -41,17 +44,18 @@ def unit_of(**changes: Any) -> dict[str, Any]:
 def test_vllm_is_told_the_units_configuration(llama: Plan, render_of: RenderOf) -> None:
     assert server(render_of(llama), "g5-tp4")["args"] == [
         "--model=stabilityai/stable-diffusion-2-1-base",
-        "--port=8000",
+        "--served-model-name=stabilityai/stable-diffusion-2-1-base",
         "--tensor-parallel-size=4",
         "--pipeline-parallel-size=1",
         "--max-num-seqs=8",
         "--max-model-len=16896",
+        "--port=8000",
     ]
 
 
 def test_neuron_has_as_many_cache_blocks_as_sequences(llama: Plan, render_of: RenderOf) -> None:
     arguments = server(render_of(llama), "inf2-tp8")["args"]
-    assert arguments[-2:] == ["--no-enable-prefix-caching", "--num-gpu-blocks-override=8"]
+    assert {"--no-enable-prefix-caching", "--num-gpu-blocks-override=8"} <= set(arguments)
 
 
 def test_neuron_is_asked_for_devices_not_for_cores(llama: Plan, render_of: RenderOf) -> None:
@@ -120,10 +124,11 @@ def test_pods_carry_no_token_and_no_rights(sd21: Plan, render_of: RenderOf) -> N
 
 @pytest.mark.parametrize("plane", [DataPlane.ALB, DataPlane.GATEWAY_API])
 @pytest.mark.parametrize("certificate", [None, "arn:aws:acm:us-west-2:111122223333:certificate/example"])
-def test_the_load_balancer_is_internal_and_speaks_https_with_a_certificate(
+def test_the_load_balancer_is_internal_and_speaks_https_unless_plain_http_is_asked_for(
     plane: DataPlane, certificate: str | None, plan_of: PlanOf, render_of: RenderOf
 ) -> None:
-    tree = render_of(plan_of(data_plane=plane), Cluster(certificate_arn=certificate))
+    listens = {"certificateArn": certificate} if certificate else {"plainHttp": True}
+    tree = render_of(plan_of(data_plane=plane, cluster={"edge": listens | {"authentication": {"none": True}}}))
     if plane is DataPlane.ALB:
         annotations = tree["ingress.yaml"].object["metadata"]["annotations"]
         assert annotations["alb.ingress.kubernetes.io/scheme"] == "internal"
@@ -146,13 +151,28 @@ def test_gateway_api_takes_pods_as_targets(gateway: Plan, render_of: RenderOf) -
     assert group["defaultConfiguration"]["targetType"] == "ip"
 
 
+@pytest.mark.parametrize(
+    ("edge", "sentence"),
+    [
+        ({"authentication": {"none": True}}, "no certificate"),
+        ({"host": "sd21.example.com"}, "who may send requests"),
+    ],
+)
+@pytest.mark.parametrize("plane", [DataPlane.ALB, DataPlane.GATEWAY_API])
+def test_an_edge_without_tls_or_authentication_is_never_a_default(
+    plane: DataPlane, edge: dict[str, Any], sentence: str, plan_of: PlanOf, render_of: RenderOf
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        render_of(plan_of(data_plane=plane, cluster={"edge": edge}))
+
+
 def test_pods_wait_for_their_load_balancer(sd21: Plan, render_of: RenderOf) -> None:
     labels = render_of(sd21)["namespace.yaml"].object["metadata"]["labels"]
     assert labels["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"
 
 
-def test_scaling_follows_the_plans_target(sd21: Plan, render_of: RenderOf) -> None:
-    tree = render_of(sd21, Cluster(prometheus="http://metrics.example:9090"))
+def test_scaling_follows_the_plans_target(plan_of: PlanOf, render_of: RenderOf) -> None:
+    tree = render_of(plan_of(cluster=OPEN | {"prometheus": "http://metrics.example:9090"}))
     trigger = tree["pools/g5-triton/scaled-object.yaml"].object["spec"]["triggers"][0]
     assert trigger["metricType"] == "AverageValue"
     assert trigger["metadata"] == {
@@ -172,8 +192,9 @@ def test_a_pool_without_traffic_may_have_no_replica(plan_of: PlanOf, render_of: 
     assert busy["minReplicaCount"] == 1
 
 
-def test_nodes_are_of_the_units_kind(gateway: Plan, render_of: RenderOf) -> None:
-    tree = render_of(gateway, Cluster(name="prod"))
+def test_nodes_are_of_the_units_kind(plan_of: PlanOf, render_of: RenderOf) -> None:
+    units = (unit_of(name="inf2"), unit_of(name="g5-triton", capacityType="reserved"))
+    tree = render_of(plan_of(units, cluster=OPEN | {"name": "prod"}))
     requirements = tree["pools/g5-triton/node-pool.yaml"].object["spec"]["template"]["spec"]["requirements"]
     values = {requirement["key"]: requirement["values"] for requirement in requirements}
     assert values["node.kubernetes.io/instance-type"] == ["g5.xlarge"]
@@ -318,3 +339,7 @@ def test_any_string_is_read_back_as_itself(key: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["1e3", "12e5", "0o17", "1_000", "80", "3.5", "+1", ".5", "on", "null", "~", "1:30"])
 def test_what_looks_like_another_type_is_quoted(text: str) -> None:
     assert manifest_yaml.dump({"value": text}) == f"value: '{text}'\n"
+
+
+def test_a_script_is_written_line_by_line() -> None:
+    assert manifest_yaml.dump({"run": "set -e\n\necho 'a: b' # why\n"}) == "run: |\n  set -e\n\n  echo 'a: b' # why\n"

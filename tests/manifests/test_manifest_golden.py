@@ -1,4 +1,4 @@
-"""The tree of a small plan, compared with the stored one.
+"""The trees of the fleets in examples/deploy, compared with the stored ones.
 
 After a change that is meant, write the stored tree anew: `HOLDFAST_GOLDEN=write pytest tests/manifests`.
 """
@@ -6,37 +6,43 @@ After a change that is meant, write the stored tree anew: `HOLDFAST_GOLDEN=write
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from holdfast.manifests import Manifest
+from holdfast.manifests import File
 from holdfast.model.plan import Plan
 
 GOLDEN = Path(__file__).parent / "golden"
 
-RenderOf = Callable[..., dict[str, Manifest]]
+FilesOf = Callable[[Plan], dict[str, File]]
 
 
-@pytest.mark.parametrize("name", ["sd21", "gateway"])
-def test_the_tree_is_the_stored_one(name: str, request: pytest.FixtureRequest, render_of: RenderOf) -> None:
-    tree = {path: manifest.text for path, manifest in render_of(request.getfixturevalue(name)).items()}
+NAMES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode", "moe-700b-lws"]
+"""Of the fleets in examples/deploy."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tree_is_the_stored_one(name: str, example: Callable[[str], Plan], files_of: FilesOf) -> None:
+    tree = {path: file.text for path, file in files_of(example(name)).items()}
     folder = GOLDEN / name
     if os.environ.get("HOLDFAST_GOLDEN") == "write":
+        shutil.rmtree(folder, ignore_errors=True)
         for path, text in tree.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
     stored = {
-        str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.yaml"))
+        file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8")
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
     }
     assert tree.keys() == stored.keys()
     for path, text in tree.items():
         assert text == stored[path], path
 
 
-def test_rendering_twice_gives_the_same_bytes(sd21: Plan, render_of: RenderOf) -> None:
-    first, second = render_of(sd21), render_of(sd21)
-    assert [(path, manifest.text) for path, manifest in first.items()] == [
-        (path, manifest.text) for path, manifest in second.items()
-    ]
+def test_rendering_twice_gives_the_same_bytes(sd21: Plan, files_of: FilesOf) -> None:
+    first, second = files_of(sd21), files_of(sd21)
+    assert [(path, file.text) for path, file in first.items()] == [(path, file.text) for path, file in second.items()]

@@ -20,16 +20,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from holdfast.manifests import Cluster, Manifest
+from holdfast.manifests import File, Manifest
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 
 CRDS = Path(__file__).parents[2].parent / "shared" / "data" / "crds"
-BUILT_IN = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+BUILT_IN = {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "resource.k8s.io/v1beta2"}
 KUBERNETES = "1.33"
 CERTIFICATE = "arn:aws:acm:us-west-2:111122223333:certificate/example"
 
 RenderOf = Callable[..., dict[str, Manifest]]
+FilesOf = Callable[[Plan], dict[str, File]]
 Schemas = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -54,7 +55,14 @@ def crd_schemas() -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
 
     Karpenter's NodePool is there twice; the provider's, with the rules of AWS, is the one that is installed.
     """
-    folders = ("karpenter-provider-aws", "keda", "gateway-api", "aws-load-balancer-controller", "prometheus-operator")
+    folders = (
+        "karpenter-provider-aws",
+        "keda",
+        "gateway-api",
+        "aws-load-balancer-controller",
+        "prometheus-operator",
+        "lws",
+    )
     for folder in folders:
         for file in sorted((CRDS / folder).glob("*.yaml")):
             spec = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))[
@@ -72,17 +80,23 @@ def custom() -> Schemas:
 
 @pytest.fixture(scope="module")
 def objects(
-    sd21: Plan, llama: Plan, gateway: Plan, plan_of: Callable[..., Plan], render_of: RenderOf
+    sd21: Plan,
+    llama: Plan,
+    gateway: Plan,
+    plan_of: Callable[..., Plan],
+    example: Callable[[str], Plan],
+    render_of: RenderOf,
 ) -> list[dict[str, Any]]:
-    """What the plans render, read back from its YAML; both data planes, with a certificate and without."""
-    secure = Cluster(name="prod", certificate_arn=CERTIFICATE)
-    trees = [render_of(plan) for plan in (sd21, llama, gateway)]
-    trees += [render_of(plan, secure) for plan in (plan_of(), plan_of(data_plane=DataPlane.GATEWAY_API))]
+    """What the plans render, read back from its YAML; both data planes, with a certificate and without, many nodes."""
+    edge = {"certificateArn": CERTIFICATE, "authentication": {"none": True}}
+    secure: dict[str, Any] = {"cluster": {"name": "prod", "edge": edge}}
+    trees = [render_of(plan) for plan in (sd21, llama, gateway, example("moe-700b-lws"))]
+    trees += [render_of(plan_of(data_plane=plane, **secure)) for plane in (DataPlane.ALB, DataPlane.GATEWAY_API)]
     return [
         yaml.safe_load(manifest.text)
         for tree in trees
         for path, manifest in tree.items()
-        if path != "kustomization.yaml"
+        if not path.endswith("kustomization.yaml")
     ]
 
 
@@ -106,7 +120,17 @@ def test_every_object_of_kubernetes_is_valid(objects: list[dict[str, Any]], caps
         check_built_in(found)
     kinds = {found["kind"] for found in checked}
     report(capsys, checked, f"Kubernetes {KUBERNETES}")
-    assert kinds == {"Namespace", "ServiceAccount", "Deployment", "Service", "PodDisruptionBudget", "Ingress"}
+    assert kinds == {
+        "Namespace",
+        "ServiceAccount",
+        "DaemonSet",
+        "Deployment",
+        "Service",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "Ingress",
+        "ResourceClaimTemplate",
+    }
 
 
 @pytest.mark.skipif(not CRDS.exists(), reason="the CRDs are not here")
@@ -128,6 +152,7 @@ def test_every_custom_object_is_valid(
         "HTTPRoute",
         "LoadBalancerConfiguration",
         "TargetGroupConfiguration",
+        "LeaderWorkerSet",
     }
 
 
@@ -176,7 +201,7 @@ def test_no_two_objects_have_one_name(sd21: Plan, gateway: Plan, render_of: Rend
         names = [
             (manifest.object["kind"], manifest.object["metadata"]["name"])
             for path, manifest in render_of(plan).items()
-            if path != "kustomization.yaml"
+            if not path.endswith("kustomization.yaml")
         ]
         assert len(names) == len(set(names))
 
@@ -186,14 +211,15 @@ def test_every_object_gives_its_reason(objects: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize_builds_the_tree(tmp_path: Path, sd21: Plan, render_of: RenderOf) -> None:
-    tree = render_of(sd21)
-    for path, manifest in tree.items():
+def test_kustomize_builds_the_overlay(tmp_path: Path, sd21: Plan, files_of: FilesOf) -> None:
+    files = files_of(sd21)
+    for path, file in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(manifest.text, encoding="utf-8")
+        (tmp_path / path).write_text(file.text, encoding="utf-8")
+    overlay = tmp_path / "overlays" / "production"
     built = subprocess.run(
-        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True
     )
     found = list(yaml.safe_load_all(built.stdout))
-    assert len(found) == len(tree) - 1
+    assert len(found) == len(yaml.safe_load(files["base/kustomization.yaml"].text)["resources"])
     assert not re.search("warning", built.stderr, re.IGNORECASE)

@@ -1,22 +1,31 @@
-"""Plan -> the Kubernetes objects that carry it out, as the files of a Kustomize tree.
+"""Plan -> the files of a tree that carries it out: Kubernetes objects by Kustomize, and what stands around them.
 
-render      a plan and its hardware to manifests          manifest   one object and the file it goes to
-placement   one pool with the hardware it runs on         cluster    what rendering must know of the cluster
-traffic     weighted targets                              drain      how long requests, and so pods, are waited for
-engine      images and arguments by framework             resources  what a replica asks of its node
-health      how load balancers look at targets            names      Kubernetes names
+render      a plan and its hardware to files              manifest   one file, mostly one object
+placement   one pool with the hardware it runs on         names      Kubernetes names
 metadata    labels and annotations                        yaml       the only place that writes YAML
+namespace, kustomization   what holds the rest together
 
-One module per kind: namespace, service_account, deployment (with pod), service, disruption_budget, ingress,
-gateway, http_route, target_group, scaled_object, pod_monitor, node_pool, node_class, kustomization.
+The areas are folders; in each, `tree` says which files a plan needs, and there is one module per kind:
+
+    compute     nodes: who brings them, what they are              -> base/pools/UNIT/
+    serving     pods, their images, files, rights                  -> base/, base/pools/UNIT/
+    routing     the edge, weights                                  -> base/
+    scaling     what adds and removes replicas                     -> base/pools/UNIT/
+    observing   metrics, rules, dashboards                         -> base/
+    addons      charts that the cluster must run beside            -> addons/
+    jobs        load and limit searches                            -> jobs/
+    operator    the operator's own objects                         -> operator/
+    terraform   the account's part                                 -> terraform/
+    images      Dockerfiles                                        -> images/
+
+`checks` reads such a tree, rendered or not, and says what is wrong with it.
 
 Nothing here was applied to a real EKS cluster. Objects are checked against the schemas of Kubernetes 1.33,
-Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5 and Gateway API 1.6; admission rules written in CEL
-are not evaluated.
+Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5, Gateway API 1.6 and LeaderWorkerSet 0.10; admission rules
+written in CEL are not evaluated.
 """
 
-from holdfast.manifests.cluster import Cluster
-from holdfast.manifests.manifest import Manifest
-from holdfast.manifests.render import render
+from holdfast.manifests.manifest import File, Manifest
+from holdfast.manifests.render import OVERLAY, render
 
-__all__ = ["Cluster", "Manifest", "render"]
+__all__ = ["OVERLAY", "File", "Manifest", "render"]

@@ -7,6 +7,9 @@ from typing import Any
 
 from holdfast.manifests import yaml
 
+BASE = "base"
+"""Folder of all that serves: what an overlay applies."""
+
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON knows it."""
 
@@ -27,3 +30,14 @@ class Manifest:
     def text(self) -> str:
         """The file's content: the same object gives the same bytes."""
         return yaml.dump(self.object, self.note)
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file of the rendered tree that is no object: Terraform, a Dockerfile, values of a chart, a README."""
+
+    path: str
+    text: str
+
+
+File = Manifest | TextFile

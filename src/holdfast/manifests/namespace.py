@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.manifests import metadata
-from holdfast.manifests.manifest import Manifest
+from holdfast.manifests.manifest import BASE, Manifest
 from holdfast.model.errors import InputError
 from holdfast.model.plan import Plan
 
@@ -18,4 +18,4 @@ def manifest(plan: Plan) -> Manifest:
         raise InputError(f"the namespace {name!r} has a dot", mend="use letters, digits and - in metadata.namespace")
     described = metadata.of_fleet_cluster_wide(plan, name)
     described["labels"]["elbv2.k8s.aws/pod-readiness-gate-inject"] = "enabled"
-    return Manifest("namespace.yaml", {"apiVersion": "v1", "kind": "Namespace", "metadata": described})
+    return Manifest(f"{BASE}/namespace.yaml", {"apiVersion": "v1", "kind": "Namespace", "metadata": described})

@@ -26,7 +26,10 @@ class _Dumper(yaml.SafeDumper):
 
 def _string(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = "'" if _NUMBERLIKE.fullmatch(text) else None
-    if not text.isprintable():
+    lines = text.split("\n")
+    if len(lines) > 1 and lines[0].strip() and all(line.isprintable() and line == line.rstrip() for line in lines):
+        style = "|"  # A script, which people read line by line.
+    elif not text.isprintable():
         # Only between double quotes does PyYAML escape all line breaks, those of Unicode too.
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

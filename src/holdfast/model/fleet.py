@@ -10,6 +10,7 @@
         capacity: CapacityPolicy      how far units are filled, which loss must be survived        capacity
         routing: RoutingPolicy        how traffic moves when capacity does                         routing
         data_plane: DataPlane         what carries the traffic                                     routing
+        cluster: Cluster              the cluster it is deployed to, and the choices there         cluster
 
 The parts are in the files on the right; all their names are had from here. Keys are camelCase in YAML and snake_case in
 Python, where fields that carry a unit say so in their name. Unknown keys are refused. `document.py` reads the YAML and
@@ -24,6 +25,7 @@ import pydantic
 from pydantic import Field
 
 from holdfast.model.capacity import CapacityPolicy, Loss, Quota
+from holdfast.model.cluster import Cluster
 from holdfast.model.declaration import Document, Name, Zone
 from holdfast.model.demand import Demand
 from holdfast.model.routing import DataPlane, Ramp, RoutingPolicy, WeightPolicy
@@ -35,6 +37,7 @@ __all__ = [
     "Api",
     "CapacityPolicy",
     "CapacityType",
+    "Cluster",
     "DataPlane",
     "Demand",
     "DeploymentUnit",
@@ -76,6 +79,7 @@ class FleetSpec(Document):
     capacity: CapacityPolicy = CapacityPolicy()
     routing: RoutingPolicy = RoutingPolicy()
     data_plane: DataPlane = DataPlane.ALB
+    cluster: Cluster = Cluster()
 
     @pydantic.model_validator(mode="after")
     def _unit_names_differ(self) -> Self:

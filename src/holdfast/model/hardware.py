@@ -53,7 +53,11 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class InstanceType:
-    """An instance type and what it holds. Memory in GiB, network in Gbit/s."""
+    """An instance type and what it holds. Memory in GiB, network in Gbit/s.
+
+    local_nvme_gb:  instance store, 1e9 bytes; None without.
+    efa_interfaces: the most Elastic Fabric Adapter interfaces that it takes; 0 without.
+    """
 
     name: str
     family: str
@@ -66,6 +70,8 @@ class InstanceType:
     allocatable_memory_gib: float | None
     resource_name: str
     resource_count: int
+    local_nvme_gb: float | None = None
+    efa_interfaces: int = 0
 
     @property
     def quota_class(self) -> str:

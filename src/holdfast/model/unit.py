@@ -8,6 +8,7 @@ from typing import Annotated, Self
 import pydantic
 from pydantic import Field
 
+from holdfast.model.cluster import Nodes
 from holdfast.model.declaration import Document, Name, Zone
 from holdfast.model.quantities import Duration, Price
 
@@ -30,15 +31,28 @@ def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
     return pydantic.WithJsonSchema({"anyOf": [whole, {"const": "auto"}, *others]})
 
 
+class Disaggregated(Document):
+    """Prefill and decode on servers of their own, which hand KV caches over; the numbers of each in one replica."""
+
+    prefill: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+    decode: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
+
+
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
-    devices: accelerator devices of one replica; by default TP x PP. On Neuron a tensor-parallel rank is a logical core:
-    a plan states the devices that its ranks take where the document does not (planning.cores).
+    devices: accelerator devices of one server, which is a replica unless it is disaggregated; by default TP x PP. On
+    Neuron a tensor-parallel rank is a logical core: a plan states the devices that its ranks take where the document
+    does not (planning.cores).
     price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
     capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
     prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.
     zones:          where its instances can be had; all zones of the fleet when absent.
+    nodes:          who brings its nodes; as the fleet's cluster says when absent.
+    dra:            whether devices are claimed by Dynamic Resource Allocation instead of a device plugin.
+    disaggregated:  prefill and decode on servers of their own; one server does both when absent.
+    neuron_config:  of vLLM on Neuron, what its compiler is told beyond what follows from the other keys, e.g.
+                    `enable_bucketing: false`; the names are Neuron's and have underscores.
     startup_s:      from the start of an instance until its replica serves; it is paid for and carries nothing.
     """
 
@@ -62,6 +76,10 @@ class DeploymentUnit(Document):
     min_replicas: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1
     max_replicas: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 100
     image: str | None = None
+    nodes: Nodes | None = None
+    dra: Annotated[bool, Field(strict=True)] = False
+    disaggregated: Disaggregated | None = None
+    neuron_config: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], pydantic.JsonValue] = Field(default={})
     endpoint: str | None = None
 
     @pydantic.model_validator(mode="after")
@@ -84,6 +102,12 @@ class DeploymentUnit(Document):
                 raise ValueError(f"prices has {capacity_type.value}, which is not among capacityTypes")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _configures_what_it_runs(self) -> Self:
+        if self.neuron_config and not self.runs_vllm_neuron:
+            raise ValueError(f"neuronConfig is of framework {VLLM_NEURON}, and this is {self.framework}; remove it")
+        return self
+
     @property
     def ways(self) -> tuple[CapacityType, ...]:
         """The capacity types that its instances may be bought in, the main one first."""
@@ -99,5 +123,10 @@ class DeploymentUnit(Document):
         return self.framework == VLLM_NEURON
 
     @property
-    def devices_per_replica(self) -> int:
+    def devices_per_server(self) -> int:
         return self.devices or self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def devices_per_replica(self) -> int:
+        both = self.disaggregated
+        return self.devices_per_server * (1 if both is None else both.prefill + both.decode)

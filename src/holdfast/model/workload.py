@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from holdfast.model import quantities
-from holdfast.model.declaration import Document
+from holdfast.model.declaration import Document, Name
 from holdfast.model.quantities import Share
 from holdfast.model.template import Template
 
@@ -49,11 +49,36 @@ _PATHS = {
 }
 
 
+class ModelFiles(Document):
+    """Where a replica in a cluster gets the model's files from; from Hugging Face, all of them, when absent.
+
+    s3:           `s3://bucket/prefix` that holds them; sha256: of the file SHA256SUMS there, which lists theirs.
+    revision:     commit on Hugging Face.
+    files:        patterns of the files that are needed, e.g. `*.safetensors`; all when empty.
+    token_secret: Secret of the fleet's namespace whose key `token` has a Hugging Face token.
+    """
+
+    s3: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]+)?$")] | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    files: tuple[str, ...] = ()
+    token_secret: Name | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _are_from_one_place(self) -> Self:
+        if (self.s3 is None) != (self.sha256 is None):
+            raise ValueError("s3 and sha256 go together: files from a bucket are verified")
+        if self.s3 is not None and (self.revision is not None or self.token_secret is not None):
+            raise ValueError("revision and tokenSecret are of Hugging Face; remove them, or s3")
+        return self
+
+
 class ServedModel(Document):
     """What is served: a Hugging Face id (or any name the server answers to) and its task."""
 
     id: Annotated[str, Field(min_length=1)]
     task: Literal["text-generation", "text-to-image"] = "text-generation"
+    source: ModelFiles = ModelFiles()
 
 
 class TokenLengths(Document):

@@ -118,10 +118,10 @@ def _write_plan(plan: Plan, directory: Path) -> int:
     if plan.status is not PlanStatus.FEASIBLE:
         return 0
     rendered = manifests.render(plan, catalog.equipment_of(plan.fleet))
-    for manifest in rendered:
-        file = directory / "deploy" / manifest.path
-        _make(file.parent)
-        _write(file, manifest.text)
+    for file in rendered:
+        path = directory / "deploy" / file.path
+        _make(path.parent)
+        _write(path, file.text)
     return len(rendered)
 
 

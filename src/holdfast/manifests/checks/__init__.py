@@ -1,0 +1,1 @@
+"""Are these files right? What a schema cannot say, checked before anything is applied."""

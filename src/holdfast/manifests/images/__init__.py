@@ -1,0 +1,1 @@
+"""Container images of holdfast and of its model server."""

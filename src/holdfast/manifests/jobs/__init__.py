@@ -1,0 +1,1 @@
+"""Load and limit searches as Jobs in the cluster."""

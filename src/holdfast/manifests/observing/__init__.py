@@ -1,0 +1,1 @@
+"""What is watched: metrics, rules, dashboards."""

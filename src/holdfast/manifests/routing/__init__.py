@@ -1,0 +1,1 @@
+"""How requests reach the pools: the edge, and weights."""

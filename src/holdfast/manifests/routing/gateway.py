@@ -1,0 +1,89 @@
+"""Gateway, its class and its load balancer's configuration: Gateway API on an Application Load Balancer."""
+
+from __future__ import annotations
+
+from holdfast.manifests import metadata, names
+from holdfast.manifests.manifest import BASE, Manifest, Object
+from holdfast.manifests.routing import ingress
+from holdfast.manifests.routing.edge import checked
+from holdfast.manifests.serving import drain
+from holdfast.model.cluster import Edge
+from holdfast.model.plan import Plan
+
+CLASS = "holdfast-alb"
+_CONTROLLER = "gateway.k8s.aws/alb"
+
+
+def manifests(plan: Plan) -> tuple[Manifest, ...]:
+    """GatewayClass, LoadBalancerConfiguration and Gateway: one load balancer."""
+    edge = checked(plan.fleet.spec.cluster.edge)
+    return (_gateway_class(), _configuration(plan, edge), _gateway(plan, edge))
+
+
+def _gateway_class() -> Manifest:
+    # All fleets of a cluster share the class, so that it says nothing of any one of them.
+    described = {
+        "name": CLASS,
+        "labels": {"app.kubernetes.io/managed-by": "holdfast"},
+        "annotations": {metadata.REASON: "gateways of all fleets on Application Load Balancers"},
+    }
+    gateway_class = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": described,
+        "spec": {"controllerName": _CONTROLLER},
+    }
+    return Manifest(f"{BASE}/gateway-class.yaml", gateway_class)
+
+
+def _configuration(plan: Plan, edge: Edge) -> Manifest:
+    attributes = {
+        "idle_timeout.timeout_seconds": str(drain.idle_timeout_s(plan.fleet.spec.slo)),
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+    }
+    spec: Object = {
+        "scheme": edge.scheme,
+        "loadBalancerAttributes": [{"key": key, "value": value} for key, value in attributes.items()],
+    }
+    if edge.certificate_arn is not None:
+        spec["listenerConfigurations"] = [
+            {
+                "protocolPort": "HTTPS:443",
+                "defaultCertificate": edge.certificate_arn,
+                "sslPolicy": ingress.SSL_POLICY,
+            }
+        ]
+    configuration = {
+        "apiVersion": "gateway.k8s.aws/v1",
+        "kind": "LoadBalancerConfiguration",
+        "metadata": metadata.of_fleet(plan, names.label(plan.fleet.metadata.name)),
+        "spec": spec,
+    }
+    return Manifest(f"{BASE}/load-balancer-configuration.yaml", configuration)
+
+
+def _gateway(plan: Plan, edge: Edge) -> Manifest:
+    name = names.label(plan.fleet.metadata.name)
+    reference = {"group": "gateway.k8s.aws", "kind": "LoadBalancerConfiguration", "name": name}
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": metadata.of_fleet(plan, name),
+        "spec": {
+            "gatewayClassName": CLASS,
+            "infrastructure": {"parametersRef": reference},
+            "listeners": [_listener(edge)],
+        },
+    }
+    return Manifest(f"{BASE}/gateway.yaml", gateway)
+
+
+def _listener(edge: Edge) -> Object:
+    secure = not edge.plain_http
+    listener: Object = {
+        "name": "https" if secure else "http",
+        "protocol": "HTTPS" if secure else "HTTP",
+        "port": 443 if secure else 80,
+        "allowedRoutes": {"namespaces": {"from": "Same"}},
+    }
+    return listener if edge.host is None else listener | {"hostname": edge.host}

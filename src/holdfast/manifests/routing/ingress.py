@@ -1,0 +1,78 @@
+"""Ingress: an Application Load Balancer that forwards by weight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from holdfast.manifests import metadata, names
+from holdfast.manifests.manifest import BASE, Manifest, Object
+from holdfast.manifests.routing.edge import checked
+from holdfast.manifests.routing.traffic import Target
+from holdfast.manifests.serving import drain, service
+from holdfast.model.cluster import Edge
+from holdfast.model.plan import Plan
+
+ACTION = "weighted-pools"
+"""Backend that stands for the action; no Service has this name, and `use-annotation` says so."""
+
+SSL_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+"""TLS 1.2 and 1.3 only."""
+
+_PREFIX = "alb.ingress.kubernetes.io"
+
+
+def manifest(plan: Plan, targets: Sequence[Target]) -> Manifest:
+    """The load balancer of the fleet.
+
+    Whoever steers a fleet must set the weight of an empty pool to 0: an ALB sends a target group its share
+    whether or not it has healthy targets. No stickiness, which would delay every change of a weight.
+    """
+    described = metadata.of_fleet(plan, names.label(plan.fleet.metadata.name))
+    edge = checked(plan.fleet.spec.cluster.edge)
+    described["annotations"] |= _listener(edge) | {
+        f"{_PREFIX}/scheme": edge.scheme,
+        f"{_PREFIX}/target-type": "ip",
+        f"{_PREFIX}/load-balancer-attributes": (
+            f"idle_timeout.timeout_seconds={drain.idle_timeout_s(plan.fleet.spec.slo)},"
+            "routing.http.drop_invalid_header_fields.enabled=true"
+        ),
+        f"{_PREFIX}/actions.{ACTION}": _action(targets),
+    }
+    ingress = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": described,
+        "spec": {"ingressClassName": "alb", "rules": [_rule(edge)]},
+    }
+    return Manifest(f"{BASE}/ingress.yaml", ingress)
+
+
+def _rule(edge: Edge) -> Object:
+    """All paths; of the host only where there is one, by which the certificate is found."""
+    rule: Object = {"http": {"paths": [_path()]}}
+    return rule if edge.host is None else {"host": edge.host} | rule
+
+
+def _path() -> Object:
+    return {
+        "path": "/",
+        "pathType": "Prefix",
+        "backend": {"service": {"name": ACTION, "port": {"name": "use-annotation"}}},
+    }
+
+
+def _action(targets: Sequence[Target]) -> str:
+    groups = [
+        {"serviceName": target.service, "servicePort": service.PORT, "weight": target.weight} for target in targets
+    ]
+    return json.dumps({"type": "forward", "forwardConfig": {"targetGroups": groups}})
+
+
+def _listener(edge: Edge) -> dict[str, str]:
+    if edge.plain_http:
+        return {f"{_PREFIX}/listen-ports": '[{"HTTP": 80}]'}
+    secure = {f"{_PREFIX}/listen-ports": '[{"HTTPS": 443}]', f"{_PREFIX}/ssl-policy": SSL_POLICY}
+    if edge.certificate_arn is not None:
+        secure[f"{_PREFIX}/certificate-arn"] = edge.certificate_arn
+    return secure

@@ -1,0 +1,1 @@
+"""What adds and removes replicas."""

@@ -1,0 +1,1 @@
+"""The account's part: network, cluster, rights, buckets."""
