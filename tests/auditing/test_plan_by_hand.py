@@ -52,17 +52,15 @@ RATES = [4, 4, 4, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20, 20, 18, 16, 14, 12, 10, 8,
 DAY = f"day: [{', '.join(f'{rate}/s' for rate in RATES)}]"
 SIZES = ", sizes: [{share: 70%, inputTokens: 100, outputTokens: 50}, {share: 30%, inputTokens: 433, outputTokens: 217}]"
 TODAY = datetime.date(2026, 9, 1)
+MEASURED = "measured; that the curve rises, and what it says of the planned rate, is checked"
+
 FREE = {
     ("version",): "another version is refused before the audit",
     ("gap",): "a certificate is only made by solving anew; that it is 0 to 1 is checked",
     ("tables", "*", "columns", "*", "digits"): "how many digits are shown",
-    (
-        "pools",
-        "*",
-        "levels",
-        "*",
-        "*",
-    ): "measured; that the curve rises, and what it says of the planned rate, is checked",
+    ("pools", "*", "curve", "in_flight", "*"): MEASURED,
+    ("pools", "*", "curve", "rates_per_s", "*"): MEASURED,
+    ("pools", "*", "curve", "latencies_s", "*"): MEASURED,
 }
 
 
@@ -290,8 +288,7 @@ def test_a_plan_by_size_without_its_traffic_is_not_taken_on_trust() -> None:
     [
         ({"expected_latency_s": 0.1}, "The expected latency of inf is 0.1 s and should be "),
         ({"expected_latency_s": None}, "The expected latency of inf is no latency and should be "),
-        ({"levels": ()}, "it has no load curve up to its traffic"),
-        ({"levels": ((2.0, 1.0, 1.0), (1.0, 2.0, 2.0))}, "does not rise from level to level"),
+        ({"curve": None}, "it has no load curve up to its traffic"),
     ],
 )
 def test_an_expected_latency_that_is_not_that_of_the_load_curve_is_found(changes: dict[str, Any], said: str) -> None:

@@ -71,7 +71,8 @@ def values(files: dict[str, File], name: str) -> dict[str, Any]:
 def test_a_cluster_runs_what_its_fleet_needs_and_nothing_else(
     units: Sequence[dict[str, Any]], cluster: dict[str, Any], more: set[str], plan_of: PlanOf, files_of: FilesOf
 ) -> None:
-    files = files_of(plan_of(tuple(units), cluster=OPEN | cluster))
+    plane = DataPlane.GATEWAY_API if "kvAwareRouting" in cluster else DataPlane.ALB
+    files = files_of(plan_of(tuple(units), cluster=OPEN | cluster, data_plane=plane))
     assert releases(files).keys() == ALWAYS | more
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -118,7 +117,6 @@ def _pool(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
     if pool.latency_s is not None and not 0 < pool.latency_s < math.inf:
         message = f"{pool.unit} has a latency of {pool.latency_s:g} s at its limit: nothing follows from that."
         yield impossible(where, "shape", f"{pool.latency_s:g} s", "above 0", message)
-    yield from _levels(pool, where)
     counts = (pool.replicas, pool.weight, pool.autoscaling.min_replicas, pool.autoscaling.max_replicas)
     if any(abs(count) > MOST for count in (*counts, *(n for one in pool.allotments for n in one.replicas))):
         message = f"{pool.unit} has a count above {MOST:g}: nothing follows from that."
@@ -160,15 +158,3 @@ def _places(replicas_per_instance: int, instances_per_replica: int) -> str:
         return f"{instances_per_replica} instances to a replica"
     several = f", {instances_per_replica} instances to a replica" if instances_per_replica != 1 else ""
     return f"{replicas_per_instance} replicas to an instance{several}"
-
-
-def _levels(pool: PoolPlan, where: str) -> Iterator[Finding]:
-    """The load curve is of numbers above 0, and rises."""
-    sound = all(0 < value < MOST for level in pool.levels for value in level) and all(
-        low[0] < high[0] and low[1] <= high[1] and low[2] <= high[2] for low, high in itertools.pairwise(pool.levels)
-    )
-    if not sound:
-        message = (
-            f"The load curve of {pool.unit} does not rise from level to level, or has a figure that is not above 0."
-        )
-        yield impossible(where, "shape", f"{len(pool.levels)} levels", "levels that rise", message)

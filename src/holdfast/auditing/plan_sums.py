@@ -9,7 +9,6 @@ from holdfast.auditing import plan_shape
 from holdfast.auditing.plan_shape import figure, impossible
 from holdfast.model.findings import Checked, Finding
 from holdfast.model.plan import TOTAL_WEIGHT, Allotment, Plan, PlanStatus, PoolPlan
-from holdfast.performance import curve
 
 
 def weights(plan: Plan, where: str) -> Checked:
@@ -46,7 +45,7 @@ def latency(plan: Plan, where: str) -> Checked:
     """The mean latency that a pool's requests are expected to have is that of its load curve at their rate."""
     found, judged = list[Finding | None](), 0
     for pool in plan.pools:
-        judged += bool(pool.levels) or pool.expected_latency_s is not None
+        judged += pool.curve is not None or pool.expected_latency_s is not None
         found.append(_expected_latency(plan, pool, where))
     return Checked("latency", judged, tuple(f for f in found if f is not None))
 
@@ -111,11 +110,10 @@ def _expected_latency(plan: Plan, pool: PoolPlan, where: str) -> Finding | None:
 
 def _latency_s(plan: Plan, pool: PoolPlan) -> float | None:
     """Of a replica at its part of the traffic, by the pool's load curve; None without traffic or beyond the curve."""
-    levels = curve.of_levels(pool.levels, "avg", pool.estimate_error is not None, pool.limit_source)
-    if levels is None or not pool.replicas or not pool.expected_per_s:
+    if pool.curve is None or not pool.replicas or not pool.expected_per_s:
         return None
     rate_per_s = pool.expected_per_s / pool.replicas
-    return levels.latency_s(rate_per_s) if rate_per_s <= levels.plateau_per_s else None
+    return pool.curve.latency_s(rate_per_s) if rate_per_s <= pool.curve.plateau_per_s else None
 
 
 def _usd_per_h(plan: Plan, allotment: Allotment, period: int) -> float:

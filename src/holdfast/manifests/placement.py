@@ -46,6 +46,8 @@ class ScaleTarget:
 class Placement:
     """A pool, its unit, and the instance type and accelerator of one node.
 
+    shared_service: the Service that it shares with other pools, where there are too many for one each.
+
     Raises InputError when the hardware is not the unit's, or a server neither fits a node nor fills several.
     """
 
@@ -54,6 +56,7 @@ class Placement:
     pool: PoolPlan
     instance: InstanceType
     accelerator: Accelerator
+    shared_service: str | None = None
 
     def __post_init__(self) -> None:
         if self.instance.name != self.unit.instance_type:

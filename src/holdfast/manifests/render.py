@@ -30,7 +30,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     its pools cannot be rendered; the message names the unit and the mend.
     """
     _check(plan)
-    placed = placements(plan, hardware)
+    placed = routing.shared_out(plan, placements(plan, hardware))
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)

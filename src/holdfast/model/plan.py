@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.packing import Packing
@@ -41,6 +42,7 @@ class UnitEvidence:
                         that is; else empty.
     levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
                         empty where no mean latency is known.
+    held:               the same for a number that is held in flight, where a run says it apart from `levels`.
     """
 
     unit: str
@@ -57,6 +59,7 @@ class UnitEvidence:
     other_size: str = ""
     latencies_by_size_s: tuple[float, ...] = ()
     latency_source: str = ""
+    held: tuple[tuple[float, float, float], ...] = ()
     instances_per_replica: int = 1
 
     @property
@@ -155,11 +158,13 @@ class PoolPlan:
     latency_source: where that comes from, if not from where the limit does.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     expected_latency_s: at the traffic that is expected, between the levels of the unit's load curve; None without one.
-    levels:       of that curve, of one replica, all three rising: in flight, requests/s, mean latency in seconds.
     limits_by_size_per_s, latencies_by_size_s: limit of a replica, and mean latency at it, if all its requests were of
                   one of the workload's sizes, in their order; empty where it has none, or nothing is known.
     traffic_by_size_per_s: requests/s by period and size, headroom included, that the pool is given where traffic goes
                   by size (`routing.bySize`); empty where it is given none.
+    curve:        that load curve: mean latency and rate of one replica by the number in flight, measured or estimated
+                  as it says; None where no mean latency is known, or requests are of several sizes.
+    held:         the same for a number that is held in flight, where a run says it apart; else None.
     """
 
     unit: str
@@ -180,10 +185,11 @@ class PoolPlan:
     estimate_error: float | None = None
     expected_latency_s: float | None = None
     latency_source: str = ""
-    levels: tuple[tuple[float, float, float], ...] = ()
     limits_by_size_per_s: tuple[float, ...] = ()
     latencies_by_size_s: tuple[float, ...] = ()
     traffic_by_size_per_s: tuple[tuple[float, ...], ...] = ()
+    curve: Curve | None = None
+    held: Curve | None = None
 
 
 @dataclass(frozen=True)

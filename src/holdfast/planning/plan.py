@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.model import codec
+from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import InferenceFleet, WeightPolicy
 from holdfast.model.hardware import InstanceType
@@ -173,16 +174,23 @@ def _pool(
         estimate_error=known.estimate_error,
         expected_latency_s=expected_latency_s,
         latency_source=known.latency_source,
-        levels=known.levels,
         limits_by_size_per_s=known.limits_by_size_per_s,
         latencies_by_size_s=known.latencies_by_size_s,
         traffic_by_size_per_s=mix.traffic.get(known.unit, ()) if fleet.spec.routing.by_size else (),
+        curve=_curve(known, known.levels),
+        held=_curve(known, known.held),
     )
+
+
+def _curve(known: UnitEvidence, levels: Sequence[tuple[float, float, float]]) -> Curve | None:
+    """The load curve through the levels; None without any."""
+    error = known.estimate_error
+    measured = "one measured level" if len(levels) == 1 else f"{len(levels)} measured levels"
+    source = measured if error is None else f"an estimate, off by {error:.0%} in the median of a step"
+    return curve.of_levels(levels, "avg", error is not None, source)
 
 
 def _latency_s(known: UnitEvidence, rate_per_s: float) -> float | None:
     """Mean latency of a replica at that rate by its load curve; None without one, and beyond its end."""
-    levels = curve.of_levels(known.levels, "avg", known.estimate_error is not None, known.limit_source)
-    if levels is None or rate_per_s > levels.plateau_per_s:
-        return None
-    return levels.latency_s(rate_per_s)
+    load = _curve(known, known.levels)
+    return None if load is None or rate_per_s > load.plateau_per_s else load.latency_s(rate_per_s)

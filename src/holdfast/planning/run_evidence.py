@@ -15,7 +15,7 @@ from holdfast.model.judgement import Judgement, best
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
-from holdfast.performance.curve import of_stages
+from holdfast.performance.curve import of_held, of_stages
 from holdfast.planning import measured_size, prices
 from holdfast.planning.evidence import Found, evidence_of_row, left_out, of_other_size, why_no_row
 
@@ -46,7 +46,8 @@ def from_breaking_points(
                 continue
             row, judgement = found
             price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-            evidence.append(evidence_of_row(row, price, _level_source(row, judgement, rows), rows))
+            known = evidence_of_row(row, price, _level_source(row, judgement, rows), rows)
+            evidence.append(replace(known, held=_held(curve)))
             continue
         if curve is None or point is None or point.rate_per_s <= 0:
             reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
@@ -133,7 +134,13 @@ def _evidence_of_curve(
         limit_source=f"measured: {_interval(point)}; {point.why}",
         price_source=price.source,
         levels=levels.levels if levels is not None else (),
+        held=_held(curve),
     )
+
+
+def _held(curve: LoadCurve) -> tuple[tuple[float, float, float], ...]:
+    found = of_held(curve)
+    return found.levels if found is not None else ()
 
 
 def _stage_at(curve: LoadCurve, rate_per_s: float) -> Stage | None:

@@ -75,7 +75,8 @@ def by_size(fleet: InferenceFleet, known: UnitEvidence, work: Work | None) -> Un
         latencies_by_size_s=latencies,
         limit_source=f"{known.limit_source}; {source}",
         latency_source=f"{said}; the mean over the sizes by their shares" if latencies else "",
-        levels=(),  # they are of requests of mean length
+        levels=(),
+        held=(),  # they are of requests of mean length
     )
 
 

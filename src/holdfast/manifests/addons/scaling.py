@@ -10,6 +10,7 @@ from holdfast.manifests.addons.chart import Chart
 from holdfast.manifests.compute import node_groups, nodes
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement
+from holdfast.manifests.scaling import pod_metrics
 from holdfast.model.cluster import Nodes, Scaler
 from holdfast.model.plan import Plan
 
@@ -58,6 +59,7 @@ def _adapter(plan: Plan) -> Chart:
         values={
             "prometheus": {"url": f"{asked.scheme}://{asked.hostname}", "port": port, "path": asked.path},
             "replicas": 2,
+            "rules": pod_metrics.rules(),
         },
         after=(watching.RELEASE,),
     )
