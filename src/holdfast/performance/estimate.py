@@ -160,12 +160,13 @@ def _placed(
     if instance is None:
         return 1, None
     stage = math.ceil(tensor_parallel / device.ranks_per_device)
-    ranks = f"a parallelism of {tensor_parallel * pipeline_parallel} needs {tensor_parallel * pipeline_parallel}"
+    ranks = tensor_parallel * pipeline_parallel
+    needed = f"a parallelism of {ranks} needs {ranks} {device.rank_name}s"
     why_not = obstacle(stage, instance)
     if why_not:
         there = instance.devices * device.ranks_per_device
         raise InputError(
-            f"{ranks} {device.rank_name}s, and {instance.name} has {there}; {why_not}",
+            f"{needed}, and {instance.name} has {there}; {why_not}",
             mend="give less, or a larger size",
         )
     instances = instances_per_server(stage, pipeline_parallel, instance)
@@ -173,7 +174,7 @@ def _placed(
         return 1, None
     if instance.network_gbps is None:
         raise InputError(
-            f"{ranks} {device.rank_name}s on {instances} {instance.name}, and no source states their network",
+            f"{needed} on {instances} {instance.name}, and no source states their network",
             mend="give less, or another instance type",
         )
     return instances, Network(instance.devices, instance.network_gbps)
