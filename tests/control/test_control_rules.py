@@ -103,6 +103,11 @@ def test_a_lone_replica_is_filled_to_half_before_the_next_pool() -> None:
     assert weights_of(seen(HEALTHY, (98, 1, 1), 40.0)) == (80, 12, 8)
 
 
+def test_a_lone_replica_that_has_many_requests_in_hand_is_filled_to_the_target() -> None:
+    many = tuple(dataclasses.replace(pool, at_once=30) for pool in HEALTHY)
+    assert weights_of(seen(many, (98, 1, 1), 40.0)) == (80, 19, 1)
+
+
 def test_weights_move_by_one_step_of_the_ramp() -> None:
     assert weights_of(seen(HEALTHY, (40, 30, 30), 20.0)) == (65, 17, 18)
 

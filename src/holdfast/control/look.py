@@ -42,18 +42,18 @@ EASY_WAIT = 0.5
 
 
 @functools.cache
-def easy_fill(replicas: int) -> float:
+def easy_fill(servers: int) -> float:
     """The share of their limit, 0..1, at which requests wait EASY_WAIT in the mean: less for few than for many.
 
-    n replicas that serve one request at a time, all alike, and share a queue of independent arrivals, filled to rho:
+    servers: replicas x requests that each has in hand at its limit. n of them, alike, with one queue, filled to rho:
     wait = rho^(sqrt(2 (n + 1)) - 1) / (2 n (1 - rho)) service times (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977,
-    doi:10.1007/BF02532775, for M/D/n). One is at ease to 50 %, two to 70 %, 28 to 97 %; those that batch, to more.
+    doi:10.1007/BF02532775, for M/D/n). One is at ease to 50 %, two to 70 %, 28 to 97 %.
     """
-    exponent = math.sqrt(2 * (replicas + 1)) - 1
+    exponent = math.sqrt(2 * (servers + 1)) - 1
     low, high = 0.0, 1.0
     for _ in range(40):
         filled = (low + high) / 2
-        waits = filled**exponent > 2 * EASY_WAIT * replicas * (1 - filled)
+        waits = filled**exponent > 2 * EASY_WAIT * servers * (1 - filled)
         low, high = (low, filled) if waits else (filled, high)
     return low
 
@@ -191,7 +191,7 @@ class Look:
         target = self.capacity.utilization_target
         if weight <= max(1, math.ceil(self.warm_share * TOTAL_WEIGHT)):
             return target
-        return min(target, easy_fill(self.counted[pool.name]))
+        return min(target, easy_fill(self.counted[pool.name] * pool.at_once))
 
     def crowded_at(self, pool: CapacityPool, weight: int = TOTAL_WEIGHT) -> float:
         """The share of its limit, 0..1, from which the pool is crowded: the middle between full and the limit."""

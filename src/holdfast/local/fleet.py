@@ -46,6 +46,7 @@ class PoolSpec:
     planned: int
     min_replicas: int
     max_replicas: int
+    at_once: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_replicas <= self.planned <= self.max_replicas:
@@ -65,6 +66,7 @@ class PoolSpec:
             planned=plan.replicas,
             min_replicas=plan.autoscaling.min_replicas,
             max_replicas=plan.autoscaling.max_replicas,
+            at_once=plan.at_once,
         )
 
 
@@ -316,6 +318,7 @@ class LocalFleet:
             shortages=shortages.remembered((pool.shortage,) if pool.shortage else (), now),
             starting=max(0, len(pool.staying) - pool.ready),
             obtained_s=pool.obtained_s,
+            at_once=spec.at_once,
         )
 
     def _settle(self) -> None:

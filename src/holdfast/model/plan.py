@@ -191,6 +191,11 @@ class PoolPlan:
     curve: Curve | None = None
     held: Curve | None = None
 
+    @property
+    def at_once(self) -> int:
+        """Requests that a replica has in hand at its limit (Little's law); 1 where its latency there is not known."""
+        return 1 if self.latency_s is None else max(1, round(self.limit_per_s * self.latency_s))
+
 
 @dataclass(frozen=True)
 class PlanPeriod:

@@ -41,6 +41,7 @@ class CapacityPool:
     obtained_s:          when a replica last got its capacity (an instance, a process); None where that is long ago.
     planned_ahead:       replicas that the plan gives the pool by the time that one asked for now serves; where it
                          is more than `planned`, they are asked for, and are not missed yet.
+    at_once:             requests that a replica has in hand at its limit; 1 where that is not known.
     """
 
     name: str
@@ -58,6 +59,7 @@ class CapacityPool:
     starting: int = 0
     obtained_s: float | None = None
     planned_ahead: int = 0
+    at_once: int = 1
 
     @property
     def lasting(self) -> int:

@@ -56,6 +56,7 @@ class Pool:
     weight:  of the plan, at its highest demand.
     curve:   what its service is made of; None where that is its limit and the mean latency there.
     starts_at_s: the time of day at which time begins.
+    at_once: requests that a replica has in hand at its limit, as the plan says.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Pool:
     curve: Curve | None
     cold_start: ColdStart
     starts_at_s: float = 0.0
+    at_once: int = 1
 
     def planned_at(self, t_s: float) -> int:
         """The plan's replicas at a moment."""
@@ -162,6 +164,7 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, given: Curve | None) -
         curve=curve,
         cold_start=cold_start,
         starts_at_s=scenario.spec.starts_at_s,
+        at_once=pool.at_once,
     )
 
 

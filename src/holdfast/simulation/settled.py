@@ -71,6 +71,7 @@ def _decided_weights(
             min_replicas=pool.min_replicas,
             max_replicas=pool.max_replicas,
             ready_since_s=long_ago_s,
+            at_once=pool.at_once,
         )
         for pool, count in zip(pools, counts, strict=True)
     )

@@ -114,6 +114,7 @@ class Pools:
             gone_at_s=min((r.gone_at_s for r in leaving if r.gone_at_s is not None), default=0.0),
             starting=self._cluster.count(number, State.PROVISIONING, State.STARTING),
             obtained_s=self._cluster.obtained_s[number],
+            at_once=pool.at_once,
         )
 
 
