@@ -123,6 +123,7 @@ def test_every_object_of_kubernetes_is_valid(objects: list[dict[str, Any]], caps
     assert kinds == {
         "Namespace",
         "ServiceAccount",
+        "ConfigMap",
         "Deployment",
         "Service",
         "PodDisruptionBudget",
@@ -146,6 +147,7 @@ def test_every_custom_object_is_valid(
         "EC2NodeClass",
         "ScaledObject",
         "PodMonitor",
+        "PrometheusRule",
         "GatewayClass",
         "Gateway",
         "HTTPRoute",
