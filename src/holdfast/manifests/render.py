@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
+from holdfast.manifests.operator import tree as operator
 from holdfast.manifests.placement import placements
 from holdfast.manifests.routing import tree as routing
 from holdfast.manifests.scaling import tree as scaling
@@ -33,7 +35,13 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)
-    files = [*base, kustomization.of_folder(BASE, base), kustomization.overlay(plan, OVERLAY, BASE)]
+    files = [
+        *base,
+        kustomization.of_folder(BASE, base),
+        kustomization.overlay(plan, OVERLAY, BASE),
+        *jobs.files(plan, placed),
+        *operator.files(plan),
+    ]
     return tuple(sorted(files, key=lambda file: file.path))
 
 
