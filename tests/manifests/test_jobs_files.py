@@ -96,7 +96,7 @@ def test_requests_go_to_a_service_of_the_pool(files: dict[str, File]) -> None:
         f"http://{file.object['metadata']['name']}.{file.object['metadata']['namespace']}.svc.cluster.local"
         f":{file.object['spec']['ports'][0]['port']}"
         for file in files.values()
-        if isinstance(file, Manifest) and file.object["kind"] == "Service"
+        if isinstance(file, Manifest) and file.object.get("kind") == "Service"
     }
     asked = {holdfast_arguments(job)[1] for path, job in jobs(files).items() if not path.endswith("merge.yaml")}
     assert asked and asked <= services
@@ -111,7 +111,7 @@ def test_pools_let_the_pods_in_and_send_them_no_requests(files: dict[str, File])
     for path, file in files.items():
         if not isinstance(file, Manifest) or not path.startswith("base/pools/"):
             continue
-        if file.object["kind"] == "NetworkPolicy":
+        if file.object.get("kind") == "NetworkPolicy":
             let_in = [
                 peer["podSelector"].get("matchLabels", {"nobody": ""})
                 for rule in file.object["spec"]["ingress"]
@@ -119,7 +119,7 @@ def test_pools_let_the_pods_in_and_send_them_no_requests(files: dict[str, File])
                 if "podSelector" in peer
             ]
             assert any(selects(selector, dict(labels)) for selector in let_in)
-        if file.object["kind"] == "Service":
+        if file.object.get("kind") == "Service":
             assert not selects(file.object["spec"]["selector"], dict(labels))
 
 
@@ -175,7 +175,7 @@ def test_the_readme_names_objects_that_are_there(files: dict[str, File]) -> None
     scaled = {
         file.object["metadata"]["name"]
         for file in files.values()
-        if isinstance(file, Manifest) and file.object["kind"] == "ScaledObject"
+        if isinstance(file, Manifest) and file.object.get("kind") == "ScaledObject"
     }
     assert set(re.findall(r"annotate scaledobject (\S+)", text)) <= scaled
 

@@ -183,15 +183,6 @@ def test_scaling_follows_the_plans_target(plan_of: PlanOf, render_of: RenderOf) 
     }
 
 
-def test_a_pool_without_traffic_may_have_no_replica(plan_of: PlanOf, render_of: RenderOf) -> None:
-    units = (unit_of(name="busy"), unit_of(name="idle", minReplicas=0))
-    tree = render_of(plan_of(units, weights=(100, 0)))
-    idle = tree["pools/idle/scaled-object.yaml"].object["spec"]
-    assert (idle["minReplicaCount"], idle["triggers"][0]["metadata"]["ignoreNullValues"]) == (0, "true")
-    busy = render_of(plan_of(units, weights=(60, 40)))["pools/idle/scaled-object.yaml"].object["spec"]
-    assert busy["minReplicaCount"] == 1
-
-
 def test_nodes_are_of_the_units_kind(plan_of: PlanOf, render_of: RenderOf) -> None:
     units = (unit_of(name="inf2"), unit_of(name="g5-triton", capacityType="reserved"))
     tree = render_of(plan_of(units, cluster=OPEN | {"name": "prod"}))
@@ -215,13 +206,6 @@ def test_a_local_fleet_is_refused(plan_of: PlanOf, render_of: RenderOf) -> None:
         render_of(plan_of(data_plane=DataPlane.LOCAL))
 
 
-@pytest.mark.parametrize("plane", [DataPlane.ALB, DataPlane.GATEWAY_API])
-def test_more_pools_than_target_groups_are_refused(plane: DataPlane, plan_of: PlanOf, render_of: RenderOf) -> None:
-    units = tuple(unit_of(name=f"unit-{index}") for index in range(6))
-    with pytest.raises(InputError, match="6 pools, and an ALB action forwards to 5 target groups at most"):
-        render_of(plan_of(units, data_plane=plane))
-
-
 @pytest.mark.parametrize("weight", [-1, 1000])
 def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_of: RenderOf) -> None:
     with pytest.raises(InputError, match=f"weight {weight}"):
@@ -239,7 +223,7 @@ def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_o
         ({"tensorParallel": 2}, "needs 2 devices, and g5.xlarge has 1; choose a larger instanceType"),
         (
             {"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "tensorParallel": 2},
-            "one device has 2 cores: give `devices:`",
+            "one device carries 2 ranks: give `devices:`",
         ),
     ],
 )

@@ -261,21 +261,6 @@ def test_devices_are_claimed_by_the_api_that_the_cluster_has(
     assert "nvidia.com/gpu" not in server(leader)["resources"]["limits"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"nodes": "auto-mode"}, "Auto Mode has no DRA"),
-        ({"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "framework": "vllm-neuron"}, "NVIDIA GPUs"),
-    ],
-)
-def test_claims_that_nobody_would_serve_are_refused(
-    changes: dict[str, Any], message: str, plan_of: PlanOf, render_of: RenderOf
-) -> None:
-    unit = APART | {"disaggregated": None, "dra": True} | changes
-    with pytest.raises(InputError, match=message):
-        render_of(plan_of((unit,), cluster=OPEN))
-
-
 def test_the_planned_replicas_are_what_remains_without_metrics(apart: Plan, render_of: RenderOf) -> None:
     pool = replace(apart.pools[0], replicas=2)
     tree = render_of(replace(apart, pools=(pool,)))

@@ -10,8 +10,7 @@ from holdfast.model.hardware import InstanceType
 
 @functools.cache
 def _all() -> tuple[InstanceType, ...]:
-    fabric = {row["name"]: int(row["efa_interfaces"]) for row in rows.read("fabric.csv")}
-    return tuple(_instance_type(row, fabric.get(row["name"], 0)) for row in rows.read("instances.csv"))
+    return tuple(_instance_type(row) for row in rows.read("instances.csv"))
 
 
 def instance_types(accelerator: str | None = None) -> tuple[InstanceType, ...]:
@@ -27,7 +26,7 @@ def instance_type(name: str) -> InstanceType:
     return lookup.find("instance type", name, {kind.name: kind for kind in _all()})
 
 
-def _instance_type(row: dict[str, str], efa_interfaces: int) -> InstanceType:
+def _instance_type(row: dict[str, str]) -> InstanceType:
     return InstanceType(
         name=row["name"],
         family=row["family"],
@@ -40,5 +39,6 @@ def _instance_type(row: dict[str, str], efa_interfaces: int) -> InstanceType:
         allocatable_memory_gib=rows.number(row["allocatable_memory_gib"]),
         resource_name=row["resource_name"],
         resource_count=int(row["resource_count"]),
-        efa_interfaces=efa_interfaces,
+        local_nvme_gb=rows.number(row["local_nvme_gb"]),
+        efa_interfaces=int(row["efa_interfaces"]),
     )

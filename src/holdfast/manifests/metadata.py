@@ -8,6 +8,8 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 
 REASON = "holdfast.dev/reason"
+TARGET_GROUP = "holdfast.dev/target-group"
+"""Label of pods that share a Service with those of other pools: its name."""
 
 
 def selector(placement: Placement) -> dict[str, str]:
@@ -17,7 +19,8 @@ def selector(placement: Placement) -> dict[str, str]:
 
 def pool_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's objects and pods."""
-    return _fleet_labels(placement.fleet) | selector(placement) | {"holdfast.dev/unit": placement.unit.name}
+    shared = {} if placement.shared_service is None else {TARGET_GROUP: placement.shared_service}
+    return _fleet_labels(placement.fleet) | selector(placement) | {"holdfast.dev/unit": placement.unit.name} | shared
 
 
 def node_labels(placement: Placement) -> dict[str, str]:

@@ -46,6 +46,8 @@ class ScaleTarget:
 class Placement:
     """A pool, its unit, and the instance type and accelerator of one node.
 
+    shared_service: the Service that it shares with other pools, where there are too many for one each.
+
     Raises InputError when the hardware is not the unit's, or a server neither fits a node nor fills several.
     """
 
@@ -54,6 +56,7 @@ class Placement:
     pool: PoolPlan
     instance: InstanceType
     accelerator: Accelerator
+    shared_service: str | None = None
 
     def __post_init__(self) -> None:
         if self.instance.name != self.unit.instance_type:
@@ -73,18 +76,18 @@ class Placement:
         whole = self.unit.devices_per_server % there == 0
         within = there % tensor == 0
         over_fabric = tensor % there == 0 and self.instance.efa_interfaces > 0
-        gpus = self.unit.framework == VLLM and self.accelerator.cores_per_device == 1
+        gpus = self.unit.framework == VLLM and self.accelerator.ranks_per_device == 1
         return gpus and whole and (within or over_fabric)
 
     def _too_large(self) -> InputError:
         asked, there = self.unit.devices_per_server, self.instance.resource_count
-        cores = self.accelerator.cores_per_device
+        ranks = self.accelerator.ranks_per_device
         mend = (
             "choose a larger instanceType; over several nodes goes vLLM on GPUs alone, with devices that fill them and "
             "a tensorParallel that stays within a node, or fills several that have EFA"
         )
-        if cores > 1 and self.unit.devices is None:
-            mend = f"one device has {cores} cores: give `devices:` in the unit, the devices of one replica"
+        if ranks > 1 and self.unit.devices is None:
+            mend = f"one device carries {ranks} ranks: give `devices:` in the unit, the devices of one replica"
         return InputError(
             f"one replica of unit {self.unit.name} needs {asked} devices, and {self.instance.name} has {there}",
             mend=mend,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace
+from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
 from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
@@ -31,7 +32,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     its pools cannot be rendered; the message names the unit and the mend.
     """
     _check(plan)
-    placed = placements(plan, hardware)
+    placed = routing.shared_out(plan, placements(plan, hardware))
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)
@@ -39,6 +40,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         *base,
         kustomization.of_folder(BASE, base),
         kustomization.overlay(plan, OVERLAY, BASE),
+        *addons.files(plan, placed),
         *jobs.files(plan, placed),
         *operator.files(plan),
     ]

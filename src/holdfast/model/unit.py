@@ -42,8 +42,8 @@ class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
     devices: accelerator devices of one server, which is a replica unless it is disaggregated; by default TP x PP. On
-    Neuron a tensor-parallel rank is a core: a plan states the devices that its cores take where the document does not
-    (planning.cores).
+    Neuron a tensor-parallel rank is a logical core: a plan states the devices that its ranks take where the document
+    does not (planning.cores).
     price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
     capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
     prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.

@@ -16,6 +16,7 @@ LISTS = {
     "files": Bounded(256),
     "day": Bounded(24),
     "sizes": Bounded(100),
+    "allowFrom": Bounded(64),
     "loadBalancerNetworks": Bounded(16),
     "pools": Bounded(64, "map", "unit"),
     "conditions": Bounded(16, "map", "type"),
@@ -124,6 +125,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "!(has(self.plainHttp) && self.plainHttp && has(self.certificateArn))",
             "plainHttp has no use for a certificateArn",
+        ),
+        Rule(
+            "!(has(self.plainHttp) && self.plainHttp && has(self.redirectHttp) && self.redirectHttp)",
+            "plainHttp has no TLS for redirectHttp to lead to",
         ),
         Rule(
             "!(has(self.plainHttp) && self.plainHttp) || !has(self.authentication) || "

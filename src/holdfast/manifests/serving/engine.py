@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement, Role
-from holdfast.manifests.serving import disaggregation, fabric, model_files, neuron
+from holdfast.manifests.serving import disaggregation, drain, fabric, model_files, neuron
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit
 from holdfast.model.unit import VLLM
@@ -134,6 +134,9 @@ def _configuration(placement: Placement) -> list[str]:
         "--max-num-seqs": unit.max_num_seqs,
         "--max-model-len": unit.max_model_len,
     }
+    if placement.fleet.spec.cluster.cascade is not None and unit.framework == VLLM:
+        # A server that queues without end never lets go of a request that another could answer.
+        flags["--max-num-queued-reqs"] = drain.most_queued(placement.fleet.spec.slo, placement.pool.limit_per_s)
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
     return [*model_files.arguments(placement), *given, *neuron.arguments(placement)]
 

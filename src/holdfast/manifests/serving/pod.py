@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.manifests.compute import node_pool
+from holdfast.manifests.compute import selection
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement, Role
 from holdfast.manifests.serving import (
@@ -45,11 +45,14 @@ def spec(placement: Placement, role: Role | None = None, *, leads: bool = True) 
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "nodeSelector": {node_pool.LABEL: placement.node_pool},
-        "tolerations": [_toleration(taint) for taint in node_pool.taints(placement)],
+        "nodeSelector": selection.node_selector(placement),
+        "tolerations": selection.tolerations(placement),
         "containers": [_server(placement, role, leads)],
         "volumes": [volume for volume, _ in _volumes(placement)],
     }
+    scheduler = selection.scheduler(placement)
+    if scheduler is not None:
+        pod["schedulerName"] = scheduler
     found = pod | neighbours.of_pod(placement, leads=leads) | claims.of_pod(placement)
     return found | {"initContainers": started_first} if started_first else found
 
@@ -138,7 +141,3 @@ def _volumes(placement: Placement) -> list[tuple[Object, Object]]:
         shared = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": limit}}
         volumes.append((shared, {"name": "shm", "mountPath": "/dev/shm"}))
     return volumes
-
-
-def _toleration(taint: Object) -> Object:
-    return {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]}

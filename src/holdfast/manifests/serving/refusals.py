@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.serving import model_files
-from holdfast.model.cluster import Nodes
 from holdfast.model.errors import InputError
 from holdfast.model.unit import VLLM
 
@@ -12,7 +11,6 @@ from holdfast.model.unit import VLLM
 def check(placement: Placement) -> None:
     """Raises InputError for the first thing that would not work."""
     _check_disaggregation(placement)
-    _check_claims(placement)
     _check_files(placement)
 
 
@@ -36,18 +34,6 @@ def _check_disaggregation(placement: Placement) -> None:
             where=where,
             mend="set pipelineParallel: 1, with a tensorParallel that fills the nodes, or remove disaggregated",
         )
-
-
-def _check_claims(placement: Placement) -> None:
-    unit = placement.unit
-    if not unit.dra:
-        return
-    where = f"unit {unit.name}"
-    if placement.accelerator.vendor != "nvidia":
-        raise InputError("only NVIDIA GPUs are rendered with dra", where=where, mend="remove dra")
-    if (unit.nodes or placement.fleet.spec.cluster.nodes) is Nodes.AUTO_MODE:
-        # EKS user guide, "Manage hardware devices on Amazon EKS", read 2026-11-21.
-        raise InputError("EKS Auto Mode has no DRA", where=where, mend="set nodes: node-groups in the unit")
 
 
 def _check_files(placement: Placement) -> None:
