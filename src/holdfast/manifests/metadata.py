@@ -11,6 +11,9 @@ REASON = "holdfast.dev/reason"
 TARGET_GROUP = "holdfast.dev/target-group"
 """Label of pods that share a Service with those of other pools: its name."""
 
+ACCEPT = "holdfast.dev/accept."
+"""Followed by the name of a check (`checks`), and with a reason: its suspicious findings on the object are notes."""
+
 
 def selector(placement: Placement) -> dict[str, str]:
     """The labels that single out a pool's pods; a Deployment may never change them."""
@@ -26,6 +29,11 @@ def pool_labels(placement: Placement) -> dict[str, str]:
 def node_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's nodes. A kubelet refuses to start with labels of kubernetes.io that it does not know."""
     return {"holdfast.dev/fleet": placement.fleet.metadata.name, "holdfast.dev/unit": placement.unit.name}
+
+
+def explained(reasons: dict[str, str]) -> dict[str, str]:
+    """Annotations by which an object tells checkov that findings are meant, and why, by check."""
+    return {f"checkov.io/skip{n}": f"{check}={why}" for n, (check, why) in enumerate(reasons.items(), start=1)}
 
 
 def of_pool(placement: Placement, **annotations: str) -> Object:

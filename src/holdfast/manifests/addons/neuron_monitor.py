@@ -34,14 +34,23 @@ def _namespace(plan: Plan) -> Manifest:
     return _manifest("namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": described})
 
 
+_PRIVILEGED = "it opens the Neuron devices, privileged as in AWS's own manifest"
+_WITHOUT_MEANING = "of no effect on a privileged container"
+_EXPLAINED = {
+    "CKV_K8S_16": _PRIVILEGED,
+    "CKV_K8S_20": "a privileged container may always escalate",
+    "CKV_K8S_22": "AWS's image writes to its own file system",
+    "CKV_K8S_23": "the devices are root's",
+    **dict.fromkeys(("CKV_K8S_28", "CKV_K8S_29", "CKV_K8S_31", "CKV_K8S_37"), _WITHOUT_MEANING),
+    **dict.fromkeys(("CKV_K8S_8", "CKV_K8S_9"), "Prometheus alone asks it, and says when it does not answer"),
+    "CKV2_K8S_6": "it serves counters of devices, to whoever asks in the cluster",
+}
+
+
 def _daemon_set(plan: Plan, pools: Sequence[Placement]) -> Manifest:
     labels = {"app.kubernetes.io/name": NAME}
     described = _metadata(plan)
-    # checkov's way to say that a finding is meant.
-    described["annotations"] |= {
-        "checkov.io/skip1": "CKV_K8S_16=it opens the Neuron devices, privileged as in AWS's own manifest",
-        "checkov.io/skip2": "CKV_K8S_20=a privileged container may always escalate",
-    }
+    described["annotations"] |= {f"{metadata.ACCEPT}privileges": _PRIVILEGED} | metadata.explained(_EXPLAINED)
     daemon_set = {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

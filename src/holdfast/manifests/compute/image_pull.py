@@ -17,12 +17,18 @@ _PAUSE = "public.ecr.aws/eks-distro/kubernetes/pause:3.10"
 
 _USER = 1000
 
+_EXPLAINED = {
+    **dict.fromkeys(("CKV_K8S_8", "CKV_K8S_9"), "it sleeps, and nobody asks it anything"),
+    "CKV2_K8S_6": "it opens no port and no connection",
+}
+
 
 def manifest(placement: Placement) -> Manifest:
     """A pod on each of the pool's nodes that has run the image's `true`, and so has pulled it."""
     name = names.label(placement.name, "image-pull")
     labels = {"app.kubernetes.io/name": "image-pull", "app.kubernetes.io/instance": name}
     described = metadata.of_pool(placement)
+    described["annotations"] |= metadata.explained(_EXPLAINED)
     daemon_set = {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

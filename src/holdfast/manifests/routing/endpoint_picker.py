@@ -131,7 +131,9 @@ def _deployment(plan: Plan) -> Manifest:
         "template": template,
     }
     note = "The pod has a token of its account: it watches pods and its InferencePool."
-    return _of_kind(plan, "deployment", "apps/v1", "Deployment", {"spec": spec}, note)
+    described = metadata.of_fleet(plan, account)
+    described["annotations"] |= metadata.explained({"CKV_K8S_38": "it watches pods and its InferencePool"})
+    return _of_kind(plan, "deployment", "apps/v1", "Deployment", {"metadata": described, "spec": spec}, note)
 
 
 def _container(plan: Plan) -> Object:
