@@ -194,7 +194,7 @@ def test_the_answer_outlives_the_upload(code: int, example: ExampleOf, files_of:
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     codes = []
     for container in containers(job):
-        arguments = [argument.replace("/work/", f"{tmp_path}/") for argument in container["args"]]
+        arguments = [argument.replace("/scratch/", f"{tmp_path}/") for argument in container["args"]]
         done = subprocess.run([*container["command"], *arguments], env=environment, timeout=10, check=False)
         codes.append(done.returncode)
     assert codes == [0, code]
@@ -206,7 +206,7 @@ def test_an_upload_that_fails_fails_the_job(example: ExampleOf, files_of: FilesO
     job = jobs(files_of(example(S3)))["jobs/g5-cuda/limit.yaml"]
     tool(tmp_path, "aws", "exit 1")
     keep = containers(job)[-1]
-    arguments = [argument.replace("/work/", f"{tmp_path}/") for argument in keep["args"]]
+    arguments = [argument.replace("/scratch/", f"{tmp_path}/") for argument in keep["args"]]
     (tmp_path / "exit-code").write_text("0\n")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     assert subprocess.run([*keep["command"], *arguments], env=environment, timeout=10, check=False).returncode == 1

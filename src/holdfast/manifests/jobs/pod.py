@@ -18,7 +18,7 @@ RUNS = "/runs"
 COMPONENT = "app.kubernetes.io/component"
 COMPONENT_OF_JOBS = "load"
 
-_EXIT = "/work/exit-code"
+_EXIT = "/scratch/exit-code"
 _KEEPING_EXIT = f'holdfast "$@"; echo $? > {_EXIT}'
 _FETCH = 'aws s3 cp --recursive --no-progress "$1" "$2"'
 _KEEP = f'aws s3 cp --recursive --no-progress "$1" "$2" && exit "$(cat {_EXIT})"'
@@ -99,10 +99,10 @@ def _container(name: str, image: str, environment: Sequence[Object], cores: int)
     return {
         "name": name,
         "image": image,
-        "env": [*environment, *({"name": name, "value": "/work"} for name in ("HOME", "TMPDIR"))],
+        "env": [*environment, *({"name": name, "value": "/scratch"} for name in ("HOME", "TMPDIR"))],
         "resources": {"requests": {"cpu": str(cores), "memory": _MEMORY}, "limits": {"memory": _MEMORY}},
         "securityContext": _LOCKED_DOWN,
-        "volumeMounts": [{"name": "runs", "mountPath": RUNS}, {"name": "work", "mountPath": "/work"}],
+        "volumeMounts": [{"name": "runs", "mountPath": RUNS}, {"name": "scratch", "mountPath": "/scratch"}],
     }
 
 
@@ -119,4 +119,4 @@ def _volumes(fleet: InferenceFleet, runs: Runs) -> list[Object]:
     kept: Object = {"emptyDir": {}}
     if runs.storage_class is not None:
         kept = {"persistentVolumeClaim": {"claimName": claim(fleet)}}
-    return [{"name": "runs"} | kept, {"name": "work", "emptyDir": {}}]
+    return [{"name": "runs"} | kept, {"name": "scratch", "emptyDir": {}}]
