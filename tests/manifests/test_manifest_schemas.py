@@ -177,6 +177,7 @@ def test_every_custom_object_is_valid(
         "EC2NodeClass",
         "ScaledObject",
         "PodMonitor",
+        "PrometheusRule",
         "GatewayClass",
         "Gateway",
         "HTTPRoute",

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from holdfast.manifests import kustomization, namespace
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
+from holdfast.manifests.operator import tree as operator
 from holdfast.manifests.placement import placements
 from holdfast.manifests.routing import tree as routing
 from holdfast.manifests.scaling import tree as scaling
@@ -39,6 +41,8 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         kustomization.of_folder(BASE, base),
         kustomization.overlay(plan, OVERLAY, BASE),
         *addons.files(plan, placed),
+        *jobs.files(plan, placed),
+        *operator.files(plan),
     ]
     return tuple(sorted(files, key=lambda file: file.path))
 

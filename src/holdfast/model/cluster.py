@@ -143,6 +143,41 @@ class Cascade(Document):
     key_secret: Name
 
 
+class Runs(Document):
+    """Where the runs of measuring jobs are kept: exactly one of these.
+
+    s3:            `s3://bucket/prefix`, which the jobs' service account may write to by EKS Pod Identity.
+    storage_class: of a volume that pods on several nodes may write to at once (ReadWriteMany), e.g. of Amazon EFS.
+    """
+
+    s3: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]+)?$")] | None = None
+    storage_class: Name | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _are_in_one_place(self) -> Self:
+        if (self.s3 is None) == (self.storage_class is None):
+            raise ValueError("runs are kept in s3 or on a storageClass; give one of the two")
+        return self
+
+
+def _is_pinned(reference: str) -> str:
+    _, _, tag = reference.rpartition("/")[2].partition(":")
+    if "@" not in reference and tag in ("", "latest"):
+        raise ValueError(f"the image {reference!r} is not pinned; give it a tag other than latest, or a digest")
+    return reference
+
+
+class OwnPods(Document):
+    """holdfast's own pods: the jobs that measure in the cluster, and the operator.
+
+    image: of holdfast, pinned.
+    runs:  where jobs keep what they measured; `results/<fleet>` in the model's bucket when absent, if there is one.
+    """
+
+    image: Annotated[str, pydantic.AfterValidator(_is_pinned)]
+    runs: Runs | None = None
+
+
 class Cluster(Document):
     """The cluster's facts and choices.
 
@@ -159,6 +194,7 @@ class Cluster(Document):
     kubernetes_version: of the cluster, 1.33 or later: it decides which API claims devices.
     load_balancer_networks: of the subnets in which the load balancer has its addresses, which may reach the pods; by
                 default all of the VPC that the rendered Terraform makes, in which the cluster's other pods are as well.
+    holdfast:   holdfast's own pods; without it neither jobs nor the operator are rendered.
     """
 
     name: Name = "holdfast"
@@ -170,6 +206,7 @@ class Cluster(Document):
     cascade: Cascade | None = None
     kubernetes_version: Annotated[str, Field(pattern=r"^1\.(3[3-9]|[4-9][0-9])$")] = "1.33"
     load_balancer_networks: Annotated[tuple[_Network, ...], Field(min_length=1)] = ("10.0.0.0/16",)
+    holdfast: OwnPods | None = None
 
     @property
     def node_role(self) -> str:

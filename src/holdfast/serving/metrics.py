@@ -12,18 +12,13 @@ import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from holdfast.model import metrics
 from holdfast.serving.device import Ticket
 from holdfast.serving.engine import Occupancy, Step
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 _LABELS = ("model_name", "engine")
 _ENGINE = "0"
-
-# vLLM's buckets for the time to first token. Its end-to-end buckets start at 0.3 s, which is coarse under a time scale.
-_BUCKETS_S = (
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
-    160.0, 640.0, 2560.0,
-)  # fmt: skip
 
 
 class _DeviceState(Collector):
@@ -70,11 +65,9 @@ class Metrics:
             (*_LABELS, "finished_reason"),
             registry=self._registry,
         )
-        self._e2e = self._histogram("vllm:e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.")
+        self._e2e = self._histogram(metrics.LATENCY, "Histogram of e2e request latency in seconds.")
         if has_tokens:
-            self._ttft = self._histogram(
-                "vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds."
-            )
+            self._ttft = self._histogram(metrics.TTFT, "Histogram of time to first token in seconds.")
             self._prompt = self._counter("vllm:prompt_tokens", "Number of prefill tokens processed.")
             self._generation = self._counter("vllm:generation_tokens", "Number of generation tokens processed.")
         prometheus_client.Info("holdfast_emulated_accelerator", "What is emulated here.", registry=self._registry).info(
@@ -85,7 +78,9 @@ class Metrics:
         return prometheus_client.Counter(name, text, _LABELS, registry=self._registry).labels(*self._values)
 
     def _histogram(self, name: str, text: str) -> prometheus_client.Histogram:
-        family = prometheus_client.Histogram(name, text, _LABELS, registry=self._registry, buckets=_BUCKETS_S)
+        family = prometheus_client.Histogram(
+            name, text, _LABELS, registry=self._registry, buckets=metrics.SERVER_BUCKETS_S[name]
+        )
         return family.labels(*self._values)
 
     def watch(self, occupancy: Callable[[], Occupancy], busy_s: Callable[[], float]) -> None:

@@ -111,16 +111,16 @@ def pooled(tree: Tree, pool: Found) -> Iterator[ObjectFinding]:
     members = tree.selected(pool.namespace, selected_by(pool))
     for index, port in enumerate(items(pool.body, "spec", "targetPorts")):
         number = mapping(port).get("number")
-        there = {
+        there = [
             mapping(one).get("containerPort")
             for workload in members
             for container in staying(workload)
             for one in items(container.spec, "ports")
-        }
+        ]
         if there and number not in there:
             what = f"it sends to port {number}, which none of its pods has"
             path: Path = ("spec", "targetPorts", index, "number")
-            yield pool.wrong(path, number, sorted(str(one) for one in there), what, "name one of their ports")
+            yield pool.wrong(path, number, sorted({str(one) for one in there}), what, "name one of their ports")
     for workload in members:
         role = workload.labels.get("llm-d.ai/role")
         if role is not None and role not in _ROLES:

@@ -18,7 +18,7 @@ FOLDER = "/models"
 
 SUMS = "SHA256SUMS"
 
-_AWS_CLI = "public.ecr.aws/aws-cli/aws-cli:2.36.15"
+AWS_CLI = "public.ecr.aws/aws-cli/aws-cli:2.36.15"
 """With bash and sha256sum. As pinned in BerriAI/litellm's end-to-end tests, read 2026-11-21."""
 
 _COPIES = "original/*"
@@ -82,7 +82,7 @@ def download(placement: Placement, engine_image: str, artifacts: str) -> Object:
             "SOURCE": source.s3.rstrip("/"),
         }
         return {
-            "image": _AWS_CLI,
+            "image": AWS_CLI,
             "command": ["/bin/bash", "-c"],
             "args": [script.read_text(encoding="utf-8"), "download", *(source.files or ("*",))],
             "env": [{"name": name, "value": value} for name, value in values.items()],

@@ -1,0 +1,98 @@
+"""What the operator may do, and nothing else: no Secrets, no pods of its own making, no nodes.
+
+    in the cluster              sees InferenceFleets, nodes and NodeClaims; writes the status of InferenceFleets
+    in its own namespace        the Lease that elects its leader
+    in namespace `default`      sees Events: those of NodeClaims, which have no namespace, are there
+    in the fleet's namespace    applies what a fleet is made of; sees its pods; says events
+
+The last is a Role for each namespace with a fleet: where there is none, the operator sees fleets and cannot act.
+Whoever may change a Deployment may run any image there with any of the namespace's service accounts: that is much, and
+why it is not granted in the whole cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.manifests.manifest import Manifest, Object
+from holdfast.manifests.operator import resource_definition, surroundings
+from holdfast.model.plan import Plan
+
+LEASE = "holdfast-operator"
+
+_SEE = ["get", "list", "watch"]
+_APPLY = [*_SEE, "create", "patch", "delete"]
+"""Server-side apply is a patch, and a create where there is nothing yet."""
+
+_FLEETS = resource_definition.PLURAL
+
+
+def manifests(plan: Plan) -> tuple[Manifest, ...]:
+    fleet = plan.fleet.metadata
+    return (
+        *_granted("cluster", None, _in_the_cluster()),
+        *_granted("leader", surroundings.NAMESPACE, _leading()),
+        *_granted("node-events", "default", [_rule("events.k8s.io", ["events"], _SEE)]),
+        *_granted(f"fleets-{fleet.namespace}", fleet.namespace, _in_a_namespace()),
+    )
+
+
+def _in_the_cluster() -> list[Object]:
+    return [
+        _rule(resource_definition.GROUP, [_FLEETS], _SEE),
+        _rule(resource_definition.GROUP, [f"{_FLEETS}/status"], ["get", "patch"]),
+        # For owner references that keep an owner until what it owns is gone.
+        _rule(resource_definition.GROUP, [f"{_FLEETS}/finalizers"], ["update"]),
+        _rule("", ["nodes"], _SEE),
+        _rule("karpenter.sh", ["nodeclaims"], _SEE),
+    ]
+
+
+def _leading() -> list[Object]:
+    lease = ["leases"]
+    return [
+        # A request to create names nothing that could be compared.
+        _rule("coordination.k8s.io", lease, ["create"]),
+        _rule("coordination.k8s.io", lease, ["get", "update", "patch"]) | {"resourceNames": [LEASE]},
+    ]
+
+
+def _in_a_namespace() -> list[Object]:
+    return [
+        _rule("apps", ["deployments"], _APPLY),
+        _rule("leaderworkerset.x-k8s.io", ["leaderworkersets"], _APPLY),
+        _rule("", ["services"], _APPLY),
+        _rule("keda.sh", ["scaledobjects"], _APPLY),
+        _rule("networking.k8s.io", ["ingresses"], _APPLY),
+        _rule("gateway.networking.k8s.io", ["httproutes"], _APPLY),
+        _rule("autoscaling", ["horizontalpodautoscalers"], _SEE),
+        _rule("", ["pods"], _SEE),
+        _rule("events.k8s.io", ["events"], [*_SEE, "create", "patch"]),
+    ]
+
+
+def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Object:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+def _granted(what: str, namespace: str | None, rules: Sequence[Object]) -> tuple[Manifest, Manifest]:
+    """A role and its binding, in a namespace or in the whole cluster."""
+    kind = "ClusterRole" if namespace is None else "Role"
+    described = surroundings.described(f"{surroundings.NAME}-{what}", namespace)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": described,
+        "rules": list(rules),
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": f"{kind}Binding",
+        "metadata": described,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": described["name"]},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": surroundings.NAME, "namespace": surroundings.NAMESPACE},
+        ],
+    }
+    folder = f"{surroundings.FOLDER}/rights/{what}"
+    return Manifest(f"{folder}/role.yaml", role), Manifest(f"{folder}/role-binding.yaml", binding)

@@ -1,0 +1,68 @@
+"""The status of an InferenceFleet in a cluster: what its operator last saw and did."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from holdfast.model.declaration import Document
+from holdfast.model.pools import RoutingMode
+
+_Time = Annotated[str, pydantic.WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Condition(Document):
+    """One thing that is so, is not so, or is not known, as all Kubernetes conditions say it.
+
+    type:                 Ready, Degraded, FailedOver or Stale.
+    reason:               one word for machines; message: a sentence for people.
+    last_transition_time: when status last changed, RFC 3339.
+    observed_generation:  of the resource that this was said about.
+    """
+
+    type: Annotated[str, Field(max_length=316)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    message: Annotated[str, Field(max_length=32768)]
+    last_transition_time: _Time
+    observed_generation: Annotated[int, Field(ge=0)]
+
+
+class PoolStatus(Document):
+    """One pool.
+
+    unit:     the name of its unit.
+    weight:   as it was applied.
+    ready_replicas, desired_replicas: that take traffic, and that are asked for.
+    shortage: whether it is believed to get no capacity.
+    reason:   of its weight, a sentence.
+    """
+
+    unit: str
+    weight: Annotated[int, Field(ge=0, le=999)]
+    ready_replicas: Annotated[int, Field(ge=0)]
+    desired_replicas: Annotated[int, Field(ge=0)]
+    shortage: bool
+    reason: str
+
+
+class FleetStatus(Document):
+    """What the operator last saw and did.
+
+    observed_generation: of the resource that it acted on.
+    pools_ready:         pools with a ready replica, of all, as `kubectl get` prints it, e.g. `4/5`.
+    weights:             of the pools in their order, e.g. `60/40`.
+    shortages:           pools that are believed to get no capacity.
+    cost_per_hour:       of the replicas that are there, e.g. `$10.59`.
+    """
+
+    observed_generation: Annotated[int, Field(ge=0)]
+    mode: RoutingMode
+    pools: tuple[PoolStatus, ...]
+    pools_ready: str
+    weights: str
+    shortages: Annotated[int, Field(ge=0)]
+    cost_per_hour: str
+    conditions: tuple[Condition, ...]
