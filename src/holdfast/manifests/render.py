@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.images import tree as images
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
 from holdfast.manifests.placement import placements
 from holdfast.manifests.routing import tree as routing
 from holdfast.manifests.scaling import tree as scaling
 from holdfast.manifests.serving import tree as serving
+from holdfast.manifests.terraform import tree as terraform
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.hardware import Accelerator, InstanceType
@@ -33,7 +35,8 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)
-    files = [*base, kustomization.of_folder(BASE, base), kustomization.overlay(plan, OVERLAY, BASE)]
+    beside = [file for area in (terraform, images) for file in area.files(plan, placed)]
+    files = [*base, kustomization.of_folder(BASE, base), kustomization.overlay(plan, OVERLAY, BASE), *beside]
     return tuple(sorted(files, key=lambda file: file.path))
 
 
