@@ -2,9 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 OUT ?= holdfast-demo
 
-.PHONY: demo test check coverage clean
+.PHONY: demo test check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
@@ -23,8 +24,11 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+checkov: $(CHECKOV)/.installed
+	$(CHECKOV)/bin/checkov --config-file .ci/checkov.yaml
+
 clean:
-	rm -rf $(VENV) build dist holdfast-demo holdfast-runs .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CHECKOV) build dist holdfast-demo holdfast-runs .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,4 +37,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# Apart from the others, because it pins many of its dependencies. A minute, once.
+$(CHECKOV)/.installed: .ci/checkov.txt
+	$(PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/checkov.txt
 	touch $@

@@ -14,6 +14,7 @@ def _other(name: str, vendor: str, gib: float, gb_per_s: float, tflops: float, l
         memory_gb_per_s=gb_per_s,
         bf16_dense_tflops=tflops,
         cores_per_device=1,
+        cores_per_rank=1,
         link_gb_per_s=link,
         resource_name="",
         karpenter_label="",

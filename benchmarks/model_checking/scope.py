@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from holdfast.control import pool_states
 from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
+from holdfast.control.look import easy_fill
 from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
 from holdfast.control.pool_states import PoolState
 from holdfast.control.shifts import DEAD_BAND
@@ -88,7 +89,7 @@ class Pool(NamedTuple):
 class View(NamedTuple):
     """All that the controller sees: the pools and the rate, how old these are, and what it wrote itself.
 
-    pools is () once they are unknown, rate 0 once that is.
+    pools is () once they are unknown; rate is the last that was seen.
     """
 
     pools: tuple[Pool, ...]
@@ -215,9 +216,23 @@ def settled(state: State) -> bool:
 
 def merit_weights(pools: tuple[Pool, ...], rate: int) -> tuple[int, ...]:
     """The cheapest weights for what is ready."""
-    fillable = [Fillable(s.name, p.ready * s.limit_per_s, s.usd) for s, p in zip(SITES, pools, strict=True)]
-    found = merit_order(fillable, RATES_PER_S[rate], CAPACITY.utilization_target, ROUTING.min_share)
-    return tuple(integer_weights(found).values())
+    standing = [(s.name, s.limit_per_s, s.usd, p.ready) for s, p in zip(SITES, pools, strict=True)]
+    return tuple(plain_merit(standing, RATES_PER_S[rate], ROUTING.min_share).values())
+
+
+def plain_merit(pools: Sequence[tuple[str, float, float, int]], rate_per_s: float, min_share: float) -> dict[str, int]:
+    """Weights by merit order alone, whatever has proved itself, for pools of (name, limit of a replica, cost, ready).
+
+    Each is filled to the target, or where its ease ends, or with the share that keeps it warm.
+    """
+    target = CAPACITY.utilization_target
+    fillable = []
+    for name, limit_per_s, usd, ready in pools:
+        whole_per_s = ready * limit_per_s
+        warm_per_s = min(min_share * rate_per_s, target * whole_per_s)
+        full_per_s = max(min(target, easy_fill(ready)) * whole_per_s, warm_per_s)
+        fillable.append(Fillable(name, full_per_s / target, usd))
+    return integer_weights(merit_order(fillable, rate_per_s, target, min_share))
 
 
 def _disturbed(state: State, step: Step) -> State:
@@ -263,7 +278,7 @@ def _passed(state: State, slow: bool) -> State:
     elif view.rate_age + 1 < RATE_UNKNOWN:
         view = view._replace(rate_age=view.rate_age + 1)
     else:
-        view = view._replace(rate=0, rate_age=RATE_UNKNOWN)
+        view = view._replace(rate_age=RATE_UNKNOWN)
     return state._replace(pools=pools, view=view)
 
 

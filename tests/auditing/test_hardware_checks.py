@@ -196,6 +196,26 @@ def test_hardware_that_contradicts_itself_is_found(figures: dict[str, object], s
 
 
 @pytest.mark.parametrize(
+    "instance, tensor_parallel, likely",
+    [
+        ("trn2.48xlarge", 64, None),  # 16 devices of four logical cores
+        ("trn2.48xlarge", 128, "or each physical core is a rank (LNC=1)."),
+        ("inf2.48xlarge", 32, "is another than stated."),
+    ],
+)
+def test_more_ranks_than_an_instance_carries_are_suspicious(
+    instance: str, tensor_parallel: int, likely: str | None
+) -> None:
+    device = catalog.instance_type(instance).accelerator
+    stated = row(model=None, instance_type=instance, accelerator=device, tensor_parallel=tensor_parallel)
+
+    found = hardware.hardware([stated], known_model, "m.csv").findings
+
+    assert [finding.likely.endswith(likely) for finding in found if likely] == ([True] if likely else [])
+    assert bool(found) is bool(likely)
+
+
+@pytest.mark.parametrize(
     "instance, tensor_parallel, replicas, idle",
     [
         ("g5.48xlarge", 4, 1, "4 of the 8 devices"),

@@ -25,7 +25,7 @@ from holdfast.model import codec
 from holdfast.model.document import read_fleet
 from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
-from holdfast.model.plan import Plan, UnitEvidence
+from holdfast.model.plan import Plan, PlanStatus, UnitEvidence
 from holdfast.planning.plan import make_plan
 
 FLEET = """
@@ -52,17 +52,34 @@ RATES = [4, 4, 4, 4, 4, 6, 8, 10, 12, 14, 16, 18, 20, 20, 18, 16, 14, 12, 10, 8,
 DAY = f"day: [{', '.join(f'{rate}/s' for rate in RATES)}]"
 SIZES = ", sizes: [{share: 70%, inputTokens: 100, outputTokens: 50}, {share: 30%, inputTokens: 433, outputTokens: 217}]"
 TODAY = datetime.date(2026, 9, 1)
+MEASURED = "measured; that the curve rises, and what it says of the planned rate, is checked"
+
 FREE = {
     ("version",): "another version is refused before the audit",
     ("gap",): "a certificate is only made by solving anew; that it is 0 to 1 is checked",
     ("tables", "*", "columns", "*", "digits"): "how many digits are shown",
+    ("pools", "*", "curve", "in_flight", "*"): MEASURED,
+    ("pools", "*", "curve", "rates_per_s", "*"): MEASURED,
+    ("pools", "*", "curve", "latencies_s", "*"): MEASURED,
 }
 
 
 def evidence(unit: str, limit_per_s: float, usd_per_h: float, fitting: int, by_size: tuple[float, ...]) -> UnitEvidence:
     source = "price page, 2026-07-20, us-west-2, on-demand"
     tokens_per_s = limit_per_s * 100
-    return UnitEvidence(unit, limit_per_s, usd_per_h, fitting, tokens_per_s, 1.5, "measured", source, by_size)
+    levels = ((1.0, limit_per_s / 3, 0.9), (limit_per_s, limit_per_s * 0.8, 1.2), (limit_per_s * 1.5, limit_per_s, 1.5))
+    return UnitEvidence(
+        unit,
+        limit_per_s,
+        usd_per_h,
+        fitting,
+        tokens_per_s,
+        1.5,
+        "measured",
+        source,
+        by_size,
+        levels=() if by_size else levels,
+    )
 
 
 @functools.cache
@@ -104,6 +121,18 @@ def is_free(path: tuple[str | int, ...]) -> bool:
     )
 
 
+def not_given(whole: Any) -> set[tuple[str | int, ...]]:
+    """Limits and latencies of sizes that a pool is given none of: evidence, that only survival may rest on."""
+    hour = RATES.index(max(RATES))
+    return {
+        ("pools", index, kind, size)
+        for index, pool in enumerate(whole["pools"])
+        for kind in ("limits_by_size_per_s", "latencies_by_size_s")
+        for size, rate in enumerate(pool["traffic_by_size_per_s"][hour] if pool["traffic_by_size_per_s"] else ())
+        if rate == 0
+    }
+
+
 def changed(whole: Any, path: tuple[str | int, ...], other: float) -> Any:
     copied = copy.deepcopy(whole)
     place = copied
@@ -113,7 +142,12 @@ def changed(whole: Any, path: tuple[str | int, ...], other: float) -> Any:
     return copied
 
 
-PLACES = {by_size: [path for path in numbers(document(by_size)) if not is_free(path)] for by_size in (False, True)}
+PLACES = {
+    by_size: [
+        path for path in numbers(document(by_size)) if not is_free(path) and path not in not_given(document(by_size))
+    ]
+    for by_size in (False, True)
+}
 
 
 @settings(max_examples=60)
@@ -137,7 +171,9 @@ def test_no_number_of_a_plan_can_be_changed_without_a_finding(data: st.DataObjec
 
 def test_the_free_numbers_are_few() -> None:
     assert len(PLACES[False]) > 300
-    assert {path[0] for path in numbers(document(False)) if is_free(path)} == {"fleet", "version", "gap", "tables"}
+    free = {path[0] for path in numbers(document(False)) if is_free(path)}
+    assert free == {"fleet", "version", "gap", "tables", "pools"}
+    assert len(not_given(document(True))) <= 4
 
 
 @pytest.mark.parametrize(
@@ -155,6 +191,34 @@ def test_a_plan_as_it_was_made_has_nothing_found(demand: str, survive: str, by_s
     assert audited(planned(demand, survive, by_size, most)) == ()
 
 
+@settings(max_examples=12, deadline=None)
+@given(st.data(), st.floats(0.5, 30), st.sampled_from(["", "pool", "accelerator", "zone, spot"]), st.booleans())
+def test_plans_over_sizes_add_up_and_more_demand_costs_no_less(
+    data: st.DataObject, rate_per_s: float, survive: str, by_size: bool
+) -> None:
+    limits = [data.draw(st.tuples(st.floats(0.3, 9), st.floats(0.3, 9))) for _ in range(3)]
+    plans = []
+    for peak_per_s in (10 + rate_per_s, 10 + 1.4 * rate_per_s):
+        text = FLEET.format(
+            demand=f"peak: {peak_per_s:.6f}/s", survive=survive, sizes=SIZES, by_size=str(by_size).lower(), most=40
+        )
+        known = [
+            evidence(unit, 2.0, usd_per_h, fitting, limits[index])
+            for index, (unit, usd_per_h, fitting) in enumerate(
+                (("single", 1.006, 1), ("quad", 8.144, 2), ("inf", 0.7582, 1))
+            )
+        ]
+        fleet = read_fleet(text, where="fleet.yaml")
+        hardware = {unit.name: catalog.instance_type(unit.instance_type) for unit in fleet.spec.units}
+        plans.append(make_plan(fleet, known, hardware=hardware))
+    less, more = plans
+
+    assert [audited(plan) for plan in plans] == [(), ()]
+    if more.status is PlanStatus.FEASIBLE:
+        assert less.status is PlanStatus.FEASIBLE
+        assert less.cost_usd_per_h <= more.cost_usd_per_h * (1 + 1e-6)
+
+
 def moved(plan: Plan, hour: int, unit: str, less: int) -> Plan:
     """Replicas of the unit taken away at that hour, and the cost mended so that it adds up."""
 
@@ -170,6 +234,7 @@ def moved(plan: Plan, hour: int, unit: str, less: int) -> Plan:
     return replace(plan, pools=pools)
 
 
+@pytest.mark.parametrize("by_size", [False, True])
 @pytest.mark.parametrize(
     "survive, said",
     [
@@ -179,13 +244,67 @@ def moved(plan: Plan, hour: int, unit: str, less: int) -> Plan:
         ("pool", "Without single"),
     ],
 )
-def test_a_loss_that_is_no_longer_survived_is_named_with_its_hour(survive: str, said: str) -> None:
-    plan = moved(planned(survive=survive), 12, "inf", 3)
+def test_a_loss_that_is_no_longer_survived_is_named_with_its_hour(survive: str, said: str, by_size: bool) -> None:
+    plan = moved(planned(survive=survive, by_size=by_size), 12, "inf", 3)
 
     (first, *_) = [finding for finding in audited(plan) if finding.check == "survival"]
 
     assert first.message.startswith(said)
     assert "at hour 12" in first.message
+
+
+def with_pool(plan: Plan, unit: str, **changes: Any) -> Plan:
+    return replace(plan, pools=tuple(replace(one, **changes) if one.unit == unit else one for one in plan.pools))
+
+
+def test_replicas_that_no_longer_carry_their_sizes_are_named_with_their_hour() -> None:
+    found = audited(moved(planned(survive="", by_size=True), 7, "inf", 2))
+
+    (first, *_) = [finding for finding in found if finding.check == "demand"]
+    assert first.message.startswith("inf is given what keeps ") and "busy at hour 7, and has" in first.message
+
+
+def test_requests_of_a_size_that_nobody_is_given_are_found() -> None:
+    plan = planned(by_size=True)
+    given = plan.pool("inf").traffic_by_size_per_s
+    less = tuple((rates[0] / 2, *rates[1:]) for rates in given)
+
+    found = audited(with_pool(plan, "inf", traffic_by_size_per_s=less))
+
+    message = next(finding.message for finding in found if finding.check == "demand")
+    assert message.startswith("Of the requests of 100 + 50 tokens 15.4/s come at hour 1")  # the 12th or the 13th
+    assert message.endswith("so in 24 hours, this is the worst.")
+
+
+def test_a_plan_by_size_without_its_traffic_is_not_taken_on_trust() -> None:
+    plan = planned(by_size=True)
+    bare = replace(plan, pools=tuple(replace(pool, traffic_by_size_per_s=()) for pool in plan.pools))
+
+    assert "demand" in {finding.check for finding in audited(bare)}
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"expected_latency_s": 0.1}, "The expected latency of inf is 0.1 s and should be "),
+        ({"expected_latency_s": None}, "The expected latency of inf is no latency and should be "),
+        ({"curve": None}, "it has no load curve up to its traffic"),
+    ],
+)
+def test_an_expected_latency_that_is_not_that_of_the_load_curve_is_found(changes: dict[str, Any], said: str) -> None:
+    (finding,) = audited(with_pool(planned(), "inf", **changes))
+
+    assert finding.severity is Severity.IMPOSSIBLE
+    assert said in finding.message
+
+
+def test_an_infeasible_plan_with_weights_or_targets_is_found() -> None:
+    plan = planned("peak: 4000/s", "accelerator", False, 2)
+    targets = planned().pool("inf").autoscaling.targets
+    scaled = replace(plan.pool("inf").autoscaling, targets=targets)
+
+    assert "weights" in {finding.check for finding in audited(with_pool(plan, "inf", weight=100))}
+    assert "autoscaling" in {finding.check for finding in audited(with_pool(plan, "inf", autoscaling=scaled))}
 
 
 def test_a_quota_that_is_exceeded_is_named() -> None:

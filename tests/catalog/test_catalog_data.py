@@ -147,3 +147,8 @@ def test_no_figure_was_changed_on_the_way_from_the_gathered_data() -> None:
                 assert offer.price_usd_per_h == pytest.approx(float(row[column]))
                 compared += 1
     assert compared > 150
+
+
+def test_the_largest_instances_have_fabric() -> None:
+    assert catalog.instance_type("p5en.48xlarge").efa_interfaces == 16
+    assert catalog.instance_type("g5.xlarge").efa_interfaces == 0

@@ -238,3 +238,9 @@ def test_a_name_that_is_neither_model_nor_configuration_is_refused(name: str) ->
 def test_the_nearest_names_are_in_the_error() -> None:
     with pytest.raises(InputError, match=r"llama-3\.1-8b"):
         models.architecture("llama3.1-8b")
+
+
+def test_a_built_in_model_is_found_by_its_whole_id_only() -> None:
+    tuned = models.built_in("meta-llama/Llama-3.1-8B-Instruct")
+    assert tuned == models.built_in("meta-llama/Llama-3.1-8B")
+    assert models.built_in("llama-3.1-8b") is None

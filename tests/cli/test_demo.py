@@ -145,11 +145,16 @@ def test_the_live_and_the_simulated_wave_agree_within_ten_percent(result: dict[s
 
 def test_units_of_another_speed_do_not_agree_with_the_live_ones(result: dict[str, Any], out: Path) -> None:
     live = live_and_simulated.read(out)
-    faster = {
-        unit: dataclasses.replace(curve, rates_per_s=tuple(1.5 * rate for rate in curve.rates_per_s))
-        for unit, curve in live.curves.items()
-    }
-    rows = live_and_simulated.compare([dataclasses.replace(live, curves=faster)], seeds=20)
+    faster = [
+        dataclasses.replace(
+            pool,
+            curve=dataclasses.replace(pool.curve, rates_per_s=tuple(1.5 * rate for rate in pool.curve.rates_per_s)),
+        )
+        for pool in live.plan.pools
+        if pool.curve is not None
+    ]
+    plan = dataclasses.replace(live.plan, pools=tuple(faster))
+    rows = live_and_simulated.compare([dataclasses.replace(live, plan=plan)], seeds=20)
     assert "differs" in [row.verdict for row in rows if row.phase == "whole"]
 
 

@@ -85,3 +85,17 @@ def test_nonsense_gets_one_sentence(arguments: tuple[str, ...], words: str) -> N
 
     assert isinstance(done.exception, InputError)
     assert words in str(done.exception) and str(done.exception).endswith(".")
+
+
+def test_on_trainium2_a_rank_is_a_logical_core_of_four() -> None:
+    shown = run("Qwen/Qwen3-32B", "--instance", "trn2.48xlarge", "--tp", "8", *LENGTHS).output
+
+    assert shown.startswith(
+        "Qwen/Qwen3-32B on trn2.48xlarge: TP=8 on 2 of 16 trainium2\n\nMemory of each logical core,"
+    )
+
+
+def test_more_ranks_than_the_logical_cores_of_an_instance_are_refused() -> None:
+    done = run("Qwen/Qwen3-32B", "--instance", "trn2.48xlarge", "--tp", "128", *LENGTHS)
+
+    assert str(done.exception).startswith("a parallelism of 128 needs 128 logical cores, and trn2.48xlarge has 64")

@@ -19,8 +19,10 @@ from holdfast.cli.report import report
 from holdfast.cli.simulate import simulate
 from holdfast.control.policies import MERIT_ORDER, POLICIES
 from holdfast.load import timelines
+from holdfast.load.rundir import RunDir, RunSpec
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
+from holdfast.model.stages import Arrivals, ClientHealth, Level, LoadCurve, Stage, Summary
 from holdfast.simulation import kernel
 from simulation.small_fleets import LOSS, plan, scenario_text
 
@@ -168,6 +170,41 @@ def test_lambda_is_what_is_given(folder: Path) -> None:
     figures = found["policies"]["static"]
     assert figures["objective"] == figures["served"] - figures["late"]
     assert found["lambda_reason"] == "as given"
+
+
+def a_run(path: Path, *levels: tuple[int, float], api: str = "images") -> str:
+    """A run of closed loops, of (in flight, rate) pairs."""
+    health, slo = ClientHealth(), "p95<3s"
+    stages: list[Stage] = []
+    for number, rate_per_s in levels:
+        each_s = number / rate_per_s
+        latency = Summary(99, each_s, each_s, each_s, each_s, each_s, each_s)
+        level = Level(Arrivals.CLOSED, concurrency=number)
+        stages.append(
+            Stage(
+                len(stages), level, (0.0, 9.0), 99, rate_per_s, rate_per_s, latency, None, None, 0.0, 0.0, {},
+                float(number), 0.0, None, health,
+            )
+        )  # fmt: skip
+    with RunDir.create(path, RunSpec("sweep", "http://x", api, plan().fleet.spec.model.id, slo, "closed", 1)) as run:
+        run.write_curve(LoadCurve.of("http://x", stages))
+    return str(path)
+
+
+def test_a_run_beside_a_plan_gives_the_load_curve_of_its_unit(folder: Path) -> None:
+    quick = a_run(folder / "quick", (1, 10.0), (2, 20.0), (4, 20.0))
+    alone, beside = answer(folder), answer(folder, "--run", f"dear={quick}")
+    assert beside["policies"]["merit-order"]["latency_p50_s"] < alone["policies"]["merit-order"]["latency_p50_s"] - 0.1
+    assert [said.split(":")[0] for said in alone["caveats"]] == ["No load curve of cheap, dear"]
+    assert [said.split(":")[0] for said in beside["caveats"]] == ["No load curve of cheap"]
+
+
+def test_a_run_of_something_else_and_one_that_says_nothing_are_told(folder: Path) -> None:
+    text = a_run(folder / "text", (1, 1.0), (2, 2.0), api="completions")
+    told = asked(folder, "--run", f"cheap={text}", "--policy", "static").stderr
+    assert "Unit 'cheap' was measured with api completions, and the fleet has images." in told
+    assert "given twice" in refusal(asked(folder, "--run", f"cheap={text}", "--run", f"cheap={text}"))
+    assert "no level of the run says anything" in refusal(asked(folder, "--run", f"cheap={a_run(folder / 'none')}"))
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_failover_shifts_in_the_look_that_sees_the_loss_and_comes_back_by_step
     moments = story(rate_per_s=6.5)
     cheap = [moment.applied.weights["a-cheap"] for moment in moments]
     assert cheap[:3] == [70, 0, 0]
-    assert [weight for weight, _ in itertools.groupby(cheap)] == [70, 0, 1, 51, 73]
+    assert [weight for weight, _ in itertools.groupby(cheap)] == [70, 0, 1, 51, 72]
     assert moments[-1].applied.mode is RoutingMode.COST_OPTIMIZED
     assert [pool.asked for pool in moments[-1].pools] == [3, 2, 1]
 

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.control.decide import decide
 from holdfast.control.invariants import check
-from holdfast.control.observation import POOLS_STALE_S, Applied, Observation
+from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
 
@@ -39,7 +39,7 @@ RECENT = seen(
 YOUNG = seen(pool("a", 1.0, 4, 4), pool("b", 2.0, 3, 3), weights={"a": 98, "b": 2}, mode=CAPACITY, mode_since_s=NOW - 9)
 BUSY = dataclasses.replace(LOST, rate_per_s=40.0)
 BLIND = dataclasses.replace(LOST, pools_age_s=POOLS_STALE_S + 1)
-NO_RATE = dataclasses.replace(STEADY, rate_per_s=None)
+NO_RATE = dataclasses.replace(STEADY, rate_age_s=RATE_STALE_S + 1)
 
 
 def violations(observation: Observation, **change: Any) -> list[str]:
@@ -91,7 +91,16 @@ def violations(observation: Observation, **change: Any) -> list[str]:
         (STEADY, {"summary": "Yesterday it was otherwise."}, "a controller that starts anew here decides otherwise"),
         (BLIND, {"weights": {"a": 0, "b": 100}}, "weights change though nothing is known"),
         (BLIND, {"replicas": {"b": 9}}, "replicas change though nothing is known"),
-        (NO_RATE, {"weights": {"a": 90, "b": 10}}, "weights change though nothing is known"),
+        (
+            NO_RATE,
+            {"weights": {"a": 90, "b": 10}},
+            "pool a loses weight though the rate is unknown and it can carry the presumed one",
+        ),
+        (
+            NO_RATE,
+            {"replicas": {"a": 3, "b": 3}},
+            "pool a is asked for 3 of its 4 replicas though the rate is unknown",
+        ),
     ],
 )
 def test_a_broken_invariant_is_named(observation: Observation, change: dict[str, Any], sentence: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
+from holdfast.control.look import Look
 from holdfast.control.merit import LOOK_EVERY_S
 from holdfast.control.observation import POOLS_STALE_S, RATE_STALE_S, Applied, Observation
 from holdfast.control.scaling import KEEP_S
@@ -93,7 +94,13 @@ def test_the_cheapest_pool_is_filled_first_and_the_others_stay_warm() -> None:
 
 
 def test_above_the_target_of_the_cheapest_pool_the_next_one_fills() -> None:
-    assert weights_of(seen(HEALTHY, (98, 1, 1), 40.0)) == (80, 19, 1)
+    pools = (HEALTHY[0], pool("g5", 4, planned=4), HEALTHY[2])
+    assert weights_of(seen(pools, (98, 1, 1), 40.0)) == (80, 19, 1)
+
+
+def test_a_lone_replica_is_filled_to_half_before_the_next_pool() -> None:
+    """M/D/1 keeps a request waiting for half its service time at 50 %, and for twice at 80 %."""
+    assert weights_of(seen(HEALTHY, (98, 1, 1), 40.0)) == (80, 12, 8)
 
 
 def test_weights_move_by_one_step_of_the_ramp() -> None:
@@ -116,13 +123,13 @@ def test_a_ready_pool_is_warmed_within_the_dead_band_too() -> None:
 
 def test_a_loss_shifts_all_of_its_traffic_in_the_decision_that_sees_it() -> None:
     decision = decided(seen(LOST, (98, 1, 1), 10.0, shift_s=0.0))
-    assert decision.weights == {"inf2": 0, "g5": 80, "l4": 20}
+    assert decision.weights == {"inf2": 0, "g5": 50, "l4": 50}
     assert (decision.mode, decision.mode_since_s, decision.last_shift_s) == (CAPACITY, NOW, NOW)
 
 
 def test_a_partial_loss_moves_only_what_the_rest_cannot_carry() -> None:
     three_of_four = (pool("inf2", 3, pending=1, planned=4, stable_s=0.0), pool("g5", 4), pool("l4", 1))
-    assert weights_of(seen(three_of_four, (80, 19, 1), 40.0)) == (60, 39, 1)
+    assert weights_of(seen(three_of_four, (80, 19, 1), 40.0)) == (58, 41, 1)
 
 
 def test_a_loss_elsewhere_does_not_carry_a_ramp_along() -> None:
@@ -294,17 +301,70 @@ def test_unknown_pools_hold_weights_mode_and_replicas(pools: tuple[CapacityPool,
 
 @pytest.mark.parametrize(("rate", "age_s"), [(20.0, RATE_STALE_S + 1), (None, 0.0)])
 def test_an_unknown_rate_holds_weights_mode_and_replicas(rate: float | None, age_s: float) -> None:
-    observation = dataclasses.replace(seen(HEALTHY, (40, 30, 30), rate), rate_age_s=age_s)
+    observation = dataclasses.replace(seen(HEALTHY, (80, 10, 10), rate), rate_age_s=age_s)
     decision = decided(observation)
-    assert (decision.weights, decision.replicas) == (observation.applied.weights, {})
+    assert decision.weights == observation.applied.weights
+    assert decision.replicas == {"inf2": 4, "g5": 1, "l4": 1}
     assert (decision.mode, decision.last_shift_s) == (COST, NOW - 1000)
+
+
+def test_an_unknown_rate_gives_no_replica_back() -> None:
+    left = (pool("inf2", 6, planned=2), pool("g5", 3), pool("l4", 1))
+    decision = decided(dataclasses.replace(seen(left, (98, 1, 1), 1.0), rate_age_s=RATE_STALE_S + 1))
+    assert decision.replicas == {"inf2": 6, "g5": 3, "l4": 1}
 
 
 def test_an_unknown_rate_keeps_no_traffic_on_a_dead_pool() -> None:
     pools = (LOST[0], pool("g5", 3), pool("l4", 1))
     decision = decided(seen(pools, (60, 30, 10), None))
     assert decision.weights == {"inf2": 0, "g5": 75, "l4": 25}
-    assert (decision.mode, decision.replicas) == (COST, {})
+    assert decision.mode is COST
+
+
+@pytest.mark.parametrize(("age_s", "presumed"), [(100.0, 30 * (1 + 100 / 3600)), (1800.0, 45.0), (7200.0, 48.0)])
+def test_an_unknown_rate_is_presumed_to_rise_from_the_last_reading_to_what_is_planned(
+    age_s: float, presumed: float
+) -> None:
+    observation = dataclasses.replace(seen(HEALTHY, (98, 1, 1), 30.0), rate_age_s=age_s)
+    assert Look(observation, MERIT_ORDER, TARGET_80, NOW).rate_per_s == pytest.approx(presumed)
+
+
+def test_an_unknown_rate_that_was_above_the_plan_is_presumed_to_stay() -> None:
+    observation = dataclasses.replace(seen(HEALTHY, (98, 1, 1), 55.0), rate_age_s=7200.0)
+    assert Look(observation, MERIT_ORDER, TARGET_80, NOW).rate_per_s == 55.0
+
+
+def test_a_pool_that_loses_a_part_while_the_rate_is_unknown_is_left_and_replaced() -> None:
+    """Found in the metric outage: a quarter of the cheapest pool went, and its weight was held for 23 minutes."""
+    pools = (pool("inf2", 7, planned=10), pool("g5", 10, planned=10, bounds=(1, 20)))
+    observation = dataclasses.replace(seen(pools, (99, 1), 80.0), rate_age_s=RATE_STALE_S + 1)
+    decision = decided(observation)
+    assert decision.weights["inf2"] == 68
+    assert decision.replicas["inf2"] == 10
+    assert "presumed as the rate is unknown" in decision.summary
+
+
+def test_a_unit_that_is_more_than_a_small_pool_holds_goes_to_a_full_large_one() -> None:
+    """Found in the metric outage: with every pool at its limit nobody had room, and a lone replica was given 155 %."""
+    pools = (pool("inf2", 15, planned=15, bounds=(1, 15)), pool("l4", 1, limit=1.0, bounds=(1, 1)))
+    assert weights_of(seen(pools, (99, 1), 150.9)) == (100, 0)
+
+
+def test_a_pool_of_few_is_left_alone_where_a_short_pool_of_many_has_headroom() -> None:
+    """Found in inf2-insufficient: inf2, one replica short of its share, was held at 80 % as not proved, and what the
+    rate had grown by filled a lone replica to 98 % of its limit: its requests waited for half a minute.
+    """
+    short = pool("inf2", 28, planned=34, limit=1.75, bounds=(1, 28))
+    pools = (short, pool("g5", 4, planned=1, limit=2.17), pool("l4", 1, limit=1.02))
+    decision = decided(seen(pools, (82, 16, 2), 49.3))
+    assert decision.weights["l4"] == 1
+
+
+@pytest.mark.parametrize("rate", [177.0, 179.0, 181.0])
+def test_weights_do_not_follow_a_wobble_where_the_rate_needs_the_replicas(rate: float) -> None:
+    """Found in the surge: replicas that one unit more kept were taken for left behind, at each wobble."""
+    pools = (pool("inf2", 18, planned=18, bounds=(1, 18)), pool("g5", 5, bounds=(1, 10)))
+    assert weights_of(seen(pools, (79, 21), rate)) == (79, 21)
 
 
 def test_when_nothing_is_ready_the_weights_are_held_and_the_plan_is_asked_for() -> None:
@@ -343,7 +403,7 @@ def test_weights_that_somebody_edited_are_mended(weights: dict[str, int]) -> Non
 def test_a_small_pool_is_not_left_at_its_limit_by_the_dead_band() -> None:
     """Found by review: 5 of 100 units are half of what g5 can carry here, so 3 matter."""
     pools = (pool("inf2", 11, planned=11, bounds=(1, 20)), pool("g5", 1), pool("l4", 1))
-    assert weights_of(seen(pools, (85, 10, 5), 100.0)) == (88, 8, 4)
+    assert weights_of(seen(pools, (85, 10, 5), 100.0)) == (90, 5, 5)
 
 
 @given(
@@ -390,8 +450,8 @@ def test_every_pool_has_a_sentence_and_the_fleet_has_one() -> None:
     assert decision.reasons == {
         "inf2": "has 0 of 100: none ready, 4 pending, where its share needs 2; "
         "1 asked for, 4 planned, as its capacity is short (InsufficientCapacityError).",
-        "g5": "has 80 of 100: in order of cost, filling its 1 ready to 80% of their limit; 1 asked for, 1 planned.",
-        "l4": "has 20 of 100: in order of cost, filling its 1 ready to 20% of their limit; 1 asked for, 1 planned.",
+        "g5": "has 50 of 100: in order of cost, filling its 1 ready to 50% of their limit; 1 asked for, 1 planned.",
+        "l4": "has 50 of 100: in order of cost, filling its 1 ready to 50% of their limit; 1 asked for, 1 planned.",
     }
     mode, why = decision.summary.split(": ")
     assert mode == "The fleet is in capacity-optimized mode (failed over without inf2)"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from benchmarks.model_checking import scope
+
 from holdfast.control import pool_states, shares, shortages
 from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
@@ -17,7 +19,7 @@ from holdfast.control.shifts import DEAD_BAND
 from holdfast.model import codec
 from holdfast.model.fleet import CapacityPolicy, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode, Shortage
-from holdfast.planning.weights import Fillable, integer_weights, merit_order
+from holdfast.planning.weights import integer_weights
 
 CAPACITY = CapacityPolicy.model_validate({"utilizationTarget": "80%"})
 EVERYTHING = 10_000
@@ -171,9 +173,8 @@ class VirtualFleet:
 
     def settled(self) -> bool:
         """Cost-optimized, all planned replicas there, no shortage remembered, and the weights of plain merit order."""
-        fillable = [Fillable(pool.name, pool.ready * pool.limit_per_s, pool.usd) for pool in self.pools]
-        target = CAPACITY.utilization_target
-        merit = integer_weights(merit_order(fillable, self.rate_per_s, target, self.routing.min_share))
+        standing = [(pool.name, pool.limit_per_s, pool.usd, pool.ready) for pool in self.pools]
+        merit = scope.plain_merit(standing, self.rate_per_s, self.routing.min_share)
         # A unit of each pool may have moved, so that none is filled beyond the target by rounding.
         near = shares.distance(merit, dict(self.applied.weights)) <= DEAD_BAND + len(self.pools)
         there = all(pool.ready == pool.asked >= pool.planned and not pool.shortages for pool in self.pools)

@@ -11,8 +11,9 @@ import pytest
 from holdfast import catalog
 from holdfast.manifests import File, Manifest, render
 from holdfast.model import document
-from holdfast.model.fleet import DataPlane, DeploymentUnit, InferenceFleet
-from holdfast.model.plan import Autoscaling, Plan, PlanStatus, PoolPlan
+from holdfast.model.fleet import CapacityPolicy, DataPlane, DeploymentUnit, InferenceFleet
+from holdfast.model.plan import Plan, PlanStatus, PoolPlan
+from holdfast.planning.autoscaling import autoscaling
 
 SD21_UNITS: tuple[dict[str, Any], ...] = (
     {
@@ -107,7 +108,7 @@ def _pool(unit: DeploymentUnit, weight: int, replicas: int) -> PoolPlan:
         tokens_per_usd=None,
         expected_per_s=8.0,
         utilization=0.8,
-        autoscaling=Autoscaling("requests_per_replica", 1.4, "requests/s", unit.min_replicas, unit.max_replicas),
+        autoscaling=autoscaling(unit, 1.75, CapacityPolicy(), latency_s=3.0),
         reason=f"{unit.name}: {weight} % of the traffic on {replicas} replicas",
         limit_source="measurements.csv, row 2",
         price_source="catalogue, 2026-07-20",

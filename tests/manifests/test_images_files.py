@@ -21,7 +21,7 @@ Example = Callable[[str], Plan]
 REPOSITORY = Path(__file__).parents[2]
 BUILD = Path(holdfast.manifests.images.__file__).parent / "build"
 DOCKERFILES = sorted(BUILD.glob("*.Dockerfile"))
-EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode"]
+EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode", "moe-700b-lws"]
 
 
 def instructions(file: Path) -> list[tuple[str, str]]:

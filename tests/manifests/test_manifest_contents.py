@@ -44,17 +44,18 @@ def unit_of(**changes: Any) -> dict[str, Any]:
 def test_vllm_is_told_the_units_configuration(llama: Plan, render_of: RenderOf) -> None:
     assert server(render_of(llama), "g5-tp4")["args"] == [
         "--model=stabilityai/stable-diffusion-2-1-base",
-        "--port=8000",
+        "--served-model-name=stabilityai/stable-diffusion-2-1-base",
         "--tensor-parallel-size=4",
         "--pipeline-parallel-size=1",
         "--max-num-seqs=8",
         "--max-model-len=16896",
+        "--port=8000",
     ]
 
 
 def test_neuron_has_as_many_cache_blocks_as_sequences(llama: Plan, render_of: RenderOf) -> None:
     arguments = server(render_of(llama), "inf2-tp8")["args"]
-    assert arguments[-2:] == ["--no-enable-prefix-caching", "--num-gpu-blocks-override=8"]
+    assert {"--no-enable-prefix-caching", "--num-gpu-blocks-override=8"} <= set(arguments)
 
 
 def test_neuron_is_asked_for_devices_not_for_cores(llama: Plan, render_of: RenderOf) -> None:
@@ -182,15 +183,6 @@ def test_scaling_follows_the_plans_target(plan_of: PlanOf, render_of: RenderOf) 
     }
 
 
-def test_a_pool_without_traffic_may_have_no_replica(plan_of: PlanOf, render_of: RenderOf) -> None:
-    units = (unit_of(name="busy"), unit_of(name="idle", minReplicas=0))
-    tree = render_of(plan_of(units, weights=(100, 0)))
-    idle = tree["pools/idle/scaled-object.yaml"].object["spec"]
-    assert (idle["minReplicaCount"], idle["triggers"][0]["metadata"]["ignoreNullValues"]) == (0, "true")
-    busy = render_of(plan_of(units, weights=(60, 40)))["pools/idle/scaled-object.yaml"].object["spec"]
-    assert busy["minReplicaCount"] == 1
-
-
 def test_nodes_are_of_the_units_kind(plan_of: PlanOf, render_of: RenderOf) -> None:
     units = (unit_of(name="inf2"), unit_of(name="g5-triton", capacityType="reserved"))
     tree = render_of(plan_of(units, cluster=OPEN | {"name": "prod"}))
@@ -214,13 +206,6 @@ def test_a_local_fleet_is_refused(plan_of: PlanOf, render_of: RenderOf) -> None:
         render_of(plan_of(data_plane=DataPlane.LOCAL))
 
 
-@pytest.mark.parametrize("plane", [DataPlane.ALB, DataPlane.GATEWAY_API])
-def test_more_pools_than_target_groups_are_refused(plane: DataPlane, plan_of: PlanOf, render_of: RenderOf) -> None:
-    units = tuple(unit_of(name=f"unit-{index}") for index in range(6))
-    with pytest.raises(InputError, match="6 pools, and an ALB action forwards to 5 target groups at most"):
-        render_of(plan_of(units, data_plane=plane))
-
-
 @pytest.mark.parametrize("weight", [-1, 1000])
 def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_of: RenderOf) -> None:
     with pytest.raises(InputError, match=f"weight {weight}"):
@@ -238,7 +223,7 @@ def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_o
         ({"tensorParallel": 2}, "needs 2 devices, and g5.xlarge has 1; choose a larger instanceType"),
         (
             {"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "tensorParallel": 2},
-            "one device has 2 cores: give `devices:`",
+            "one device carries 2 ranks: give `devices:`",
         ),
     ],
 )
@@ -338,3 +323,7 @@ def test_any_string_is_read_back_as_itself(key: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["1e3", "12e5", "0o17", "1_000", "80", "3.5", "+1", ".5", "on", "null", "~", "1:30"])
 def test_what_looks_like_another_type_is_quoted(text: str) -> None:
     assert manifest_yaml.dump({"value": text}) == f"value: '{text}'\n"
+
+
+def test_a_script_is_written_line_by_line() -> None:
+    assert manifest_yaml.dump({"run": "set -e\n\necho 'a: b' # why\n"}) == "run: |\n  set -e\n\n  echo 'a: b' # why\n"

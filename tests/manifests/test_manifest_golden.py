@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 FilesOf = Callable[[Plan], dict[str, File]]
 
 
-NAMES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode"]
+NAMES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode", "moe-700b-lws"]
 """Of the fleets in examples/deploy."""
 
 

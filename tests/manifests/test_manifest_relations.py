@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from holdfast import catalog
 from holdfast.manifests import Manifest
 from holdfast.model.fleet import DataPlane
+from holdfast.model.hardware import InstanceType
 from holdfast.model.plan import Plan
 
 RenderOf = Callable[..., dict[str, Manifest]]
@@ -40,11 +41,17 @@ def unit(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "framework": draw(st.sampled_from(["vllm", "vllm-neuron", "triton"])),
         "image": "registry.example/server@sha256:0f",
         "tensorParallel": draw(st.sampled_from([1, 2, 8])),
-        "devices": draw(st.integers(1, kind.resource_count)),
+        "devices": draw(devices(kind)),
         "capacityType": draw(st.sampled_from(["on-demand", "spot", "reserved"])),
         "minReplicas": low,
         "maxReplicas": draw(st.integers(max(low, 1), 50)),
     }
+
+
+def devices(kind: InstanceType) -> st.SearchStrategy[int]:
+    """Devices that one replica may have; of a torus of 16 Trainium devices only some numbers."""
+    torus = kind.family in ("trn1", "trn1n") and kind.resource_count == 16
+    return st.sampled_from([1, 4, 8, 16]) if torus else st.integers(1, kind.resource_count)
 
 
 def shares(count: int) -> st.SearchStrategy[tuple[int, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from manifests import terraform_cli
 from manifests.aws_here import ACCOUNT_ID, Aws, aws
 from manifests.terraform_cli import ACCOUNT

@@ -1,4 +1,4 @@
-"""The account's Terraform as text: what is declared, what a plan gives, and that both agree with the rest of the tree."""
+"""The account's Terraform as text: what is declared, what a plan gives, and that both agree with the tree."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from typing import Any
 
 import hcl2
 import pytest
-from manifests import terraform_cli
-from manifests.terraform_cli import ACCOUNT
 
 from holdfast import catalog
 from holdfast.manifests import File, Manifest
-from holdfast.manifests.placement import placements
-from holdfast.manifests.terraform import quotas, tree
+from holdfast.manifests.terraform import quotas, workloads
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType
 from holdfast.model.plan import Plan
+from manifests import terraform_cli
+from manifests.terraform_cli import ACCOUNT
 
 FilesOf = Callable[[Plan], dict[str, File]]
 PlanOf = Callable[..., Plan]
 
 FILES = sorted(ACCOUNT.rglob("*.tf"))
-EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode"]
+EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode", "moe-700b-lws"]
 
 
 def parsed(file: Path) -> dict[str, Any]:
@@ -46,7 +45,8 @@ VARIABLES = dict(blocks("variable"))
 
 
 def values_of(files: dict[str, File]) -> dict[str, Any]:
-    return json.loads(files["terraform/terraform.tfvars.json"].text)
+    values: dict[str, Any] = json.loads(files["terraform/terraform.tfvars.json"].text)
+    return values
 
 
 def test_all_files_are_hcl() -> None:
@@ -110,13 +110,18 @@ def test_nodes_take_the_role_that_is_made_for_them(sd21: Plan, files_of: FilesOf
     assert role[1].replace("${var.cluster_name}", values["cluster_name"]) == sd21.fleet.spec.cluster.node_role
 
 
-def test_every_account_with_rights_in_the_fleets_namespace_is_one_that_pods_run_as(
-    example: Callable[[str], Plan], files_of: FilesOf
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_account_with_rights_is_one_that_pods_run_as(
+    name: str, example: Callable[[str], Plan], files_of: FilesOf
 ) -> None:
-    files = files_of(example("sd21-five-units"))
+    plan = example(name)
+    files = files_of(plan)
     objects = [file.object for file in files.values() if isinstance(file, Manifest)]
-    accounts = {item["metadata"]["name"] for item in objects if item["kind"] == "ServiceAccount"}
-    assert values_of(files)["workloads"]["sd21-model"]["service_account"] in accounts
+    accounts = {item["metadata"]["name"] for item in objects if item.get("kind") == "ServiceAccount"}
+    # The jobs that measure load are applied by hand, and KEDA's account is its chart's.
+    others = {workloads.load_account(plan.fleet), "keda-operator"}
+    given = {workload["service_account"] for workload in values_of(files)["workloads"].values()}
+    assert given - others <= accounts
 
 
 def test_a_replica_reads_the_prefix_of_its_model_and_nothing_else(
@@ -153,9 +158,19 @@ def test_zones_that_units_are_bound_to_are_the_clusters(example: Callable[[str],
     assert values_of(files_of(example("gpt-oss-20b-g5")))["zones"] == ["us-west-2a", "us-west-2b"]
 
 
-def test_auto_mode_brings_its_own_load_balancer_controller(example: Callable[[str], Plan], files_of: FilesOf) -> None:
+def test_auto_mode_needs_no_karpenter(example: Callable[[str], Plan], files_of: FilesOf) -> None:
     values = values_of(files_of(example("pilot-auto-mode")))
-    assert (values["auto_mode"], values["karpenter"], values["load_balancer_controller"]) == (True, False, False)
+    assert (values["auto_mode"], values["karpenter"]) == (True, False)
+
+
+def test_the_queue_that_karpenters_chart_names_is_the_one_that_is_made(sd21: Plan, files_of: FilesOf) -> None:
+    files = files_of(sd21)
+    made = re.search(r'queue_name = "([^"]+)"', files["terraform/nodes.tf"].text)
+    chart = files["addons/values/karpenter.yaml"]
+    assert made
+    assert isinstance(chart, Manifest)
+    asked = chart.object["settings"]["interruptionQueue"]
+    assert made[1].replace("${var.cluster_name}", values_of(files)["cluster_name"]) == asked
 
 
 def test_quotas_count_the_most_nodes_and_one_more_by_class_and_way_of_buying(sd21: Plan, files_of: FilesOf) -> None:
@@ -178,15 +193,5 @@ def test_a_cluster_name_that_no_role_can_be_named_by_is_refused_with_a_mend(plan
             files_of(plan_of(cluster={"name": name, "edge": {"host": "a.example", "authentication": {"none": True}}}))
 
 
-def test_instances_whose_servers_hand_over_kv_caches_get_efa(plan_of: PlanOf) -> None:
-    unit = {
-        "name": "p5",
-        "accelerator": "h100",
-        "instanceType": "p5.48xlarge",
-        "framework": "vllm",
-        "tensorParallel": 4,
-        "disaggregated": {"prefill": 1, "decode": 1},
-    }
-    plan = plan_of((unit,), weights=(100,))
-    hardware = {"p5": (catalog.instance_type("p5.48xlarge"), catalog.accelerator("h100"))}
-    assert tree.variables(plan, placements(plan, hardware))["efa_instance_types"] == ["p5.48xlarge"]
+def test_instances_whose_servers_talk_to_each_other_get_efa(example: Callable[[str], Plan], files_of: FilesOf) -> None:
+    assert values_of(files_of(example("moe-700b-lws")))["efa_instance_types"] == ["p5en.48xlarge"]

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import terraform_cli
-from manifests.terraform_cli import ACCOUNT
 
 from holdfast.manifests import File
 from holdfast.model.plan import Plan
+from manifests import terraform_cli
+from manifests.terraform_cli import ACCOUNT
 
 FilesOf = Callable[[Plan], dict[str, File]]
 
 pytestmark = pytest.mark.skipif(not terraform_cli.is_there(), reason=terraform_cli.NO_TERRAFORM)
 
-EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode"]
+EXAMPLES = ["sd21-five-units", "gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "pilot-auto-mode", "moe-700b-lws"]
 
 GROUP: dict[str, Any] = {
     "instance_types": ["p5en.48xlarge"],
@@ -95,7 +95,13 @@ def of_run(number: int, values: dict[str, Any], refused: str = "") -> str:
 @pytest.fixture(scope="module")
 def values(example: Callable[[str], Plan], files_of: FilesOf) -> list[dict[str, Any]]:
     """The values that the examples' plans give."""
-    return [json.loads(files_of(example(name))["terraform/terraform.tfvars.json"].text) for name in EXAMPLES]
+    return [values_of(files_of(example(name))) for name in EXAMPLES]
+
+
+def values_of(files: dict[str, File]) -> dict[str, Any]:
+    """What Terraform reads by itself: the values of the plan, and of its node groups where it has any."""
+    read = [path for path in files if path.startswith("terraform/") and path.endswith("tfvars.json")]
+    return {name: value for path in read for name, value in json.loads(files[path].text).items()}
 
 
 def report_of(folder: Path, runs: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 
 from holdfast import catalog
 from holdfast.catalog import models
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.measurements import Measurement, read_measurements
 from holdfast.model.stages import Arrivals, ClientHealth, Level, LoadCurve, Stage, Summary
 from holdfast.performance import curve
-from holdfast.performance.curve import Curve
 from holdfast.performance.estimate import estimate
 
 CLEAN = Curve((1.0, 2.0, 4.0, 8.0), (1.0, 1.8, 3.0, 4.0), (1.0, 1.1, 1.33, 2.0), "avg", False, "by hand")
@@ -37,16 +38,11 @@ def stage(rate_per_s: float, p95_s: float, invalid: str = "") -> Stage:
 def test_a_clean_curve_passes_through_its_levels() -> None:
     for rate, latency in zip(CLEAN.rates_per_s, CLEAN.latencies_s, strict=True):
         assert CLEAN.latency_s(rate) == pytest.approx(latency)
-        assert CLEAN.highest_rate_per_s(latency) == pytest.approx(rate)
 
 
 def test_nothing_is_extrapolated_beyond_the_last_level() -> None:
     assert CLEAN.latency_s(4.01) == math.inf
-    assert CLEAN.highest_rate_per_s(100.0) == CLEAN.plateau_per_s == 4.0
-
-
-def test_a_bound_that_not_even_the_first_level_meets_holds_nothing() -> None:
-    assert CLEAN.highest_rate_per_s(0.99) == 0.0
+    assert CLEAN.rate_per_s(100.0) == CLEAN.plateau_per_s == 4.0
 
 
 def test_below_the_first_level_the_rate_falls_and_the_latency_stays() -> None:
@@ -70,14 +66,6 @@ def test_whatever_was_measured_rate_and_latency_rise_and_never_overshoot(
     latencies = [made.latency_s(min(rate, made.plateau_per_s)) for rate in rates]
     assert all(before <= after * (1 + 1e-9) for before, after in pairwise(latencies))
     assert all(made.latencies_s[0] <= latency <= made.latencies_s[-1] for latency in latencies)
-
-
-@given(st.floats(min_value=0.5, max_value=3.0))
-def test_the_highest_rate_within_a_bound_meets_it(bound_s: float) -> None:
-    rate = CLEAN.highest_rate_per_s(bound_s)
-
-    if rate > 0:
-        assert CLEAN.latency_s(rate) <= bound_s * (1 + 1e-9)
 
 
 def test_levels_out_of_order_become_the_nearest_that_rise() -> None:
@@ -117,7 +105,40 @@ def test_a_published_table_becomes_a_curve() -> None:
 
     assert made is not None
     assert made.plateau_per_s == pytest.approx((15.14 + 14.81) / 2)
-    assert 9.25 < made.highest_rate_per_s(3.0) < 11.28
+    assert made.rates_per_s[:3] == (4.40, 9.25, 11.28)
+
+
+def held(rate_per_s: float, in_flight: float, loop: Level) -> Stage:
+    level = stage(rate_per_s, 1.5 * in_flight / rate_per_s)
+    return replace(level, level=loop, in_flight=in_flight)
+
+
+def closed(rate_per_s: float, users: int) -> Stage:
+    return held(rate_per_s, users, Level(Arrivals.CLOSED, concurrency=users))
+
+
+OPEN = Level(Arrivals.POISSON, rate_per_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "levels", "why"),
+    [
+        ([held(1.2, 3.0, OPEN)], [1.0, 4.0], "an open loop whose number in flight swings about 3 is slower than 3"),
+        ([held(2.6, 9.0, OPEN)], [1.0, 4.0, 9.0], "the closed loops did not go as far as the open one"),
+    ],
+)
+def test_a_replica_serves_by_the_numbers_that_were_held(others: list[Stage], levels: list[float], why: str) -> None:
+    made = curve.of_held(LoadCurve("u", (closed(1.0, 1), *others, closed(2.0, 4))))
+    assert made is not None and list(made.in_flight) == levels, why
+
+
+def test_one_closed_loop_among_open_ones_is_not_taken_alone() -> None:
+    made = curve.of_held(LoadCurve("u", (closed(1.9, 4), held(1.2, 1.0, OPEN))))
+    assert made is not None and made.in_flight == (1.0, 4.0)
+
+
+def test_a_run_without_a_level_has_no_curve() -> None:
+    assert curve.of_held(LoadCurve("u", ())) is None
 
 
 def test_an_estimate_makes_a_curve_that_says_that_it_is_one() -> None:

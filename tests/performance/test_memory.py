@@ -84,7 +84,7 @@ def test_the_smallest_fit_holds_and_nothing_smaller_does(
     model: ModelArchitecture, device: Accelerator, tokens: int, sequences: int, devices: int
 ) -> None:
     found = memory.smallest(model, device, sequence_tokens=tokens, sequences=sequences, most_devices=devices)
-    ranks = devices * device.cores_per_device
+    ranks = devices * device.ranks_per_device
     least = found.ranks if found else 2 * ranks + 1
     assert found is None or (found.sequences >= sequences and found.ranks <= ranks)
     for tensor in (1, 2, 4, 8, 16, 32, 64, 128):

@@ -12,9 +12,12 @@ from holdfast.planning.autoscaling import autoscaling
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "vllm_metrics_0.33.0.csv"
 
 
-def targets(fleet: InferenceFleet, unit: str = "quad", **known: float) -> dict[str, ScalingTarget]:
+def targets(
+    fleet: InferenceFleet, unit: str = "quad", latency_s: float | None = None, period_s: float = 60
+) -> dict[str, ScalingTarget]:
     """Of a unit that breaks at 6/s and is filled to 80 %."""
-    return {one.name: one for one in autoscaling(fleet.unit(unit), 6.0, fleet.spec.capacity, **known).targets}
+    scaling = autoscaling(fleet.unit(unit), 6.0, fleet.spec.capacity, latency_s, period_s)
+    return {one.name: one for one in scaling.targets}
 
 
 def batched(fleet: InferenceFleet, sequences: int) -> DeploymentUnit:

@@ -120,12 +120,14 @@ def test_a_batch_that_memory_does_not_hold_does_not_fit() -> None:
 
 
 def test_a_larger_request_is_more_work_and_one_that_does_not_fit_is_refused(llama: InferenceFleet) -> None:
-    seconds = estimated.work(LLAMA, catalog.equipment_of(llama))
+    effort = estimated.work(LLAMA, catalog.equipment_of(llama))
     quad = llama.unit("quad")
 
-    assert 0 < seconds(quad, 100, 50) < seconds(quad, 500, 50) < seconds(quad, 500, 200)
+    small, asked, answered = (effort(quad, *tokens) for tokens in ((100, 50), (500, 50), (500, 200)))
+    assert 0 < small.replica_s < asked.replica_s < answered.replica_s
+    assert 0 < small.latency_s < asked.latency_s < answered.latency_s
     with pytest.raises(InputError, match="tokens does not fit"):
-        seconds(quad, 1e6, 100)
+        effort(quad, 1e6, 100)
 
 
 def test_images_have_no_batch_to_choose() -> None:

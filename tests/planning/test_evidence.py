@@ -18,7 +18,13 @@ Hardware = dict[str, InstanceType]
 Offerings = dict[str, Offering]
 
 
-def stage(achieved_per_s: float, latency_s: float, tokens_out_per_s: float = 0.0, invalid: str = "") -> Stage:
+def stage(
+    achieved_per_s: float,
+    latency_s: float,
+    tokens_out_per_s: float = 0.0,
+    invalid: str = "",
+    tokens_in_per_s: float = 0.0,
+) -> Stage:
     latency = Summary(100, latency_s, latency_s, latency_s, latency_s, latency_s, latency_s)
     return Stage(
         index=0,
@@ -30,7 +36,7 @@ def stage(achieved_per_s: float, latency_s: float, tokens_out_per_s: float = 0.0
         latency=latency,
         ttft=None,
         itl=None,
-        tokens_in_per_s=0.0,
+        tokens_in_per_s=tokens_in_per_s,
         tokens_out_per_s=tokens_out_per_s,
         errors={},
         in_flight=1.0,
@@ -245,6 +251,22 @@ def test_a_run_of_our_own_gives_its_breaking_point_with_the_interval(
         "measured: held 3.8/s, broke at 4.5/s (cause: latency, confidence 90%), taken as 4/s; p95 rose above 2 s"
     )
     assert [finding.message for finding in findings] == ["Unit 'quad' is left out of the plan: no run measured it."]
+
+
+def test_a_run_of_other_requests_than_the_workloads_says_so(
+    fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
+) -> None:
+    point = BreakingPoint(4.0, 3.8, 4.5, 0.9, Cause.LATENCY, "p95 rose above 2 s")
+    levels = (stage(2.0, 0.5, 200.0, tokens_in_per_s=96.0), stage(4.0, 0.9, 400.0, tokens_in_per_s=204.0))
+    curves = {"single": LoadCurve("single", levels, point), "quad": LoadCurve("quad", levels)}
+
+    evidence, findings = from_breaking_points(fleet, curves, offerings, hardware)
+
+    far = "measured with 50 input and 100 output tokens, the workload has 200 and 100 (75% fewer input tokens)"
+    assert [known.other_size for known in evidence] == [far, far]
+    assert [finding.message for finding in findings] == [
+        f"Unit {name!r} was {far}; its limit is taken as it is, not scaled." for name in ("single", "quad")
+    ]
 
 
 def test_a_run_that_nothing_broke_says_so(fleet: InferenceFleet, offerings: Offerings, hardware: Hardware) -> None:

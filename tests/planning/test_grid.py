@@ -13,8 +13,9 @@ from holdfast.planning import parallelism
 from holdfast.planning.grid import Configuration, GridCell, of_measurements
 from holdfast.planning.tp_rule import choose
 
-A10G = Accelerator("a10g", "nvidia", 22.35, 600, 70, 1, None, "nvidia.com/gpu", "", ("g5",), "", "high")
+A10G = Accelerator("a10g", "nvidia", 22.35, 600, 70, 1, 1, None, "nvidia.com/gpu", "", ("g5",), "", "high")
 NEURON = replace(A10G, name="inferentia2", cores_per_device=2)
+TRAINIUM2 = replace(A10G, name="trainium2", cores_per_device=8, cores_per_rank=2)
 
 
 def cell(
@@ -137,6 +138,15 @@ def test_on_neuron_a_rank_is_a_core(
 
     # Six ranks are three devices of two cores: two replicas on eight devices, and two devices idle.
     assert (found.devices_per_replica, found.replicas_per_instance, found.idle_devices) == (3, 2, 2)
+
+
+def test_on_trainium2_a_rank_is_a_logical_core_of_two(
+    fleet: InferenceFleet, offerings: dict[str, Offering], hardware: dict[str, InstanceType]
+) -> None:
+    (found,) = of_measurements(fleet, [row(2, 6, 8, 5.0, 1.5)], offerings, equipment(hardware, TRAINIUM2), "m.csv")
+
+    # Six ranks are two devices of four logical cores: four replicas on eight devices.
+    assert (found.devices_per_replica, found.replicas_per_instance, found.idle_devices) == (2, 4, 0)
 
 
 def test_rows_of_several_replicas_are_shared_among_them(

@@ -124,9 +124,11 @@ def test_an_infeasible_plan_is_an_answer_with_the_constraint_and_how_far_it_goes
     assert plan.status is PlanStatus.INFEASIBLE
     assert plan.gap == 1.0
     pool = plan.pool("single")
-    assert (pool.replicas, pool.weight, pool.expected_per_s, pool.utilization) == (10, 100, 20.0, 1.0)
+    assert (pool.replicas, pool.weight, pool.expected_per_s, pool.utilization) == (10, 0, 0.0, 0.0)
     assert "short by 4/s; raise maxReplicas of single from 10 to 13" in plan.reasons[0]
     assert "as many as maxReplicas allows" in pool.reason
+    assert pool.reason.endswith("No traffic and no targets: it is not enough.")
+    assert pool.autoscaling.targets == ()
 
 
 def test_a_plan_of_nothing_is_infeasible_and_not_an_error(fleet: InferenceFleet) -> None:
@@ -197,6 +199,11 @@ def test_the_json_has_the_shape_of_the_contract(fleet: InferenceFleet) -> None:
         "tokens_per_usd",
         "estimate_error",
         "expected_latency_s",
+        "latency_s",
+        "latency_source",
+        "limits_by_size_per_s",
+        "latencies_by_size_s",
+        "traffic_by_size_per_s",
         "autoscaling",
         "reason",
         "allotments",
@@ -244,8 +251,10 @@ def test_a_feasible_plan_overloads_no_pool_and_leaves_no_traffic_over(
         ],
     )
 
-    assert sum(pool.weight for pool in plan.pools) == TOTAL_WEIGHT
-    if plan.status is PlanStatus.FEASIBLE:
+    if plan.status is PlanStatus.INFEASIBLE:
+        assert not any(pool.weight or pool.expected_per_s or pool.autoscaling.targets for pool in plan.pools)
+    else:
+        assert sum(pool.weight for pool in plan.pools) == TOTAL_WEIGHT
         assert all(pool.utilization <= 1 + 1e-9 for pool in plan.pools)
         assert sum(pool.expected_per_s for pool in plan.pools) == pytest.approx(demand)
 

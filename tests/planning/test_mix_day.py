@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from holdfast.model.errors import HoldfastError
 from holdfast.model.fleet import CapacityType, Loss
 from holdfast.planning.mix import Candidate, Problem, Requirement, cheapest_mix, one_rate
 from holdfast.planning.mix.search import Search
@@ -104,6 +106,29 @@ def test_every_period_of_a_day_holds_and_the_gap_is_kept(candidates: list[Candid
         assert mix.cost_usd_per_h == pytest.approx(usd_per_h(candidates, days))
         assert mix.gap <= 0.05
         assert mix.cost_usd_per_h * (1 - mix.gap) <= exact.cost_usd_per_h * (1 + 1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    fleets(units=3, zones=2, sizes=2, most=20),
+    requirements(kinds=list(Loss), periods=4, sizes=2),
+    st.floats(0.005, 0.1),
+)
+def test_a_day_over_sizes_that_is_cut_off_holds_and_has_an_honest_gap(
+    candidates: list[Candidate], requirement: Requirement, time_limit_s: float
+) -> None:
+    exact = cheapest_mix(candidates, requirement, gap=0.01)
+    try:
+        mix = cheapest_mix(candidates, requirement, gap=0.0, time_limit_s=time_limit_s)
+    except HoldfastError:
+        return  # not even twice the time was enough for any
+
+    assert mix.feasible == exact.feasible
+    if mix.feasible:
+        days = [held(mix, period) for period in range(len(requirement.demand_per_s))]
+        assert all(holds(candidates, requirement, replicas, period) for period, replicas in enumerate(days))
+        assert mix.cost_usd_per_h * (1 - mix.gap) <= exact.cost_usd_per_h * (1 + 1e-6)
+        assert exact.cost_usd_per_h * (1 - exact.gap) <= mix.cost_usd_per_h * (1 + 1e-6)
 
 
 def test_when_the_time_is_up_before_there_is_a_mix_the_first_that_is_found_is_taken() -> None:

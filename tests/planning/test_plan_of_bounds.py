@@ -12,6 +12,7 @@ from holdfast.model.fleet import CapacityType, DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Offering
 from holdfast.model.plan import Plan, PlanStatus, UnitEvidence
 from holdfast.planning.plan import make_plan
+from holdfast.planning.supplies import Effort
 
 TEXT = """
 apiVersion: holdfast.dev/v1alpha1
@@ -52,8 +53,8 @@ def replicas(plan: Plan) -> dict[str, int]:
     return {pool.unit: pool.replicas for pool in plan.pools}
 
 
-def work(_unit: DeploymentUnit, input_tokens: float, output_tokens: float) -> float:
-    return input_tokens / 10 + output_tokens
+def work(_unit: DeploymentUnit, input_tokens: float, output_tokens: float) -> Effort:
+    return Effort(input_tokens / 10 + output_tokens, 0.01 * output_tokens)
 
 
 def test_headroom_is_planned_for_and_is_not_traffic() -> None:
@@ -156,6 +157,10 @@ def test_sizes_that_were_not_measured_are_scaled_by_their_work() -> None:
     assert plan.pool("g5").limit_per_s == pytest.approx(1 / (0.8 / (2 * 196 / 120) + 0.2 / (2 * 196 / 500)))
     assert plan.pool("g5").limit_per_s == pytest.approx(2.0)
     assert plan.pool("g5").limit_source == "row 2; scaled to each size by its work"
+    # 0.5 s at 140 tokens answered; the roofline's latency goes by these alone here.
+    assert plan.pool("g5").latencies_by_size_s == pytest.approx((0.5 * 100 / 140, 0.5 * 300 / 140))
+    assert plan.pool("g5").latency_s == pytest.approx(0.5)
+    assert plan.pool("g5").latency_source.endswith("as the roofline's latency; the mean over the sizes by their shares")
 
 
 def test_sizes_without_a_measurement_or_a_work_are_refused() -> None:
@@ -194,7 +199,12 @@ def test_a_pool_that_gets_some_sizes_is_held_to_its_limit_for_them() -> None:
     assert short.utilization == pytest.approx(0.8)
     assert long.utilization == pytest.approx(3.2 / 4.5)
     assert short.autoscaling.target == pytest.approx(0.8 * 8.0)
-    assert "in flight" not in {target.name for target in short.autoscaling.targets}  # a latency of other sizes
+    # One in flight at 2/s x 0.5 s, and so at 8/s of short ones alone: 0.8 of it to scale at.
+    assert (short.latency_s, long.latency_s) == pytest.approx((1 / 8, 0.625 / 1.5))
+    in_flight = next(target for target in short.autoscaling.targets if target.name == "in flight")
+    assert in_flight.value == pytest.approx(0.8)
+    assert "as many in flight at the limit of each size as at 2/s, 1;" in in_flight.reason
+    assert short.traffic_by_size_per_s[0] == pytest.approx((12.8, 0.0))
     # It was measured to give 100 tokens where the workload has 140 on average; of these requests it has 100.
     assert short.tokens_per_usd == pytest.approx(8.0 * 3600 * 100 * 100 / 140)
 

@@ -15,7 +15,7 @@ from holdfast.planning import parallelism
 from holdfast.planning.grid import Configuration, GridCell, of_measurements
 from holdfast.planning.tp_rule import choose, otherwise, settle
 
-A10G = Accelerator("a10g", "nvidia", 22.35, 600, 70, 1, None, "nvidia.com/gpu", "", ("g5",), "", "high")
+A10G = Accelerator("a10g", "nvidia", 22.35, 600, 70, 1, 1, None, "nvidia.com/gpu", "", ("g5",), "", "high")
 NEURON = replace(A10G, name="inferentia2", cores_per_device=2)
 TP, BATCH = "tensorParallel", "maxNumSeqs"
 

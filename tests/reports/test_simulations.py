@@ -12,7 +12,7 @@ import pytest
 from holdfast.model.pools import RoutingMode
 from holdfast.model.simulation import Simulation, Spread
 from holdfast.model.timeline import FleetPoint, PoolPoint, Timeline, TimelineEvent
-from holdfast.reports import palette, simulation_charts, simulations
+from holdfast.reports import palette, simulation_charts, simulation_tables, simulations
 from holdfast.reports.figures import Chart
 from holdfast.reports.page import Page, Verbatim, render
 from holdfast.simulation import study, sweep
@@ -51,14 +51,14 @@ def test_the_highest_of_either_policy_is_within_both_figures() -> None:
 
 
 def test_the_optimum_stands_beside_the_policies() -> None:
-    requests, worth = simulations.summary(found().study.simulations[0])
+    requests, worth = simulation_tables.summary(found().study.simulations[0])
     assert requests.column("policy") == worth.column("policy") == ("merit-order", "two-mode", "optimum")
     assert worth.column("of optimum")[-1] == 100
     assert all(isinstance(share, float) and share < 100 for share in worth.column("of optimum")[:-1])
 
 
 def test_several_seeds_have_their_intervals_in_tables_of_their_own() -> None:
-    tables = simulations.summary(found(3).study.simulations[0])
+    tables = simulation_tables.summary(found(3).study.simulations[0])
     assert [table.title.partition(",")[2] for table in tables] == [
         " means over 3 seeds", " means over 3 seeds", " 95 % intervals over 3 seeds", " 95 % intervals over 3 seeds",
     ]  # fmt: skip
@@ -76,14 +76,14 @@ def test_the_page_says_which_of_several_seeds_it_draws() -> None:
 def test_what_one_seed_in_some_lost_is_not_rounded_away() -> None:
     whole = found(3).study.simulations[0]
     lossy = replace(whole.policies[0], spreads={**whole.policies[0].spreads, "failed": Spread(0.4, (-0.9, 1.7))})
-    tables = simulations.summary(replace(whole, policies=(lossy,)))
+    tables = simulation_tables.summary(replace(whole, policies=(lossy,)))
     assert tables[0].text(0, 2) == "0.4" and tables[2].column("failed")[0] == "-0.9–1.7"
 
 
 def test_what_was_not_recovered_from_is_infinite_and_said_to_be() -> None:
     whole = found().study.simulations[0]
     never = replace(whole.policies[0].runs[0], events=1, recovery_s=None)
-    worth = simulations.summary(replace(whole, policies=(replace(whole.policies[0], runs=(never,)),)))[1]
+    worth = simulation_tables.summary(replace(whole, policies=(replace(whole.policies[0], runs=(never,)),)))[1]
     assert worth.column("recovery")[0] == float("inf")
     assert any("merit-order had not recovered" in note for note in worth.notes)
 
@@ -107,7 +107,7 @@ def test_refused_decisions_are_told() -> None:
 def test_of_many_events_the_rare_ones_are_told_and_the_others_counted() -> None:
     flaps = tuple(TimelineEvent(float(t), "", f"mode: {'ab'[t % 2]}") for t in range(100))
     line = Timeline(1.0, (), (), (*flaps, TimelineEvent(200.0, "inf2", "the limit of inf2 is lifted")))
-    table = simulations.events(line, "two-mode")
+    table = simulation_tables.events(line, "two-mode")
     assert len(table.rows) == simulation_charts.EVENTS_MOST
     assert table.rows[-1][1:] == ("0:03:20", "inf2", "the limit of inf2 is lifted")
     assert table.notes == (f"{101 - len(table.rows)} more are left out, of the kinds that come most often.",)

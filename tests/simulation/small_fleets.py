@@ -11,7 +11,7 @@ from holdfast import catalog
 from holdfast.model import document
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.planning.plan import make_plan
-from holdfast.simulation import scenario
+from holdfast.simulation import parameters
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.sweep import Case
 
@@ -42,7 +42,7 @@ def plan() -> Plan:
 
 
 def scenario_of(duration: str = "20min", name: str = "small", **spec: Any) -> Scenario:
-    return scenario.read(scenario_text(duration, name, **spec), where=f"{name}.yaml")
+    return parameters.scenario_of(scenario_text(duration, name, **spec), {}, where=f"{name}.yaml")
 
 
 def scenario_text(duration: str = "20min", name: str = "small", **spec: Any) -> str:

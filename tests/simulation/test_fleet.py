@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from holdfast.control.policies import POLICIES
-from holdfast.performance.curve import Curve
+from holdfast.model import codec
+from holdfast.model.curve import Curve
+from holdfast.model.errors import InputError
+from holdfast.model.plan import Plan
 from holdfast.simulation import fleet, kernel
 from holdfast.simulation.run import simulate
 from simulation import worlds
@@ -21,20 +28,68 @@ def curve(*levels: tuple[float, float]) -> Curve:
 
 def test_requests_that_a_unit_did_not_serve_faster_together_waited() -> None:
     """Measured with a queue of up to four, it serves one at a time all the same, and is quick when it is idle."""
-    one_at_a_time = fleet.service_of_curve(curve((0.5, 1.0), (1.0, 2.0), (2.0, 2.0), (4.0, 2.02)), None, 7)
+    one_at_a_time = fleet.service_of_curve(curve((0.5, 1.0), (1.0, 2.0), (2.0, 2.0), (4.0, 2.0)), None, 7)
     assert (one_at_a_time.slots, one_at_a_time.queue) == (1, 7)
     assert one_at_a_time.seconds == pytest.approx((0.5,))
 
 
 def test_a_unit_that_batches_serves_as_many_as_make_it_faster() -> None:
-    batches = fleet.service_of_curve(curve((1.0, 1.0), (2.0, 1.8), (4.0, 3.0), (8.0, 3.1)), None, 0)
+    batches = fleet.service_of_curve(curve((1.0, 1.0), (2.0, 1.8), (4.0, 3.0), (8.0, 3.0)), None, 0)
     assert batches.slots == 4
     assert batches.seconds[0] == pytest.approx(1.0)
     assert batches.seconds[3] == pytest.approx(4 / 3)
 
 
+def test_a_full_replica_does_what_its_unit_was_seen_to_do_at_most() -> None:
+    rising = curve((1.0, 1.0), (2.0, 1.8), (4.0, 2.9), (8.0, 3.0))
+    assert fleet.service_of_curve(rising, None, 0).most_per_s == pytest.approx(3.0)
+    beside = fleet.service_of_curve(rising, None, 0, 3.19)
+    assert beside.most_per_s == pytest.approx(3.19)
+    assert beside.seconds[0] == pytest.approx(1 / 1.025)  # a tenth more with all four, and a quarter of that with one
+
+
 def test_a_given_number_of_slots_counts() -> None:
     assert fleet.service_of_curve(curve((1.0, 2.0), (4.0, 2.0)), 3, 0).slots == 3
+
+
+BATCHES = curve((1.0, 1.0), (2.0, 1.8), (4.0, 2.0), (8.0, 2.0))
+
+
+def pools(plan: Plan, given: Mapping[str, Curve]) -> tuple[fleet.Pool, ...]:
+    return fleet.pools(plan, worlds.scenario(), given)
+
+
+def test_a_plan_is_simulated_with_its_own_load_curves() -> None:
+    plan = worlds.plan(2)
+    plan = replace(plan, pools=(replace(plan.pools[0], curve=BATCHES), plan.pools[1]))
+    with_curve, without = pools(plan, {})
+    assert (with_curve.service.slots, with_curve.curve) == (3, BATCHES)
+    assert (without.service, without.curve) == (fleet.service(2.0, 0.5, without.service.queue), None)
+
+
+def test_the_load_curve_of_a_run_takes_the_place_of_the_plans_and_of_its_limit() -> None:
+    plan = worlds.plan(1)
+    plan = replace(plan, pools=(replace(plan.pools[0], curve=BATCHES),))
+    slower = curve((1.0, 1.0), (2.0, 1.5), (4.0, 1.5))
+    (pool,) = pools(plan, {"a": slower})
+    assert (pool.curve, pool.service.most_per_s, pool.limit_per_s) == (slower, 1.5, 2.0)
+
+
+def test_a_load_curve_outlives_its_file() -> None:
+    plan = worlds.plan(1)
+    plan = replace(plan, pools=(replace(plan.pools[0], curve=BATCHES),))
+    assert codec.loads(Plan, codec.dumps(plan), where="plan.json").pools[0].curve == BATCHES
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"in_flight": [2, 1, 4, 8]}, {"rates_per_s": [1, 2, 1, 2]}, {"latencies_s": [1, 2]}, {"in_flight": []}],
+)
+def test_a_load_curve_that_does_not_rise_is_refused(nonsense: dict[str, list[float]]) -> None:
+    document = codec.to_jsonable(worlds.plan(1))
+    document["pools"][0]["curve"] = codec.to_jsonable(BATCHES) | nonsense
+    with pytest.raises(InputError, match=r"pools\.0\.curve cannot be read"):
+        codec.loads(Plan, json.dumps(document), where="plan.json")
 
 
 @pytest.mark.parametrize(("shortage", "back_by_s"), [({"shortage": "20s"}, 240), ({}, 360)])

@@ -12,9 +12,9 @@ import pytest
 from holdfast.control.policies import POLICIES
 from holdfast.load.traces import Trace
 from holdfast.model import document
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.plan import Plan
-from holdfast.performance.curve import Curve
 from holdfast.simulation import fleet, material, supply
 from holdfast.simulation.material import Material
 from holdfast.simulation.outcome import Outcome

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from holdfast.model.errors import InputError
-from holdfast.simulation import fleet, loads, material, scenario
+from holdfast.simulation import fleet, loads, material, parameters
 from holdfast.simulation.events import Surge
 from holdfast.simulation.loads import Load
 from simulation import worlds
@@ -20,7 +20,7 @@ RATE = "  load: {rate: 1/s}\n"
 
 def told(text: str) -> str:
     with pytest.raises(InputError) as raised:
-        scenario.read(text, where="s.yaml")
+        parameters.scenario_of(text, {}, where="s.yaml")
     return str(raised.value)
 
 
@@ -48,7 +48,7 @@ def test_a_wrong_scenario_is_told_in_a_sentence(text: str, sentence: str) -> Non
 
 
 def test_clock_times_count_from_the_start() -> None:
-    read = scenario.read(HEAD + COLD + RATE + '  events: [{crash: {at: "30:05"}}]\n', where="s.yaml")
+    read = parameters.scenario_of(HEAD + COLD + RATE + '  events: [{crash: {at: "30:05"}}]\n', {}, where="s.yaml")
     crash = read.spec.events[0].crash
     assert crash is not None
     assert crash.at_s == 30 * 3600 + 5 * 60

@@ -22,7 +22,8 @@ EVENTS = ("run", "run", "run", "add", "kill", "kill unnoticed", "drain", "notice
 class Scenario:
     """Pools and how many replicas each may have; events as (name, a number in [0, 1) that says which or how much).
 
-    tied: all times are whole eighths of a second, so that many things happen at the same moment.
+    tied:    all times are whole eighths of a second, so that many things happen at the same moment.
+    watched: whether somebody looks after every event, which brings all replicas up to date, or only at the end.
     """
 
     services: tuple[Service, ...]
@@ -33,6 +34,7 @@ class Scenario:
     seed: int
     events: tuple[tuple[str, float], ...]
     tied: bool
+    watched: bool = True
 
 
 @st.composite
@@ -42,6 +44,22 @@ def services(draw: st.DrawFn, tied: bool) -> Service:
         return Service(slots, (1.0,) * slots, draw(st.integers(0, 3)))
     curve = draw(st.lists(st.floats(0.1, 3), min_size=slots, max_size=slots))
     return Service(slots, tuple(np.cumsum(curve).tolist()), draw(st.integers(0, 3)))
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> Scenario:
+    """Pools of up to six replicas from the start, the least outstanding drawn: nobody need look in between."""
+    tied = draw(st.booleans())
+    scenario = draw(scenarios(tied))
+    added = [("add", number) for number in draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=3, max_size=8))]
+    most = tuple(draw(st.integers(3, 6)) for _ in scenario.most)
+    return dataclasses.replace(
+        scenario,
+        balance=Balance.LEAST_OUTSTANDING,
+        most=most,
+        events=(*added, *scenario.events),
+        watched=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -99,7 +117,8 @@ class Played:
             self.add(pool)
         for name, number in scenario.events:
             self.event(name, number)
-            self.look()
+            if scenario.watched:
+                self.look()
         self.run(5.0)
         self.look()
 
@@ -201,6 +220,12 @@ def test_the_kernel_agrees_with_plain_python_event_by_event(scenario: Scenario) 
 @given(scenarios(tied=True))
 @settings(max_examples=100, deadline=None)
 def test_the_kernel_agrees_with_plain_python_where_many_things_happen_at_once(scenario: Scenario) -> None:
+    Played(scenario)
+
+
+@given(crowds())
+@settings(max_examples=150, deadline=None)
+def test_the_least_outstanding_of_a_crowd_is_the_one_that_plain_python_draws(scenario: Scenario) -> None:
     Played(scenario)
 
 

@@ -13,7 +13,6 @@ from holdfast.model.architecture import FixedWork, ModelArchitecture
 from holdfast.model.fleet import CapacityType
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.measurements import Measurement
-from holdfast.performance import engines
 
 Models = Callable[[str], ModelArchitecture | FixedWork | None]
 """What finds the architecture of a name, None where it is not known: `known_model`."""
@@ -109,7 +108,7 @@ def same_price(one_usd_per_h: float, other_usd_per_h: float) -> bool:
 def _devices_of_replica(row: Measurement, device: Accelerator | None) -> float | None:
     if row.tensor_parallel is None or device is None:
         return None
-    return row.tensor_parallel * (row.pipeline_parallel or 1) / engines.ranks_of_device(device)
+    return row.tensor_parallel * (row.pipeline_parallel or 1) / device.ranks_per_device
 
 
 def _needed(replicas: int, of_replica: float | None, instance: InstanceType | None) -> int:

@@ -71,7 +71,8 @@ def _contradictions(row: Measurement, models: Models, where: str) -> Iterator[Fi
             f"{row.unit}: {instance.name} carries {instance.accelerator}, and {device.name} is stated.",
         )
     if instance is not None and row.tensor_parallel:
-        holds = instance.devices * (catalog.accelerator(instance.accelerator).cores_per_device)
+        carries = catalog.accelerator(instance.accelerator)
+        holds = instance.devices * carries.ranks_per_device
         ranks = row.tensor_parallel * (row.pipeline_parallel or 1)
         if ranks > holds:
             yield _finding(
@@ -81,7 +82,8 @@ def _contradictions(row: Measurement, models: Models, where: str) -> Iterator[Fi
                 f"TP x PP {ranks}",
                 f"at most {holds}",
                 f"{row.unit}: one replica has {ranks} ranks (TP x PP), and {instance.name} has room for {holds}.",
-                "The replica spans several instances, or the parallelism is another than stated.",
+                "The replica spans several instances, or the parallelism is another than stated"
+                f"{', or each physical core is a rank (LNC=1)' if carries.cores_per_rank > 1 else ''}.",
             )
     model = models(row.model) if row.model else None
     if isinstance(model, ModelArchitecture) and row.tensor_parallel and model.heads % row.tensor_parallel:

@@ -3,17 +3,17 @@
 A loss takes all replicas of a zone, of an accelerator, of the spot instances of one type in one zone, or of a unit;
 what is left, filled to its limits, must carry the demand with its headroom (`capacity.survive`, model.fleet).
 
-Where traffic goes by size of request (`routing.bySize`), a plan does not say what a replica carries of each size, and
-neither demand nor survival can be worked out from it: they are not judged.
+Where traffic goes by size of request (`routing.bySize`), what replicas hold of several sizes together is worked out by
+`plan_carried`, and the demand by the traffic that each pool is given (`plan_sizes`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from holdfast.auditing import equipment, plan_shape
+from holdfast.auditing import equipment, plan_shape, plan_sizes
 from holdfast.auditing.plan_shape import at_hour, impossible
 from holdfast.model.findings import Checked, Finding
 from holdfast.model.fleet import CapacityType, Loss
@@ -23,28 +23,28 @@ from holdfast.model.plan import Allotment, Plan, PlanStatus, PoolPlan
 def demand(plan: Plan, where: str) -> Checked:
     """Filled to the utilisation target, the replicas of every period carry its demand and headroom."""
     if plan.fleet.spec.routing.by_size:
-        return Checked("demand", 0, ())
+        return plan_sizes.demand(plan, where)
     target = plan.fleet.spec.capacity.utilization_target
     short = []
     for period in range(len(plan.periods)):
-        carried, asked = target * _holds_per_s(plan, plan_shape.allotments(plan), period), _asked_per_s(plan, period)
+        asked = _asked_per_s(plan, period)
+        carried = target * _sum_of_limits(plan)(plan_shape.allotments(plan), period, asked)
         if carried < asked * (1 - plan_shape.ENOUGH):
             short.append((carried / asked, carried, asked, period))
     if not short:
         return Checked("demand", len(plan.periods), ())
     _, carried, asked, period = min(short)
     message = f"Filled to {target:.0%} of their limits the pools carry {carried:.4g}/s{at_hour(plan, period)}, and the "
-    message += f"plan is called feasible for {asked:.4g}/s, headroom included{_and_more(len(short))}."
+    message += f"plan is called feasible for {asked:.4g}/s, headroom included{plan_shape.and_more(len(short))}."
     finding = impossible(where, "demand", f"{carried:.4g}/s", f"at least {asked:.4g}/s", message)
     return Checked("demand", len(plan.periods), (finding,))
 
 
 def survival(plan: Plan, where: str) -> Checked:
     """Each loss that the fleet asks to survive leaves what carries the demand and headroom of every period."""
-    if plan.fleet.spec.routing.by_size:
-        return Checked("survival", 0, ())
     losses = _losses(plan)
-    found = (_lost(plan, kind, name, gone, where) for (kind, name), gone in losses.items())
+    holds = plan_sizes.holding(plan) if plan.fleet.spec.routing.by_size else _sum_of_limits(plan)
+    found = (_lost(plan, kind, name, gone, holds, where) for (kind, name), gone in losses.items())
     judged = len(losses) * len(plan.periods)
     return Checked("survival", judged, tuple(finding for finding in found if finding is not None))
 
@@ -84,8 +84,13 @@ def _asked_per_s(plan: Plan, period: int) -> float:
     return plan.periods[period].demand_per_s * (1 + plan.fleet.spec.capacity.headroom)
 
 
-def _holds_per_s(plan: Plan, allotments: list[Allotment], period: int) -> float:
-    return math.fsum(one.replicas[period] * plan.pool(one.unit).limit_per_s for one in allotments)
+Holds = Callable[[Sequence[Allotment], int, float], float]
+"""What the replicas of allotments hold in a period, at least what is asked where they hold that; requests/s."""
+
+
+def _sum_of_limits(plan: Plan) -> Holds:
+    limits = {pool.unit: pool.limit_per_s for pool in plan.pools}
+    return lambda allotments, period, _: math.fsum(one.replicas[period] * limits[one.unit] for one in allotments)
 
 
 def _losses(plan: Plan) -> dict[tuple[Loss, str], list[Allotment]]:
@@ -104,12 +109,14 @@ def _losses(plan: Plan) -> dict[tuple[Loss, str], list[Allotment]]:
     return groups
 
 
-def _lost(plan: Plan, kind: Loss, name: str, gone: list[Allotment], where: str) -> Finding | None:
+def _lost(plan: Plan, kind: Loss, name: str, gone: list[Allotment], holds: Holds, where: str) -> Finding | None:
     rest = [one for one in plan_shape.allotments(plan) if one not in gone]
     short = []
     for period in range(len(plan.periods)):
-        left, asked = _holds_per_s(plan, rest, period), _asked_per_s(plan, period)
-        if left < asked * (1 - plan_shape.ENOUGH):
+        asked = _asked_per_s(plan, period)
+        enough = asked * (1 - plan_shape.ENOUGH)
+        left = holds(rest, period, enough)
+        if left < enough:
             short.append((left / asked, left, asked, period))
     if not short:
         return None
@@ -117,12 +124,8 @@ def _lost(plan: Plan, kind: Loss, name: str, gone: list[Allotment], where: str) 
     message = (
         f"Without {name} the rest hold {left:.4g}/s of {asked:.4g}/s{at_hour(plan, period)}, and the fleet asks to "
     )
-    message += f"survive the loss of any one {kind.value}{_and_more(len(short))}."
+    message += f"survive the loss of any one {kind.value}{plan_shape.and_more(len(short))}."
     return impossible(where, "survival", f"{left:.4g}/s", f"at least {asked:.4g}/s", message)
-
-
-def _and_more(short: int) -> str:
-    return f"; so in {short} hours, this is the worst" if short > 1 else ""
 
 
 def _bounds(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.auditing import plan_tables
 from holdfast.auditing.plan_shape import figure, impossible
 from holdfast.model.findings import Checked, Finding
-from holdfast.model.plan import Plan, PoolPlan, ScalingTarget
+from holdfast.model.plan import Plan, PlanStatus, PoolPlan, ScalingTarget
 
 _STATISTICS = {
     "completed": ("rate", "requests/s"),
@@ -44,6 +43,9 @@ def _pool(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
     if scaling.unit != "requests/s":
         message = f"The target of {pool.unit} is in {scaling.unit} and should be in requests/s."
         figures.append(impossible(where, "autoscaling", scaling.unit, "requests/s", message))
+    if plan.status is PlanStatus.INFEASIBLE and scaling.targets:
+        message = f"The plan is infeasible, and {pool.unit} has targets to scale at."
+        figures.append(impossible(where, "autoscaling", f"{len(scaling.targets)} targets", "none", message))
     for target in scaling.targets:
         figures += _target(plan, pool, target, rate_per_s, where)
     yield from (finding for finding in figures if finding is not None)
@@ -73,7 +75,7 @@ def _target(
 
 
 def _value(plan: Plan, pool: PoolPlan, target: ScalingTarget, rate_per_s: float) -> float | None:
-    """What the target should be; None for what is in flight where the plan shows no latency."""
+    """What the target should be; None for what is in flight where no latency is known."""
     if target.name == "completed":
         return rate_per_s
     if target.name == "received":
@@ -81,8 +83,7 @@ def _value(plan: Plan, pool: PoolPlan, target: ScalingTarget, rate_per_s: float)
     if target.name == "KV cache":
         return plan.fleet.spec.capacity.utilization_target
     if target.name == "in flight":
-        latency_s = plan_tables.latency_s(plan, pool.unit)
-        return None if latency_s is None else rate_per_s * latency_s
+        return None if pool.latency_s is None else rate_per_s * pool.latency_s
     batch = plan.fleet.unit(pool.unit).max_num_seqs
     in_flight = next((other.value for other in pool.autoscaling.targets if other.name == "in flight"), None)
     return None if batch is None or in_flight is None else max(1.0, in_flight - batch)

@@ -71,6 +71,11 @@ def at_hour(plan: Plan, period: int) -> str:
     return f" at hour {period}" if len(plan.periods) > 1 else ""
 
 
+def and_more(hours: int) -> str:
+    """What is to be said of the worst of several hours."""
+    return f"; so in {hours} hours, this is the worst" if hours > 1 else ""
+
+
 def _periods(plan: Plan, where: str) -> Iterator[Finding]:
     asked = plan.fleet.spec.demand.periods_per_s
     if len(plan.periods) != len(asked):
@@ -109,6 +114,9 @@ def _pool(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
         if not 0 < value < math.inf:
             message = f"{pool.unit} has {name} of {value:g}: nothing follows from that."
             yield impossible(where, "shape", f"{value:g}", "above 0", message)
+    if pool.latency_s is not None and not 0 < pool.latency_s < math.inf:
+        message = f"{pool.unit} has a latency of {pool.latency_s:g} s at its limit: nothing follows from that."
+        yield impossible(where, "shape", f"{pool.latency_s:g} s", "above 0", message)
     counts = (pool.replicas, pool.weight, pool.autoscaling.min_replicas, pool.autoscaling.max_replicas)
     if any(abs(count) > MOST for count in (*counts, *(n for one in pool.allotments for n in one.replicas))):
         message = f"{pool.unit} has a count above {MOST:g}: nothing follows from that."

@@ -12,7 +12,7 @@ from holdfast.model.plan import TOTAL_WEIGHT, Allotment, Plan, PlanStatus, PoolP
 
 
 def weights(plan: Plan, where: str) -> Checked:
-    """Integers that sum to the total, on pools that have a replica; an infeasible plan may weigh nothing."""
+    """Integers that sum to the total, on pools that have a replica; an infeasible plan weighs nothing."""
     return Checked("weights", len(plan.pools), tuple(_weights(plan, where)))
 
 
@@ -41,6 +41,15 @@ def cost(plan: Plan, where: str) -> Checked:
     return Checked("cost", len(plan.periods) + len(plan.pools), tuple(f for f in found if f is not None))
 
 
+def latency(plan: Plan, where: str) -> Checked:
+    """The mean latency that a pool's requests are expected to have is that of its load curve at their rate."""
+    found, judged = list[Finding | None](), 0
+    for pool in plan.pools:
+        judged += pool.curve is not None or pool.expected_latency_s is not None
+        found.append(_expected_latency(plan, pool, where))
+    return Checked("latency", judged, tuple(f for f in found if f is not None))
+
+
 def request_cost(plan: Plan, where: str) -> Checked:
     """USD per million requests = price / (limit x 3600) x 1e6."""
     found = []
@@ -53,7 +62,11 @@ def request_cost(plan: Plan, where: str) -> Checked:
 
 def _weights(plan: Plan, where: str) -> Iterator[Finding]:
     total = sum(pool.weight for pool in plan.pools)
-    if total != TOTAL_WEIGHT and (plan.status is PlanStatus.FEASIBLE or total):
+    if plan.status is PlanStatus.INFEASIBLE:
+        if any(pool.weight for pool in plan.pools):
+            message = f"The plan is infeasible, and its pools have weights, {total} together."
+            yield impossible(where, "weights", f"{total}", "0", message)
+    elif total != TOTAL_WEIGHT:
         message = f"The weights sum to {total} and should sum to {TOTAL_WEIGHT}."
         yield impossible(where, "weights", str(total), str(TOTAL_WEIGHT), message)
     for pool in plan.pools:
@@ -81,6 +94,26 @@ def _traffic(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
         message = f"{pool.unit} is given {pool.expected_per_s:.4g}/s, and its {pool.replicas} replicas hold "
         message += f"{most_per_s:.4g}/s."
         yield impossible(where, "traffic", f"{pool.expected_per_s:.4g}/s", f"at most {most_per_s:.4g}/s", message)
+
+
+def _expected_latency(plan: Plan, pool: PoolPlan, where: str) -> Finding | None:
+    name, found = f"The expected latency of {pool.unit}", pool.expected_latency_s
+    right = _latency_s(plan, pool)
+    if found is not None and right is not None:
+        return figure(where, "latency", name, found, right, " s")
+    if found is None and right is None:
+        return None
+    said = ("no latency", f"{right:.6g} s") if found is None else (f"{found:.6g} s", "no latency")
+    why = "its load curve says so" if found is None else "it has no load curve up to its traffic"
+    return impossible(where, "latency", *said, f"{name} is {said[0]} and should be {said[1]}: {why}.")
+
+
+def _latency_s(plan: Plan, pool: PoolPlan) -> float | None:
+    """Of a replica at its part of the traffic, by the pool's load curve; None without traffic or beyond the curve."""
+    if pool.curve is None or not pool.replicas or not pool.expected_per_s:
+        return None
+    rate_per_s = pool.expected_per_s / pool.replicas
+    return pool.curve.latency_s(rate_per_s) if rate_per_s <= pool.curve.plateau_per_s else None
 
 
 def _usd_per_h(plan: Plan, allotment: Allotment, period: int) -> float:

@@ -36,24 +36,16 @@ def tables(plan: Plan, where: str) -> Checked:
     return Checked("tables", sum(name in plan.tables for name in judged), tuple(found))
 
 
-def latency_s(plan: Plan, unit: str) -> float | None:
-    """Mean latency at the unit's limit, where the plan shows it."""
-    shown = _row(_rows(plan.tables["adjusted_throughput"]), unit) if "adjusted_throughput" in plan.tables else {}
-    return _number(shown, "latency")
-
-
 def output_tokens(plan: Plan, unit: str) -> float | None:
     """Mean output tokens of the requests that the unit gets: the workload's, where traffic goes by size its own."""
-    workload = plan.fleet.spec.workload
-    if workload.output_tokens is None or "traffic_by_size" not in plan.tables:
+    workload, given = plan.fleet.spec.workload, plan.pool(unit).traffic_by_size_per_s
+    if workload.output_tokens is None or not given:
         return None if workload.output_tokens is None else workload.output_tokens.mean
-    rows = _rows(plan.tables["traffic_by_size"])
-    rates = [_number(row, unit) or 0.0 for row in rows]
+    rates = given[plan_shape.peak(plan)]
     whole = math.fsum(rates)
     if whole <= 0:
         return workload.output_tokens.mean
-    given = zip(rates, workload.sizes, strict=False)
-    return math.fsum(rate * size.output_tokens for rate, size in given) / whole
+    return math.fsum(rate * size.output_tokens for rate, size in zip(rates, workload.sizes, strict=True)) / whole
 
 
 def _compared(table: Table, expected: Sequence[_Row], where: str) -> Iterator[Finding]:
@@ -108,7 +100,7 @@ def _adjusted(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
                 "limit per minute": limit * 60,
                 "adjusted": adjusted,
                 "adjusted per minute": adjusted * 60,
-                **({} if pool is None or pool.latency_s is None else {"latency": pool.latency_s}),
+                **({} if pool is None else {"latency": pool.latency_s}),
             }
         )
     return expected
@@ -139,24 +131,17 @@ def _day(plan: Plan, _: Sequence[_Row]) -> list[_Row]:
     return expected
 
 
-def _traffic(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
-    """Of each size all units together get its share of the demand; the last unit's cell is what the others leave."""
-    whole = plan.demand_per_s * (1 + plan.fleet.spec.capacity.headroom)
-    expected: list[_Row] = []
-    for size, row in zip(plan.fleet.spec.workload.sizes, shown, strict=False):
-        units = list(row)[1:]
-        others = math.fsum(_number(row, name) or 0.0 for name in units[:-1])
-        expected.append({units[-1]: whole * size.share - others} if units else {})
-    return expected
+def _traffic(plan: Plan, _: Sequence[_Row]) -> list[_Row]:
+    at = plan_shape.peak(plan)
+    given = {pool.unit: pool.traffic_by_size_per_s[at] for pool in plan.pools if pool.traffic_by_size_per_s}
+    return [
+        {unit: rates[index] for unit, rates in given.items()} for index in range(len(plan.fleet.spec.workload.sizes))
+    ]
 
 
 def _rows(table: Table) -> list[_Row]:
     names = [column.name for column in table.columns]
     return [dict(zip(names, row, strict=True)) for row in table.rows]
-
-
-def _row(rows: Sequence[_Row], unit: str) -> _Row:
-    return next((row for row in rows if row.get("unit") == unit), {})
 
 
 def _pool(plan: Plan, row: _Row) -> PoolPlan | None:

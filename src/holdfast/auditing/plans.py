@@ -3,9 +3,9 @@
 Nothing of the planner is used: everything is worked out anew from what the file says. `plan_shape` comes first, since
 nothing can be worked out of a plan that has, say, 23 hours.
 
-shape       what the sums need               sums      weights, traffic, cost and the columns that follow
+shape       what the sums need               sums      weights, traffic, latency, cost and what follows
 capacity    what each hour holds             scaling   when each pool grows
-shown       tables that repeat the plan      prices    here: age, catalogue
+sizes       requests that differ             tables    those that repeat the plan; here: age of prices, catalogue
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import datetime
 from collections.abc import Iterator
 
 from holdfast import catalog
-from holdfast.auditing import equipment, plan_capacity, plan_scaling, plan_shape, plan_sums, plan_tables
+from holdfast.auditing import equipment, plan_capacity, plan_scaling, plan_shape, plan_sizes, plan_sums, plan_tables
 from holdfast.model.findings import Audit, Checked, Finding, Kind, Severity
 from holdfast.model.fleet import CapacityType, DeploymentUnit
 from holdfast.model.hardware import Offering
@@ -30,6 +30,8 @@ def audit_plan(plan: Plan, where: str, *, today: datetime.date, region: str | No
     """
     area = region or (plan.fleet.spec.region if plan.fleet.spec.region in catalog.regions() else None)
     shape = plan_shape.shape(plan, where)
+    if not shape.findings:
+        shape = Checked(shape.check, shape.judged, tuple(plan_sizes.misshapen(plan, where)))
     checked = (shape,) if shape.findings else (shape, *_sound(plan, where, today, area))
     return Audit(where, Kind.PLAN, len(plan.pools), checked)
 
@@ -40,6 +42,8 @@ def _sound(plan: Plan, where: str, today: datetime.date, region: str | None) -> 
     return (
         plan_sums.weights(plan, where),
         plan_sums.traffic(plan, where),
+        plan_sums.latency(plan, where),
+        plan_sizes.sizes(plan, where),
         plan_capacity.demand(plan, where) if feasible else Checked("demand", 0, ()),
         plan_capacity.survival(plan, where) if feasible else Checked("survival", 0, ()),
         plan_capacity.limits(plan, where),

@@ -30,6 +30,7 @@ def _accelerator(row: dict[str, str]) -> Accelerator:
         memory_gb_per_s=rows.number(row["memory_gb_per_s"]),
         bf16_dense_tflops=rows.number(row["bf16_dense_tflops"]),
         cores_per_device=int(row["cores_per_device"]),
+        cores_per_rank=int(row["cores_per_rank"]),
         link_gb_per_s=rows.number(row["link_gb_per_s"]),
         resource_name=row["resource_name"],
         karpenter_label=row["karpenter_label"],

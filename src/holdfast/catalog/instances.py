@@ -39,4 +39,6 @@ def _instance_type(row: dict[str, str]) -> InstanceType:
         allocatable_memory_gib=rows.number(row["allocatable_memory_gib"]),
         resource_name=row["resource_name"],
         resource_count=int(row["resource_count"]),
+        local_nvme_gb=rows.number(row["local_nvme_gb"]),
+        efa_interfaces=int(row["efa_interfaces"]),
     )

@@ -76,6 +76,12 @@ def architecture(name_or_path: str) -> ModelArchitecture | FixedWork:
     )
 
 
+def built_in(id: str) -> ModelArchitecture | FixedWork | None:
+    """The architecture of the built-in model with exactly that Hugging Face id; None where there is none."""
+    entry = next((entry for entry in entries() if id in (entry.id, *entry.also)), None)
+    return None if entry is None else entry.architecture()
+
+
 @functools.cache
 def _table() -> Mapping[str, Entry]:
     ids = {id.lower(): entry for entry in entries() for id in (entry.id, *entry.also)}

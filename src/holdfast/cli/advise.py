@@ -180,7 +180,7 @@ def _notes(made: Advice) -> Iterator[str]:
     if not made.fitting:
         return
     if any(one.instance.resource_name == "aws.amazon.com/neuron" for one in _shown(made)):
-        yield "Held by memory; whether Neuron serves this model is for its list to say. TP counts NeuronCores there."
+        yield "Held by memory; whether Neuron serves this model is for its list to say. TP counts logical cores."
     yield "at once: most sequences or requests by memory; latency may allow fewer."
     yield "each: of one replica, when all that share the instance are used."
 

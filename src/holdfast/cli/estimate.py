@@ -22,7 +22,9 @@ from holdfast.reports import estimates, terminal
 @click.command()
 @click.argument("model")
 @click.option("--instance", required=True, help="Instance type, e.g. g5.12xlarge.")
-@click.option("--tp", type=flags.COUNT, help="Tensor parallelism, on Neuron in cores. By default the least that fits.")
+@click.option(
+    "--tp", type=flags.COUNT, help="Tensor parallelism, on Neuron in logical cores. By default the least that fits."
+)
 @click.option("--pp", type=flags.COUNT, default=1, show_default=True, help="Pipeline parallelism.")
 @click.option("--input-tokens", type=flags.COUNT, help="Of each request.")
 @click.option("--output-tokens", type=flags.COUNT, help="Of each request.")
@@ -115,18 +117,17 @@ def _least(
 
 
 def _check_ranks(ranks: int, device: Accelerator, kind: InstanceType) -> None:
-    there = kind.devices * device.cores_per_device
+    there = kind.devices * device.ranks_per_device
     if ranks > there:
-        what = "devices" if device.cores_per_device == 1 else "cores"
         raise InputError(
-            f"a parallelism of {ranks} needs {ranks} {what}, and {kind.name} has {there}",
+            f"a parallelism of {ranks} needs {ranks} {device.rank_name}s, and {kind.name} has {there}",
             mend="give less, or a larger size",
         )
 
 
 def _heading(found: Estimate, kind: InstanceType) -> str:
     ranks = found.tensor_parallel * found.pipeline_parallel
-    used = -(-ranks // found.accelerator.cores_per_device)
+    used = -(-ranks // found.accelerator.ranks_per_device)
     pipeline = f" PP={found.pipeline_parallel}" if found.pipeline_parallel > 1 else ""
     return (
         f"{found.model.name} on {kind.name}: TP={found.tensor_parallel}{pipeline} on {used} of {kind.devices} "

@@ -172,7 +172,7 @@ def _curves(
         run = load_runs.read(Path(folder))
         if unit not in asked.names_left_out:
             curves[unit] = run.curve
-            found += _mismatches(fleet, unit, folder, run.record.spec)
+            found += mismatches(fleet, unit, folder, run.record.spec)
     return curves, found
 
 
@@ -225,7 +225,7 @@ class _Shaped:
         )
 
 
-def _mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
+def mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
     """Where a run measured something else than the fleet asks for: its limit may not be the unit's."""
     spec = fleet.spec
     planned = {"api": spec.workload.api.value, "model": spec.model.id, "slo": format_slo(spec.slo)}

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdfast.cli import flags, known
-from holdfast.cli.known import Circumstances
+from holdfast.cli import flags
+from holdfast.cli.simulated_fleet import Evidence
 from holdfast.control.policies import POLICIES
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError
-from holdfast.model.plan import Plan, PlanStatus
-from holdfast.model.simulation import PolicyResult, Simulation, Study
-from holdfast.performance import curve as curves
-from holdfast.performance.curve import Curve
-from holdfast.reports import page, simulations, terminal
+from holdfast.model.simulation import Study
+from holdfast.reports import page, simulation_figures, simulation_tables, simulations, terminal
 
 if TYPE_CHECKING:
     from holdfast.simulation.parameters import Parameter
@@ -32,26 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT_POLICIES = "merit-order,two-mode"
 SIMULATION, REPORT, TIMELINE = "simulation.json", "report.html", "timeline.parquet"
-
-_CONTRACT = (
-    "cost_usd",
-    "offered",
-    "served",
-    "failed",
-    "refused",
-    "unfinished",
-    "late",
-    "latency_p50_s",
-    "latency_p95_s",
-    "slo_minutes_lost",
-    "switches",
-    "weight_changes",
-    "restored_s",
-    "recovery_s",
-    "objective",
-    "share_of_optimum",
-)
-"""Figures of a policy in --json: of the one seed, or means."""
 
 
 def _policies(text: str) -> tuple[str, ...]:
@@ -83,49 +58,6 @@ def _parameter(text: str) -> Any:
 _POLICIES = flags.Quantity("policies", _policies)
 _PARAMETER = flags.Quantity("KEY=VALUE[,VALUE...]", _parameter)
 _REQUESTS_PER_USD = flags.Quantity("requests/USD", _requests_per_usd)
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What a fleet is planned on."""
-
-    file: Path | None
-    runs: tuple[str, ...]
-
-    def plan(self, path: Path) -> Plan:
-        """The plan in the file, or of the fleet in it. Raises InputError, also for one that is infeasible."""
-        if path.suffix.lower() == ".json":
-            if self.file is not None:
-                raise InputError("a plan is made already", where="--measurements", mend="give the fleet.yaml instead")
-            made = flags.read_plan(path)
-        else:
-            if self.file is not None and self.runs:
-                raise InputError("give either --measurements or --run", mend="one kind of evidence at a time")
-            today = datetime.datetime.now(tz=datetime.UTC).date()
-            asked = Circumstances(flags.read_declared(path), (), False, False, today)
-            made = (
-                known.from_runs(asked, self.runs) if self.file is None else known.from_file(asked, self.file)
-            ).plan()
-        if made.status is not PlanStatus.FEASIBLE:
-            reason = made.reasons[0].rstrip(".") if made.reasons else "it says no reason"
-            raise InputError(f"the plan is infeasible: {reason}", where=str(path), mend="simulate one that holds")
-        return made
-
-    def curves(self, plan: Plan) -> dict[str, Curve]:
-        """The load curves that were measured. Raises InputError."""
-        from holdfast.load import runs as load_runs  # only here: it loads the client too
-
-        found = {}
-        for given in self.runs:
-            unit, separator, folder = given.partition("=")
-            names = [pool.unit for pool in plan.pools]
-            if not separator or unit not in {declared.name for declared in plan.fleet.spec.units}:
-                mend = f"write UNIT=DIR with {', '.join(names)}"
-                raise InputError(f"{given!r} names no unit of the fleet", where="--run", mend=mend)
-            measured = curves.of_stages(load_runs.read(Path(folder)).curve, "avg")
-            if measured is not None and unit in names:
-                found[unit] = measured
-        return found
 
 
 @click.command()
@@ -189,7 +121,7 @@ def simulate(
     A fleet is planned first. Exit code 1 when a decision broke an invariant that its policy promises (it is refused).
     """
     study = _study()
-    evidence = _Evidence(file, runs)
+    evidence = Evidence(file, runs)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError("results go to a folder, and this is a file", where=str(out), mend="give another --out")
     plan = evidence.plan(fleet)
@@ -201,7 +133,8 @@ def simulate(
     if out is not None:
         _write(found, out)
     if as_json:
-        flags.echo_json(_json(found.study, out))
+        report = None if out is None else str(out / REPORT)
+        flags.echo_json(simulation_figures.document(found.study) | {"report": report})
     else:
         _say(found.study, out)
     if any(one.violations for one in found.study.simulations):
@@ -273,11 +206,11 @@ def _say(study: Study, out: Path | None) -> None:
     if study.varied:
         fleet = study.simulations[0].fleet.metadata.name
         click.echo(terminal.text(terminal.answer(f"{fleet} through {len(study.simulations)} combinations")))
-        click.echo(terminal.text(terminal.table(simulations.comparison(study))))
+        click.echo(terminal.text(terminal.table(simulation_tables.comparison(study))))
     for found in study.simulations:
         if not study.varied:
             click.echo(terminal.text(terminal.answer(f"{found.fleet.metadata.name} through {found.scenario}")))
-            for table in simulations.summary(found):
+            for table in simulation_tables.summary(found):
                 click.echo(terminal.text(terminal.table(table)))
         for one in found.policies:
             broken = [text for run in one.runs for text in run.violations]
@@ -288,36 +221,3 @@ def _say(study: Study, out: Path | None) -> None:
                 )
     if out is not None:
         click.echo(str(out / REPORT))
-
-
-def _json(study: Study, out: Path | None) -> dict[str, Any]:
-    """One simulation as the contract has it; several as a list of such."""
-    documents = [_document(found) for found in study.simulations]
-    whole = documents[0] if len(documents) == 1 else {"simulations": documents}
-    return whole | {"report": None if out is None else str(out / REPORT)}
-
-
-def _document(found: Simulation) -> dict[str, Any]:
-    best = found.best_spreads
-    return {
-        "scenario": found.scenario,
-        "set": dict(found.setting),
-        "caveats": found.caveats,
-        "fleet": found.fleet.metadata.name,
-        "duration_s": found.duration_s,
-        "seeds": found.seeds,
-        "requests_per_usd": found.requests_per_usd,
-        "lambda_reason": found.lambda_reason,
-        "policies": {one.policy: _figures(one) for one in found.policies},
-        "optimum": {name: best[name].mean for name in ("objective", "served", "cost_usd")},
-    }
-
-
-def _figures(one: PolicyResult) -> dict[str, Any]:
-    single = one.runs[0] if len(one.runs) == 1 else None
-    return {
-        **{name: getattr(single, name) if single else one.mean(name) for name in _CONTRACT},
-        "violations": [text for run in one.runs for text in run.violations],
-        "recovered": all(run.recovered for run in one.runs),
-        "intervals": {name: one.spreads[name].interval for name in _CONTRACT if not single},
-    }

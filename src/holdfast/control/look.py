@@ -7,6 +7,7 @@ that are `ready` (all of them), those that last (`CapacityPool.lasting`), and th
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,11 +27,35 @@ SLACK = 1e-9
 TRICKLE_PER_S = 1e-9
 """Stands for a rate of 0, at which shares would mean nothing: the next request still has a cheapest pool to go to."""
 
+DOUBLES_S = 3600.0
+"""Seconds in which an unseen rate is presumed to rise by as much as it was: our estimate, as plans go by the hour."""
+
 LEAVE_S = 30.0
 """How long before replicas with an interruption notice are gone their weight has left, whatever the rest can carry.
 
 Two looks and the seconds that a load balancer takes to apply weights, and what is in flight can still end.
 EC2 gives 120 s of notice (Amazon EC2 User Guide, "Spot Instance interruption notices")."""
+
+
+EASY_WAIT = 0.5
+"""Mean wait, in service times, up to which a pool is filled at ease."""
+
+
+@functools.cache
+def easy_fill(replicas: int) -> float:
+    """The share of their limit, 0..1, at which requests wait EASY_WAIT in the mean: less for few than for many.
+
+    n replicas that serve one request at a time, all alike, and share a queue of independent arrivals, filled to rho:
+    wait = rho^(sqrt(2 (n + 1)) - 1) / (2 n (1 - rho)) service times (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977,
+    doi:10.1007/BF02532775, for M/D/n). One is at ease to 50 %, two to 70 %, 28 to 97 %; those that batch, to more.
+    """
+    exponent = math.sqrt(2 * (replicas + 1)) - 1
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        filled = (low + high) / 2
+        waits = filled**exponent > 2 * EASY_WAIT * replicas * (1 - filled)
+        low, high = (low, filled) if waits else (filled, high)
+    return low
 
 
 @dataclass(frozen=True)
@@ -95,11 +120,24 @@ class Look:
 
     @cached_property
     def rate_per_s(self) -> float:
-        """The rate, at least TRICKLE_PER_S. Raises ValueError when it is unknown: nothing follows from a stale one."""
+        """The rate to go by, at least TRICKLE_PER_S: the one that was read, or where it is unknown the presumed one."""
         rate = self.observation.rate_per_s
-        if rate is None or not self.observation.rate_known:
-            raise ValueError("the rate is unknown")
-        return max(rate, TRICKLE_PER_S)
+        known = rate is not None and self.observation.rate_known
+        return max(rate if rate is not None and known else self.presumed_per_s, TRICKLE_PER_S)
+
+    @cached_property
+    def presumed_per_s(self) -> float:
+        """What an unknown rate is taken for: the last reading, risen since, at most to what is planned for now.
+
+        That is what the planned replicas carry at the target, by the hour where the plan goes by the hour; or the
+        last reading, where it was more. Without any reading it is taken for that at once.
+        """
+        planned_per_s = sum(self.base(pool) * pool.limit_per_s for pool in self.pools)
+        most_per_s = planned_per_s * self.capacity.utilization_target
+        last = self.observation.rate_per_s
+        if last is None:
+            return most_per_s
+        return min(last * (1 + self.observation.rate_age_s / DOUBLES_S), max(last, most_per_s))
 
     @cached_property
     def standing(self) -> dict[str, int]:
@@ -140,10 +178,24 @@ class Look:
         per_replica = pool.limit_per_s * self.capacity.utilization_target
         return math.ceil(self.load_per_s(weight) / per_replica * (1 - SLACK))
 
-    @property
-    def crowded_at(self) -> float:
-        """The share of its limit, 0..1, from which a pool is crowded: the middle between target and limit."""
-        return (1 + self.capacity.utilization_target) / 2
+    @cached_property
+    def warm_share(self) -> float:
+        """The share that every ready pool keeps, 0..1: the policy's, or an equal part where that is less."""
+        return min(self.routing.min_share, 1 / max(1, len(self.ready)))
+
+    def full_at(self, pool: CapacityPool, weight: int = TOTAL_WEIGHT) -> float:
+        """The share of its limit, 0..1, at which the pool is full: the target, or where requests begin to wait.
+
+        Those of a weight that only keeps it warm, or that is a single unit, are too few to matter: they may.
+        """
+        target = self.capacity.utilization_target
+        if weight <= max(1, math.ceil(self.warm_share * TOTAL_WEIGHT)):
+            return target
+        return min(target, easy_fill(self.counted[pool.name]))
+
+    def crowded_at(self, pool: CapacityPool, weight: int = TOTAL_WEIGHT) -> float:
+        """The share of its limit, 0..1, from which the pool is crowded: the middle between full and the limit."""
+        return (1 + self.full_at(pool, weight)) / 2
 
     @cached_property
     def share_per_s(self) -> Mapping[str, float]:
@@ -219,8 +271,12 @@ class Look:
         return tuple(pool for pool in self.pools if self.lacks(pool))
 
     def lacks(self, pool: CapacityPool) -> bool:
-        """Whether the lasting replicas of the pool cannot carry its cost-optimal share, even filled to their limit."""
-        return pool.lasting_limit_per_s < self.share_per_s[pool.name] * (1 - SLACK)
+        """Whether the lasting replicas of the pool cannot carry its cost-optimal share, even filled to their limit.
+
+        An interruption notice is a loss to come: there is time to ask elsewhere, so half the headroom is reason enough.
+        """
+        filled = (1 + self.capacity.utilization_target) / 2 if pool.draining else 1.0
+        return pool.lasting_limit_per_s * filled < self.share_per_s[pool.name] * (1 - SLACK)
 
     @cached_property
     def all_proved(self) -> bool:

@@ -4,7 +4,8 @@ Theory
 ------
 Let pool i have n_i ready replicas of limit l_i (requests/s) and a cost c_i per request, let u be the
 utilisation target and r the rate. The cheapest traffic is merit order: fill the pools by rising c_i to
-u n_i l_i each. Three things keep a controller from simply applying that at every look.
+u n_i l_i each (to less where few replicas would keep requests waiting at u; `look.easy_fill`). Three things
+keep a controller from simply applying that at every look.
 
 1. Capacity goes in an instant and comes back in minutes. So the two directions are not alike. Weight
    leaves a pool in the very decision that sees it unable to carry it, and only as much as must. Weight

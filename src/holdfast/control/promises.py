@@ -8,7 +8,7 @@ not keep traffic on a dead pool (1). Promise 7, that a restart changes nothing, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from holdfast.control import shares, shifts
 from holdfast.control.decision import Decision
@@ -92,7 +92,7 @@ def failback_is_earned(look: Look, decision: Decision) -> list[str]:
     if not look.steers:
         return []
     found = []
-    if _trusted_room_per_s(look) > look.load_per_s(len(look.pools)):
+    if shares.trusted_room_per_s(look) > look.load_per_s(len(look.pools)):
         found = [
             f"pool {pool.name} is raised to {_weight(decision, pool)} before it has proved itself"
             for pool in _raised(look, decision)
@@ -131,14 +131,29 @@ def unseen_pools_are_held(look: Look, decision: Decision) -> list[str]:
     """8. When the pools are unknown, the last good weights are held, and nobody's replicas are touched."""
     if look.observation.pools_known:
         return []
-    return _held(decision, look.observation.applied.weights)
+    held = dict(decision.weights) == dict(look.observation.applied.weights)
+    found = [] if held else ["weights change though nothing is known"]
+    return found + (["replicas change though nothing is known"] if decision.replicas else [])
 
 
-def unknown_rate_is_held(look: Look, decision: Decision) -> list[str]:
-    """8, for who goes by the rate. When it is unknown, live pools keep their weights, and all their replicas."""
+def unknown_rate_withdraws_nothing(look: Look, decision: Decision) -> list[str]:
+    """8, for who goes by the rate. While it is unknown, weight leaves only pools that cannot carry it at the presumed
+    rate, and no replica that has its capacity is given back.
+    """
     if not look.observation.pools_known or look.observation.rate_known:
         return []
-    return _held(decision, decision.weights if look.dead else look.standing)
+    failing = {pool.name for pool in shares.failing(look)}
+    found = [
+        f"pool {pool.name} loses weight though the rate is unknown and it can carry the presumed one"
+        for pool in look.pools
+        if _weight(decision, pool) < look.standing[pool.name] and pool.name not in failing
+    ]
+    return found + [
+        f"pool {pool.name} is asked for {_asked(decision, pool)} of its {pool.lasting + pool.starting} replicas though "
+        "the rate is unknown"
+        for pool in look.pools
+        if _asked(decision, pool) < min(pool.lasting + pool.starting, pool.max_replicas)
+    ]
 
 
 def left_before_death(look: Look, decision: Decision) -> list[str]:
@@ -168,14 +183,9 @@ ALL: tuple[Promise, ...] = (
     failback_is_earned,
     no_flapping,
     unseen_pools_are_held,
-    unknown_rate_is_held,
+    unknown_rate_withdraws_nothing,
     left_before_death,
 )
-
-
-def _held(decision: Decision, held: Mapping[str, int]) -> list[str]:
-    found = [] if dict(decision.weights) == dict(held) else ["weights change though nothing is known"]
-    return found + (["replicas change though nothing is known"] if decision.replicas else [])
 
 
 def _weight(decision: Decision, pool: CapacityPool) -> int:
@@ -193,12 +203,6 @@ def _raised(look: Look, decision: Decision) -> list[CapacityPool]:
 
 def _warm_units(look: Look) -> int:
     return math.ceil(look.routing.min_share * TOTAL_WEIGHT) + 1
-
-
-def _trusted_room_per_s(look: Look) -> float:
-    """What could still be carried, all at the utilisation target, without giving more to a pool on probation."""
-    target = look.capacity.utilization_target
-    return sum(shares.trusted_per_s(look, pool) * target for pool in look.ready) - look.rate_per_s
 
 
 def _uncovered(look: Look, decision: Decision) -> Iterator[str]:

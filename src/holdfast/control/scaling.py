@@ -31,11 +31,13 @@ behind is not paid until the rate falls, hours later. At most one start in so lo
 def replicas(look: Look, weights: Mapping[str, int], phase: Phase) -> dict[str, int]:
     """Replicas to ask of each pool, given the decided weights and phase. Empty when too little is known to change any.
 
-    Nothing is given back from the failover until one look after the failback: the pools must be drained first.
+    Nothing is given back from the failover until one look after the failback, for the pools must be drained first; nor
+    while the rate is unknown.
     """
-    if not look.observation.pools_known or not look.observation.rate_known:
+    if not look.observation.pools_known:
         return {}
-    if Phase.COST is phase and look.observation.applied.mode is phase.mode:
+    settled = phase is Phase.COST and look.observation.applied.mode is phase.mode
+    if settled and look.observation.rate_known:
         wanted = _steady(look)
     else:
         wanted = covering(look, look.rate_per_s, {p.name: max(look.due(p), asked(p)) for p in look.pools})

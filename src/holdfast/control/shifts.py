@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.control import shares
+from holdfast.control import scaling, shares
 from holdfast.control.look import Look
 from holdfast.model.plan import TOTAL_WEIGHT
-from holdfast.planning.weights import integer_weights
 
 DEAD_BAND = 5
 """Units of TOTAL_WEIGHT that the weights may be away from their target before they are rewritten.
@@ -51,18 +50,6 @@ def hold_unavailable(look: Look) -> Shift | None:
     return Shift(look.standing, "no pool has a ready replica, so traffic has nowhere to go and the weights are held")
 
 
-def hold_without_rate(look: Look) -> Shift | None:
-    """Rate unknown: hold, but leave the pools without a ready replica, in proportion to the ready limits."""
-    if look.observation.rate_known:
-        return None
-    orphaned = sum(look.standing[pool.name] for pool in look.dead)
-    whole_per_s = sum(look.counted_per_s(pool) for pool in look.ready)
-    weights = dict.fromkeys(look.standing, 0.0)
-    for pool in look.ready:
-        weights[pool.name] = look.standing[pool.name] + orphaned * look.counted_per_s(pool) / whole_per_s
-    return Shift(integer_weights(weights), "the rate is unknown, so the weights of the ready pools are held")
-
-
 def leave_lost_capacity(look: Look) -> Shift | None:
     """A pool carries more than it can while another has room: exactly that moves, at once and all of it."""
     givers = frozenset(pool.name for pool in shares.failing(look))
@@ -70,7 +57,15 @@ def leave_lost_capacity(look: Look) -> Shift | None:
         return None
     target = shares.target_weights(look)
     moved = shares.toward(look.standing, target, TOTAL_WEIGHT, givers)
-    return Shift(shares.fit(look, moved), f"weight leaves what cannot carry it ({_names(givers)})", target)
+    presumed = "" if look.observation.rate_known else f" at {look.rate_per_s:.4g}/s, presumed as the rate is unknown"
+    return Shift(shares.fit(look, moved), f"weight leaves what cannot carry it ({_names(givers)}){presumed}", target)
+
+
+def hold_without_rate(look: Look) -> Shift | None:
+    """Rate unknown, and every pool carries what it has at the rate that is presumed: hold."""
+    if look.observation.rate_known:
+        return None
+    return Shift(look.standing, "the rate is unknown, so the weights are held")
 
 
 def hold_pace(look: Look) -> Shift | None:
@@ -108,8 +103,8 @@ def step_units(look: Look) -> int:
 RULES: tuple[Callable[[Look], Shift | None], ...] = (
     hold_unseen,
     hold_unavailable,
-    hold_without_rate,
     leave_lost_capacity,
+    hold_without_rate,
     hold_pace,
     hold_near,
     step,
@@ -118,11 +113,8 @@ RULES: tuple[Callable[[Look], Shift | None], ...] = (
 
 def _crowded(look: Look, target: dict[str, int]) -> bool:
     """Whether a pool is crowded, and need not be: 5 of 100 fill a small pool."""
-    full = look.crowded_at
-    return any(
-        not look.room(pool, look.standing[pool.name], full) and look.room(pool, target[pool.name], full)
-        for pool in look.ready
-    )
+    still = {pool.name for pool in shares.overfull(look, target, look.crowded_at)}
+    return any(pool.name not in still for pool in shares.overfull(look, look.standing, look.crowded_at))
 
 
 def _cold(look: Look, target: dict[str, int]) -> bool:
@@ -135,11 +127,13 @@ def _cold(look: Look, target: dict[str, int]) -> bool:
 
 
 def _stranded(look: Look, target: dict[str, int]) -> bool:
-    """Whether standing weight is all that keeps replicas beyond the plan: after a failover they would stay."""
+    """Whether standing weight alone keeps replicas that the rate does not need: after a failover they would stay."""
+    due = {pool.name: look.due(pool) for pool in look.pools}
+    needed = scaling.covering(look, look.rate_per_s, due)
     return any(
-        look.carriers(pool, look.standing[pool.name]) > max(look.due(pool), look.carriers(pool, target[pool.name]))
+        look.carriers(pool, look.standing[pool.name]) > max(needed[pool.name], look.carriers(pool, target[pool.name]))
         for pool in look.ready
-        if pool.lasting > look.due(pool)
+        if pool.lasting > needed[pool.name]
     )
 
 

@@ -21,8 +21,8 @@ The areas are folders; in each, `tree` says which files a plan needs, and there 
 `checks` reads such a tree, rendered or not, and says what is wrong with it.
 
 Nothing here was applied to a real EKS cluster. Objects are checked against the schemas of Kubernetes 1.33,
-Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5 and Gateway API 1.6; admission rules written in CEL
-are not evaluated.
+Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5, Gateway API 1.6 and LeaderWorkerSet 0.10; admission rules
+written in CEL are not evaluated.
 """
 
 from holdfast.manifests.manifest import File, Manifest

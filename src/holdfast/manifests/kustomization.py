@@ -10,7 +10,10 @@ from holdfast.model.plan import Plan
 
 def of_folder(folder: str, files: Sequence[File], note: str = "") -> Manifest:
     """The entry of a folder: `kubectl apply -k` on it applies those of the files that are objects in it."""
-    inside = sorted(file.path.removeprefix(f"{folder}/") for file in files if isinstance(file, Manifest))
+    within = f"{folder}/"
+    inside = sorted(
+        file.path.removeprefix(within) for file in files if isinstance(file, Manifest) and file.path.startswith(within)
+    )
     return _manifest(folder, inside, note)
 
 

@@ -8,6 +8,11 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 
 REASON = "holdfast.dev/reason"
+TARGET_GROUP = "holdfast.dev/target-group"
+"""Label of pods that share a Service with those of other pools: its name."""
+
+ACCEPT = "holdfast.dev/accept."
+"""Followed by the name of a check (`checks`), and with a reason: its suspicious findings on the object are notes."""
 
 
 def selector(placement: Placement) -> dict[str, str]:
@@ -17,12 +22,18 @@ def selector(placement: Placement) -> dict[str, str]:
 
 def pool_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's objects and pods."""
-    return _fleet_labels(placement.fleet) | selector(placement) | {"holdfast.dev/unit": placement.unit.name}
+    shared = {} if placement.shared_service is None else {TARGET_GROUP: placement.shared_service}
+    return _fleet_labels(placement.fleet) | selector(placement) | {"holdfast.dev/unit": placement.unit.name} | shared
 
 
 def node_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's nodes. A kubelet refuses to start with labels of kubernetes.io that it does not know."""
     return {"holdfast.dev/fleet": placement.fleet.metadata.name, "holdfast.dev/unit": placement.unit.name}
+
+
+def explained(reasons: dict[str, str]) -> dict[str, str]:
+    """Annotations by which an object tells checkov that findings are meant, and why, by check."""
+    return {f"checkov.io/skip{n}": f"{check}={why}" for n, (check, why) in enumerate(reasons.items(), start=1)}
 
 
 def of_pool(placement: Placement, **annotations: str) -> Object:

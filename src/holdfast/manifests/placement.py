@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.manifests import names
-from holdfast.manifests.manifest import BASE
+from holdfast.manifests.manifest import BASE, Object
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.plan import Plan, PoolPlan
+from holdfast.model.unit import VLLM
+
+
+class Role(enum.Enum):
+    """What a server of a disaggregated replica does. The values are those of llm-d's label `llm-d.ai/role`."""
+
+    DECODE = "decode"
+    PREFILL = "prefill"
+
+
+@dataclass(frozen=True)
+class ScaleTarget:
+    """An object whose replicas are servers, and how many of those servers one replica of the pool has.
+
+    role: of the servers; None where one server does both.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    servers_per_replica: int
+    role: Role | None
+
+    @property
+    def reference(self) -> Object:
+        """The object, as what scales it names it."""
+        return {"apiVersion": self.api_version, "kind": self.kind, "name": self.name}
 
 
 @dataclass(frozen=True)
 class Placement:
     """A pool, its unit, and the instance type and accelerator of one node.
 
-    Raises InputError when the hardware is not the unit's, or one replica needs more devices than a node has.
+    shared_service: the Service that it shares with other pools, where there are too many for one each.
+
+    Raises InputError when the hardware is not the unit's, or a server neither fits a node nor fills several.
     """
 
     fleet: InferenceFleet
@@ -26,21 +56,38 @@ class Placement:
     pool: PoolPlan
     instance: InstanceType
     accelerator: Accelerator
+    shared_service: str | None = None
 
     def __post_init__(self) -> None:
         if self.instance.name != self.unit.instance_type:
             raise InputError(
                 f"unit {self.unit.name} runs on {self.unit.instance_type}, but {self.instance.name} was given for it"
             )
-        if self.replicas_per_node < 1:
+        if self.spans_nodes and not self._may_span():
             raise self._too_large()
 
+    def _may_span(self) -> bool:
+        """Whether a server can be spread over whole nodes, by vLLM on GPUs.
+
+        A tensor-parallel group is exchanged with at every layer: it stays within a node, or fills several that have an
+        Elastic Fabric Adapter. Stages of a pipeline hand over once per pass, and may do so over any network.
+        """
+        there, tensor = self.instance.resource_count, self.unit.tensor_parallel
+        whole = self.unit.devices_per_server % there == 0
+        within = there % tensor == 0
+        over_fabric = tensor % there == 0 and self.instance.efa_interfaces > 0
+        gpus = self.unit.framework == VLLM and self.accelerator.ranks_per_device == 1
+        return gpus and whole and (within or over_fabric)
+
     def _too_large(self) -> InputError:
-        asked, there = self.unit.devices_per_replica, self.instance.resource_count
-        cores = self.accelerator.cores_per_device
-        mend = "choose a larger instanceType; a replica over several nodes is not rendered yet"
-        if cores > 1 and self.unit.devices is None:
-            mend = f"one device has {cores} cores: give `devices:` in the unit, the devices of one replica"
+        asked, there = self.unit.devices_per_server, self.instance.resource_count
+        ranks = self.accelerator.ranks_per_device
+        mend = (
+            "choose a larger instanceType; over several nodes goes vLLM on GPUs alone, with devices that fill them and "
+            "a tensorParallel that stays within a node, or fills several that have EFA"
+        )
+        if ranks > 1 and self.unit.devices is None:
+            mend = f"one device carries {ranks} ranks: give `devices:` in the unit, the devices of one replica"
         return InputError(
             f"one replica of unit {self.unit.name} needs {asked} devices, and {self.instance.name} has {there}",
             mend=mend,
@@ -61,13 +108,61 @@ class Placement:
         return f"{BASE}/pools/{self.unit.name}"
 
     @property
+    def spans_nodes(self) -> bool:
+        """Whether one server takes more devices than a node has."""
+        return self.unit.devices_per_server > self.instance.resource_count
+
+    @property
+    def nodes_per_server(self) -> int:
+        """Nodes of one server; 1 also where a node has room for several."""
+        return math.ceil(self.unit.devices_per_server / self.instance.resource_count)
+
+    @property
+    def devices_per_pod(self) -> int:
+        """Devices of one pod, which is a server, or a server's part on one node."""
+        return min(self.unit.devices_per_server, self.instance.resource_count)
+
+    @property
     def replicas_per_node(self) -> int:
-        return self.instance.resource_count // self.unit.devices_per_replica
+        """Servers that a node has room for, each a replica unless that is disaggregated; 0 where one takes several."""
+        return self.instance.resource_count // self.unit.devices_per_server
 
     @property
     def most_nodes(self) -> int:
         """Nodes that the largest number of replicas needs."""
-        return math.ceil(self.pool.autoscaling.max_replicas / self.replicas_per_node)
+        return self.nodes_for(self.pool.autoscaling.max_replicas)
+
+    def nodes_for(self, replicas: int) -> int:
+        """Nodes that so many replicas need."""
+        servers = replicas * sum(target.servers_per_replica for target in self.scale_targets)
+        return servers * self.nodes_per_server if self.spans_nodes else math.ceil(servers / self.replicas_per_node)
+
+    @property
+    def fabric_interfaces(self) -> int:
+        """Elastic Fabric Adapters of one pod: its devices' share of the node's, where its server talks to others."""
+        if not self.spans_nodes and self.unit.disaggregated is None:
+            return 0
+        return self.instance.efa_interfaces * self.devices_per_pod // self.instance.resource_count
+
+    @property
+    def scale_targets(self) -> tuple[ScaleTarget, ...]:
+        """What the pool's replicas are made of: one object, or two where prefill and decode are apart."""
+        both = self.unit.disaggregated
+        if both is None:
+            return (self._target(None, 1),)
+        return self._target(Role.DECODE, both.decode), self._target(Role.PREFILL, both.prefill)
+
+    @property
+    def scale_target(self) -> ScaleTarget:
+        """The object that requests reach, whose replicas are counted as the pool's."""
+        return self.scale_targets[0]
+
+    def _target(self, role: Role | None, servers_per_replica: int) -> ScaleTarget:
+        parts = (self.fleet.metadata.name, self.unit.name, *(() if role is None else (role.value,)))
+        api, kind = (
+            ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet") if self.spans_nodes else ("apps/v1", "Deployment")
+        )
+        return ScaleTarget(api, kind, names.label(*parts), servers_per_replica, role)
 
 
 def placements(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]) -> tuple[Placement, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace
+from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
 from holdfast.manifests.images import tree as images
 from holdfast.manifests.manifest import BASE, File
@@ -31,12 +32,16 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     its pools cannot be rendered; the message names the unit and the mend.
     """
     _check(plan)
-    placed = placements(plan, hardware)
+    placed = routing.shared_out(plan, placements(plan, hardware))
     base: list[File] = [namespace.manifest(plan)]
     for area in (compute, serving, routing, scaling, observing):
         base += area.files(plan, placed)
-    beside = [file for area in (terraform, images) for file in area.files(plan, placed)]
-    files = [*base, kustomization.of_folder(BASE, base), kustomization.overlay(plan, OVERLAY, BASE), *beside]
+    files = [
+        *base,
+        kustomization.of_folder(BASE, base),
+        kustomization.overlay(plan, OVERLAY, BASE),
+        *(file for area in (addons, terraform, images) for file in area.files(plan, placed)),
+    ]
     return tuple(sorted(files, key=lambda file: file.path))
 
 

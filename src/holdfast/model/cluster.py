@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -12,6 +13,17 @@ from holdfast.model.declaration import Document, Name
 
 _Https = Annotated[str, Field(pattern=r"^https://[^\s]+$")]
 _Arn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[^\s]+$")]
+
+
+def _is_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a network, such as 10.0.0.0/16") from error
+    return text
+
+
+_Network = Annotated[str, pydantic.AfterValidator(_is_network)]
 
 
 class Nodes(enum.Enum):
@@ -77,6 +89,10 @@ class Edge(Document):
     host:            the name that clients use; without certificate_arn a certificate of ACM is found by it.
     certificate_arn: of ACM, for the TLS listener.
     plain_http:      a listener without TLS; refused together with a host's certificate.
+    redirect_http:   port 80 listens too and sends clients to TLS. Without, it is closed: a client of an API that
+                     begins in the clear has sent its token before it is told better.
+    allow_from:      networks that may connect; all when empty.
+    web_acl:         ARN of a web ACL of AWS WAF that looks at each request.
     authentication:  of whoever sends requests. Rendering refuses a fleet that does not state it.
     """
 
@@ -84,12 +100,17 @@ class Edge(Document):
     host: Annotated[str, Field(pattern=r"^[a-z0-9*]([-a-z0-9.]{0,251}[a-z0-9])?$")] | None = None
     certificate_arn: _Arn | None = None
     plain_http: Annotated[bool, Field(strict=True, alias="plainHttp")] = False
+    redirect_http: Annotated[bool, Field(strict=True)] = False
+    allow_from: tuple[_Network, ...] = ()
+    web_acl: _Arn | None = None
     authentication: Authentication | None = None
 
     @pydantic.model_validator(mode="after")
     def _listens_one_way(self) -> Self:
         if self.plain_http and self.certificate_arn is not None:
             raise ValueError("plainHttp has no use for a certificateArn; remove one of them")
+        if self.plain_http and self.redirect_http:
+            raise ValueError("plainHttp has no TLS for redirectHttp to lead to; remove one of them")
         if self.plain_http and self.authentication is not None and not self.authentication.none:
             raise ValueError("an ALB verifies who asks on TLS listeners only; remove plainHttp, or authenticate none")
         return self
@@ -107,17 +128,19 @@ class Proxy(enum.Enum):
     """The gateways in front of a cascade."""
 
     LITELLM = "litellm"
-    BIFROST = "bifrost"
 
 
 class Cascade(Document):
     """Requests that no pool can take go to a model of Amazon Bedrock, through a gateway in the cluster.
 
     bedrock_model: its id there, e.g. `us.meta.llama3-3-70b-instruct-v1:0`; a different model may answer differently.
+    key_secret:    Secret of the namespace whose key `masterKey` clients of the gateway must show, beginning with `sk-`:
+                   each of their requests may cost money at Bedrock.
     """
 
     proxy: Proxy = Proxy.LITELLM
     bedrock_model: Annotated[str, Field(min_length=1)]
+    key_secret: Name
 
 
 class Cluster(Document):
@@ -133,6 +156,9 @@ class Cluster(Document):
     kv_aware_routing: whether requests go to the replica that has their prefix in its cache, by an InferencePool and
                 llm-d's endpoint picker; needs dataPlane gateway-api and units that run vLLM.
     cascade:    where requests go that no pool can take; nowhere when absent.
+    kubernetes_version: of the cluster, 1.33 or later: it decides which API claims devices.
+    load_balancer_networks: of the subnets in which the load balancer has its addresses, which may reach the pods; by
+                default all of the VPC that the rendered Terraform makes, in which the cluster's other pods are as well.
     """
 
     name: Name = "holdfast"
@@ -142,11 +168,18 @@ class Cluster(Document):
     prometheus: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://prometheus-operated.monitoring.svc:9090"
     kv_aware_routing: Annotated[bool, Field(strict=True, alias="kvAwareRouting")] = False
     cascade: Cascade | None = None
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.(3[3-9]|[4-9][0-9])$")] = "1.33"
+    load_balancer_networks: Annotated[tuple[_Network, ...], Field(min_length=1)] = ("10.0.0.0/16",)
 
     @property
     def node_role(self) -> str:
         """IAM role of the nodes."""
         return f"KarpenterNodeRole-{self.name}"
+
+    @property
+    def auto_node_role(self) -> str:
+        """IAM role of the nodes of EKS Auto Mode; as its documentation names it, of this cluster."""
+        return f"AmazonEKSAutoNodeRole-{self.name}"
 
     @property
     def discovery(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What checks found wrong with somebody's numbers, and what they looked at."""
+"""What checks found wrong with somebody's numbers or manifests, and what they looked at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 class Severity(enum.Enum):
     """IMPOSSIBLE: no system does this, or the figures contradict each other. SUSPICIOUS: it may be so, and rarely is.
-    NOTE: nothing is wrong, and a reader should know."""
+    NOTE: nothing is wrong, and a reader should know. Of manifests, IMPOSSIBLE is what a cluster refuses or what cannot
+    work as it is written."""
 
     IMPOSSIBLE = "impossible"
     SUSPICIOUS = "suspicious"
@@ -32,6 +33,13 @@ class Finding:
     expected: str
     message: str
     likely: str = ""
+
+
+@dataclass(frozen=True)
+class ObjectFinding(Finding):
+    """A finding on an object of a tree of manifests. object: `Kind namespace/name`; empty where a file holds none."""
+
+    object: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,3 +82,27 @@ class Audit:
     def unjudged(self) -> tuple[str, ...]:
         """The checks for which no row had figures."""
         return tuple(checked.check for checked in self.checked if not checked.judged)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All checks on a tree of manifests.
+
+    files, objects: how many were read.
+    undone:         what could not be checked and why, sentences.
+    """
+
+    files: int
+    objects: int
+    checked: tuple[Checked, ...]
+    undone: tuple[str, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all checks, in the order of the checks."""
+        return tuple(finding for checked in self.checked for finding in checked.findings)
+
+    @property
+    def mistaken(self) -> bool:
+        """Whether anything was found beyond notes."""
+        return any(finding.severity is not Severity.NOTE for finding in self.findings)

@@ -6,6 +6,7 @@ import enum
 import math
 from dataclasses import dataclass
 
+from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.tables import Table
@@ -33,9 +34,14 @@ class UnitEvidence:
     latency_s:          mean end-to-end latency at the limit; None when not measured.
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
+    latencies_by_size_s: mean latency at each of those limits; empty where it is not known.
+    latency_source:     where the latency comes from, if not from where the limit does.
     estimate_error:     of an estimate the median relative error of a step, 0.07 is 7 %; None for what was measured.
+    other_size:         where it was measured with requests of another length than the workload's, of which and how far
+                        that is; else empty.
     levels:             load levels of one replica, all three rising: in flight, requests/s, mean latency in seconds;
                         empty where no mean latency is known.
+    held:               the same for a number that is held in flight, where a run says it apart from `levels`.
     """
 
     unit: str
@@ -49,6 +55,10 @@ class UnitEvidence:
     limits_by_size_per_s: tuple[float, ...] = ()
     estimate_error: float | None = None
     levels: tuple[tuple[float, float, float], ...] = ()
+    other_size: str = ""
+    latencies_by_size_s: tuple[float, ...] = ()
+    latency_source: str = ""
+    held: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -125,9 +135,17 @@ class PoolPlan:
     expected_per_s: traffic it gets at the planned demand; utilization: that over replicas x limit.
     price_usd_per_h: of one replica; the mean of those planned where they are bought at several prices.
     allotments:   its replicas by zone, capacity type and period; none for a pool without any.
-    latency_s:    mean end-to-end latency of a replica at its limit; None when not measured.
+    latency_s:    mean end-to-end latency of a replica at its limit; None when it is not known.
+    latency_source: where that comes from, if not from where the limit does.
     estimate_error: where the limit is an estimate, the median relative error of a step; None where it was measured.
     expected_latency_s: at the traffic that is expected, between the levels of the unit's load curve; None without one.
+    limits_by_size_per_s, latencies_by_size_s: limit of a replica, and mean latency at it, if all its requests were of
+                  one of the workload's sizes, in their order; empty where it has none, or nothing is known.
+    traffic_by_size_per_s: requests/s by period and size, headroom included, that the pool is given where traffic goes
+                  by size (`routing.bySize`); empty where it is given none.
+    curve:        that load curve: mean latency and rate of one replica by the number in flight, measured or estimated
+                  as it says; None where no mean latency is known, or requests are of several sizes.
+    held:         the same for a number that is held in flight, where a run says it apart; else None.
     """
 
     unit: str
@@ -147,6 +165,12 @@ class PoolPlan:
     latency_s: float | None = None
     estimate_error: float | None = None
     expected_latency_s: float | None = None
+    latency_source: str = ""
+    limits_by_size_per_s: tuple[float, ...] = ()
+    latencies_by_size_s: tuple[float, ...] = ()
+    traffic_by_size_per_s: tuple[tuple[float, ...], ...] = ()
+    curve: Curve | None = None
+    held: Curve | None = None
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
     devices: accelerator devices of one server, which is a replica unless it is disaggregated; by default TP x PP. On
-    Neuron a tensor-parallel rank is a core: a plan states the devices that its cores take where the document does not
-    (planning.cores).
+    Neuron a tensor-parallel rank is a logical core: a plan states the devices that its ranks take where the document
+    does not (planning.cores).
     price_usd_per_h: price of one *instance* of the capacity type; the catalogue's price in the region when absent.
     capacity_types: all ways in which instances may be bought, where there are several; capacity_type is one of them.
     prices_usd_per_h: prices of one instance of the others; the catalogue's when absent.
@@ -51,6 +51,8 @@ class DeploymentUnit(Document):
     nodes:          who brings its nodes; as the fleet's cluster says when absent.
     dra:            whether devices are claimed by Dynamic Resource Allocation instead of a device plugin.
     disaggregated:  prefill and decode on servers of their own; one server does both when absent.
+    neuron_config:  of vLLM on Neuron, what its compiler is told beyond what follows from the other keys, e.g.
+                    `enable_bucketing: false`; the names are Neuron's and have underscores.
     startup_s:      from the start of an instance until its replica serves; it is paid for and carries nothing.
     """
 
@@ -77,6 +79,7 @@ class DeploymentUnit(Document):
     nodes: Nodes | None = None
     dra: Annotated[bool, Field(strict=True)] = False
     disaggregated: Disaggregated | None = None
+    neuron_config: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], pydantic.JsonValue] = Field(default={})
     endpoint: str | None = None
 
     @pydantic.model_validator(mode="after")
@@ -97,6 +100,12 @@ class DeploymentUnit(Document):
                 raise ValueError(f"the {capacity_type.value} price is `price`; `prices` are of the other capacityTypes")
             if capacity_type not in self.capacity_types:
                 raise ValueError(f"prices has {capacity_type.value}, which is not among capacityTypes")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _configures_what_it_runs(self) -> Self:
+        if self.neuron_config and not self.runs_vllm_neuron:
+            raise ValueError(f"neuronConfig is of framework {VLLM_NEURON}, and this is {self.framework}; remove it")
         return self
 
     @property

@@ -3,89 +3,23 @@
 The levels of a measurement are noisy, and a curve through all of them would turn back on itself. Both latency and
 rate can only rise with the number in flight (a batch takes nothing from the requests that join it late), so the
 nearest curve that rises is taken (pool adjacent violators; Ayer et al. 1955, doi:10.1214/aoms/1177728423), each level
-weighing the same, and then a monotone cubic through it that does not overshoot (Fritsch and Carlson 1980,
-doi:10.1137/0717021). Nothing is extrapolated: below the first level the rate falls in proportion and the latency
-stays, above the last there is no answer.
+weighing the same. `model.curve` says what lies between the levels.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.measurements import Measurement
 from holdfast.model.stages import LoadCurve
 from holdfast.performance.estimate import Estimate
 
-_STEPS = 60
-"""Bisections of an interval of numbers in flight: to the last digit of a float."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Rate and latency against the number in flight; all three rise.
-
-    in_flight:   strictly rising, above 0. rates_per_s, latencies_s: at each of them, never falling.
-    statistic:   which latency it is: `avg`, `p50`, `p90`, `p95` or `p99`.
-    estimated:   whether it is of an estimate rather than of measurements. source: of which, in words.
-    """
-
-    in_flight: tuple[float, ...]
-    rates_per_s: tuple[float, ...]
-    latencies_s: tuple[float, ...]
-    statistic: str
-    estimated: bool
-    source: str
-
-    def __post_init__(self) -> None:
-        if not self.in_flight or not len(self.in_flight) == len(self.rates_per_s) == len(self.latencies_s):
-            raise ValueError("a curve has a rate and a latency for each number in flight, and one of them at least")
-        if not all(0 < value < math.inf for value in (*self.in_flight, *self.rates_per_s, *self.latencies_s)):
-            raise ValueError("the numbers, rates and latencies of a curve are above 0 and finite")
-
-    @property
-    def levels(self) -> tuple[tuple[float, float, float], ...]:
-        """In flight, requests/s and latency in seconds, level by level."""
-        return tuple(zip(self.in_flight, self.rates_per_s, self.latencies_s, strict=True))
-
-    @property
-    def plateau_per_s(self) -> float:
-        """The highest rate of the curve."""
-        return self.rates_per_s[-1]
-
-    def rate_per_s(self, in_flight: float) -> float:
-        """Requests per second with so many in flight; beyond the last level the plateau."""
-        first = self.in_flight[0]
-        if in_flight <= first:
-            return self.rates_per_s[0] * (max(0.0, in_flight) / first)
-        return _interpolated(self.in_flight, self.rates_per_s, in_flight)
-
-    def latency_s(self, rate_per_s: float) -> float:
-        """Latency at a rate, with the fewest in flight that reach it; infinite beyond the plateau."""
-        if rate_per_s > self.plateau_per_s:
-            return math.inf
-        low, high = 0.0, self.in_flight[-1]
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if self.rate_per_s(middle) >= rate_per_s else (middle, high)
-        return self._latency_at_s(high)
-
-    def highest_rate_per_s(self, bound_s: float) -> float:
-        """The highest rate whose latency is within the bound: 0 where not even the first level's is."""
-        if self.latencies_s[0] > bound_s:
-            return 0.0
-        if self.latencies_s[-1] <= bound_s:
-            return self.plateau_per_s
-        low, high = self.in_flight[0], self.in_flight[-1]
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._latency_at_s(middle) <= bound_s else (low, middle)
-        return self.rate_per_s(low)
-
-    def _latency_at_s(self, in_flight: float) -> float:
-        return _interpolated(self.in_flight, self.latencies_s, in_flight)
+_REACHED = 0.95
+"""Share of the highest rate of a run that counts as having reached it: levels scatter by a few per cent."""
 
 
 def of_stages(measured: LoadCurve, statistic: str = "p95") -> Curve | None:
@@ -96,6 +30,21 @@ def of_stages(measured: LoadCurve, statistic: str = "p95") -> Curve | None:
         if stage.valid and stage.latency.n > 0
     ]
     return of_levels(levels, statistic, False, f"{len(levels)} stages of {measured.unit}")
+
+
+def of_held(measured: LoadCurve) -> Curve | None:
+    """The curve of mean latencies of a run by the number that was held in flight, which is what a replica serves by.
+
+    Of its closed loops, where they have two levels and go as far as the open ones; else of all its stages. In an open
+    loop the number swings about its mean, or still climbs when the level ends, and so few in flight on average are
+    served more slowly than as many that stay.
+    """
+    kept = [stage for stage in measured.stages if stage.valid and stage.latency.n > 0]
+    closed = [stage for stage in kept if stage.level.concurrency is not None]
+    reached_per_s = max((stage.achieved_per_s for stage in closed), default=0.0)
+    far_enough = all(reached_per_s >= _REACHED * stage.achieved_per_s for stage in kept)
+    enough = far_enough and len({stage.level.concurrency for stage in closed}) > 1
+    return of_stages(replace(measured, stages=tuple(closed if enough else kept)), "avg")
 
 
 def of_measurements(rows: Sequence[Measurement], statistic: str = "p95") -> Curve | None:
@@ -154,33 +103,3 @@ def rising(values: Sequence[float], weights: Sequence[float]) -> tuple[float, ..
             block = ((mean * heavy + block[0] * block[1]) / total, total, count + block[2])
         blocks.append(block)
     return tuple(mean for mean, _, count in blocks for _ in range(count))
-
-
-def _interpolated(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
-    """The monotone cubic through never-falling points, constant beyond its ends."""
-    if x <= xs[0]:
-        return ys[0]
-    if x >= xs[-1]:
-        return ys[-1]
-    i = max(k for k in range(len(xs) - 1) if xs[k] <= x)
-    width = xs[i + 1] - xs[i]
-    at = (x - xs[i]) / width
-    start, end = _slope(xs, ys, i), _slope(xs, ys, i + 1)
-    rise = (ys[i + 1] - ys[i]) / width
-    # h00, h10, h01, h11 of the Hermite form, gathered by powers of `at`.
-    value = ys[i] + width * at * (start + at * (3 * rise - 2 * start - end + at * (start + end - 2 * rise)))
-    return min(ys[i + 1], max(ys[i], value))
-
-
-def _slope(xs: Sequence[float], ys: Sequence[float], i: int) -> float:
-    """Slope at a point: the weighted harmonic mean of the two sides, which keeps the cubic monotone; 0 beside a
-    flat."""
-    if i in (0, len(xs) - 1):
-        near = 0 if i == 0 else i - 1
-        return (ys[near + 1] - ys[near]) / (xs[near + 1] - xs[near])
-    before, after = xs[i] - xs[i - 1], xs[i + 1] - xs[i]
-    left, right = (ys[i] - ys[i - 1]) / before, (ys[i + 1] - ys[i]) / after
-    if left <= 0 or right <= 0:
-        return 0.0
-    first, second = 2 * after + before, after + 2 * before
-    return (first + second) / (first / left + second / right)

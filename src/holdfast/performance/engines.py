@@ -54,16 +54,6 @@ NEURON = Engine(
     "collectives, and gives a figure for the first alone (Neuron SDK 2.33, device-memory.rst)",
 )
 
-_CORES_OF_RANK = {"trainium2": 2, "trainium3": 2}
-"""Physical NeuronCores that one tensor-parallel rank drives: the logical core of LNC=2, the default from Trainium2 on
-(aws-neuron-sdk v2.32.0, "Logical NeuronCore configuration"); 1 elsewhere."""
-
-
-def ranks_of_device(device: Accelerator) -> int:
-    """Tensor-parallel ranks of an engine as shipped that one device carries: 1 on a GPU, 2 on Inferentia2, 4 on
-    Trainium2."""
-    return device.cores_per_device // _CORES_OF_RANK.get(device.name, 1)
-
 
 def engine(device: Accelerator) -> Engine:
     """The engine that serves on the device, as shipped: vLLM on GPUs, NxD Inference on Neuron.

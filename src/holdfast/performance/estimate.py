@@ -90,9 +90,9 @@ def estimate(
 ) -> Estimate:
     """The estimate for requests of these lengths, served by vLLM unless another framework is named.
 
-    On Neuron `tensor_parallel` counts cores. The batch limit `max_num_seqs` is the engine's own unless it is given. A
-    model of fixed work takes no notice of lengths. Raises InputError for lengths below 1, a parallelism that the
-    model cannot be divided by, and an accelerator whose peaks no source states.
+    On Neuron `tensor_parallel` counts logical cores. The batch limit `max_num_seqs` is the engine's own unless it is
+    given. A model of fixed work takes no notice of lengths. Raises InputError for lengths below 1, a parallelism that
+    the model cannot be divided by, and an accelerator whose peaks no source states.
     """
     if input_tokens < 1 or output_tokens < 1:
         raise InputError(

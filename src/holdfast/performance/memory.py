@@ -1,7 +1,7 @@
 """What of a model fits on a device: weights, KV cache, activations, and what the engine holds.
 
-Everything is per rank of tensor parallelism (a GPU, a NeuronCore), of the pipeline stage that holds most. With t ranks
-per stage and p stages, of L layers:
+Everything is per rank of tensor parallelism (a GPU, a logical NeuronCore), of the pipeline stage that holds most.
+With t ranks per stage and p stages, of L layers:
 
     weights      = layers ceil(L/p)/L of (divided / t + replicated), and a table of embeddings / t
     KV cache     = kv_bytes(tokens) x ceil(L/p)/L x max(1/t, 1/kv_heads) per sequence; of a latent x 1
@@ -32,7 +32,7 @@ class Fit:
 
     tensor_parallel, pipeline_parallel: ranks per stage, and stages; their product is the ranks of one replica.
     kv_gib_per_sequence: KV cache of one sequence of the length asked for.
-    memory_gib:  memory of the rank's device or core; the engine uses a share of it.
+    memory_gib:  memory of the rank's device, or its share of one; the engine uses a share of it.
     sequences:   most sequences of that length in a batch at once, limited by memory alone; 0 = does not fit.
     why:         the arithmetic, or what is in the way, as a sentence.
     """
@@ -68,14 +68,14 @@ def fit(
     """What every rank of one replica holds, and how many sequences of `sequence_tokens` it has room for.
 
     A sequence is prompt and answer together. A model of fixed work has no sequences: there its `sequences` are requests
-    in a batch, and `sequence_tokens` says nothing. On Neuron a rank is a core. `engine` is what the device is served
-    with unless another is given. Raises InputError for a tensor parallelism that the model cannot be divided by.
+    in a batch, and `sequence_tokens` says nothing. On Neuron a rank is a logical core. `engine` is what the device is
+    served with unless another is given. Raises InputError for a tensor parallelism that the model cannot be divided by.
     """
     check(model, tensor_parallel, pipeline_parallel)
     if sequence_tokens < 1:
         raise InputError(f"a sequence of {sequence_tokens} tokens is none", mend="give 1 token or more")
     used = engine or engines.engine(device)
-    memory_gib = device.memory_gib / device.cores_per_device
+    memory_gib = device.memory_gib / device.ranks_per_device
     overhead_gib = used.own_gib + (used.link_gib if tensor_parallel * pipeline_parallel > 1 else 0.0)
     if isinstance(model, FixedWork):
         weights_gib, kv_gib, activations_gib = model.weight_bytes / _GIB, model.activation_bytes / _GIB, 0.0
@@ -116,7 +116,7 @@ def smallest(
 ) -> Fit | None:
     """The fit with the fewest ranks that has room for so many sequences, or None where no fit has.
 
-    Ranks are powers of two that the model can be divided by, up to all cores of `most_devices`. Of equally many,
+    Ranks are powers of two that the model can be divided by, up to all that `most_devices` carry. Of equally many,
     tensor parallelism goes before pipeline parallelism, which is slower for one request. Raises InputError for numbers
     that are not positive.
     """
@@ -124,7 +124,7 @@ def smallest(
         raise InputError(
             f"{sequences} sequences on {most_devices} devices is no question", mend="give 1 or more of each"
         )
-    for tensor, pipeline in _divisions(model, most_devices * device.cores_per_device):
+    for tensor, pipeline in _divisions(model, most_devices * device.ranks_per_device):
         found = fit(
             model,
             device,

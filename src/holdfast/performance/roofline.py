@@ -69,7 +69,7 @@ class Terms:
 class Placement:
     """A model on devices: what one tensor-parallel rank has to do, and how fast it does it.
 
-    A rank is a device, on Neuron a core of it. Raises InputError where the peaks of the device are not stated.
+    A rank is a device, on Neuron a logical core of it. Raises InputError where the peaks of the device are not stated.
     """
 
     model: ModelArchitecture
@@ -140,12 +140,12 @@ def rank(device: Accelerator, given: Coefficients) -> Rates:
     memory_gb_per_s, tflops = coefficients.peaks(device)
     stated = device.link_gb_per_s
     link_gb_per_s = given.link_per_memory * memory_gb_per_s if stated is None else stated
-    bytes_per_s = memory_gb_per_s * 1e9 / device.cores_per_device
+    bytes_per_s = memory_gb_per_s * 1e9 / device.ranks_per_device
     return Rates(
-        flops=tflops * 1e12 / device.cores_per_device * given.compute,
+        flops=tflops * 1e12 / device.ranks_per_device * given.compute,
         weight_bytes=bytes_per_s * given.memory,
         cache_bytes=bytes_per_s * given.cache,
-        link_bytes=link_gb_per_s * 1e9 / device.cores_per_device * given.link,
+        link_bytes=link_gb_per_s * 1e9 / device.ranks_per_device * given.link,
     )
 
 

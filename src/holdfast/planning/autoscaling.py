@@ -42,12 +42,14 @@ def autoscaling(
     capacity: CapacityPolicy,
     latency_s: float | None = None,
     period_s: float = PERIOD_S,
+    latency_source: str = "",
 ) -> Autoscaling:
     """Scale the unit so that each replica carries limit x utilisation target, within the unit's own bounds.
 
     limit_per_s: breaking point of one replica.
     latency_s:   mean latency there; without one there is no target for what is in flight or waits.
     period_s:    that sums are made over.
+    latency_source: where the latency comes from, if that is to be said.
     """
     return Autoscaling(
         metric="requests_per_replica",
@@ -55,12 +57,17 @@ def autoscaling(
         unit="requests/s",
         min_replicas=unit.min_replicas,
         max_replicas=unit.max_replicas,
-        targets=tuple(_targets(unit, limit_per_s, capacity.utilization_target, latency_s, period_s)),
+        targets=tuple(_targets(unit, limit_per_s, capacity.utilization_target, latency_s, period_s, latency_source)),
     )
 
 
 def _targets(
-    unit: DeploymentUnit, limit_per_s: float, utilization: float, latency_s: float | None, period_s: float
+    unit: DeploymentUnit,
+    limit_per_s: float,
+    utilization: float,
+    latency_s: float | None,
+    period_s: float,
+    latency_source: str,
 ) -> Iterator[ScalingTarget]:
     rate_per_s = limit_per_s * utilization
     share = f"{utilization:.0%} of the breaking point, {limit_per_s:.4g}/s"
@@ -87,7 +94,7 @@ def _targets(
         exporter=_LOAD_BALANCER,
     )
     if latency_s is not None:
-        yield from _held(unit, rate_per_s, latency_s, period_s)
+        yield from _held(unit, rate_per_s, latency_s, period_s, latency_source)
     # On Neuron a sequence has one block of its own, so that a full cache is a full batch and preempts nothing.
     if unit.runs_vllm and not unit.runs_vllm_neuron:
         yield ScalingTarget(
@@ -103,7 +110,9 @@ def _targets(
         )
 
 
-def _held(unit: DeploymentUnit, rate_per_s: float, latency_s: float, period_s: float) -> Iterator[ScalingTarget]:
+def _held(
+    unit: DeploymentUnit, rate_per_s: float, latency_s: float, period_s: float, latency_source: str
+) -> Iterator[ScalingTarget]:
     """What a replica holds at the target rate: in flight, and of that in the queue."""
     in_flight = rate_per_s * latency_s
     yield ScalingTarget(
@@ -114,8 +123,9 @@ def _held(unit: DeploymentUnit, rate_per_s: float, latency_s: float, period_s: f
         period_s=period_s,
         value=in_flight,
         unit="requests",
-        reason=f"Little's law: {rate_per_s:.4g}/s x {latency_s:.4g} s, the mean latency at the breaking point. Below "
-        "it answers are quicker, so this scales a little later than the rate does.",
+        reason=f"Little's law: {rate_per_s:.4g}/s x {latency_s:.4g} s, the mean latency at the breaking point"
+        f"{f' ({latency_source})' if latency_source else ''}. Below it answers are quicker, so this scales a little "
+        "later than the rate does.",
         exporter=_exporter(unit),
     )
     if unit.runs_vllm and unit.max_num_seqs is not None:

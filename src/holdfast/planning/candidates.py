@@ -96,7 +96,7 @@ def in_a_node(
             most_devices=instance.devices,
         )
         if fit is not None:
-            devices = -(-fit.ranks // device.cores_per_device)
+            devices = -(-fit.ranks // device.ranks_per_device)
             found.append(Candidate(offering, instance, fit, devices, 1, instance.devices // devices))
     return _by_price(found)
 
@@ -115,7 +115,7 @@ def over_nodes(
     for offering, instance, device in market.within(accelerators):
         if (instance.network_gbps or 0) < NETWORK_GBPS:
             continue
-        tensor = _largest_division(model.heads, instance.devices * device.cores_per_device)
+        tensor = _largest_division(model.heads, instance.devices * device.ranks_per_device)
         for nodes in NODE_COUNTS:
             if nodes > model.layers:
                 break
@@ -127,7 +127,7 @@ def over_nodes(
                 sequence_tokens=load.sequence_tokens,
             )
             if fit.sequences >= load.sequences:
-                found.append(Candidate(offering, instance, fit, -(-tensor // device.cores_per_device), nodes, 1))
+                found.append(Candidate(offering, instance, fit, -(-tensor // device.ranks_per_device), nodes, 1))
                 break
     return _by_price(found)
 

@@ -1,4 +1,4 @@
-"""The devices of a replica whose tensor-parallel ranks are parts of one: on Neuron a rank is a core."""
+"""The devices of a replica whose tensor-parallel ranks are parts of one: on Neuron a rank is a logical core."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType
-from holdfast.performance import engines
 from holdfast.planning import whatif
 
 
@@ -23,7 +22,7 @@ def with_devices(
     """
     units = {unit.name: unit for unit in fleet.spec.units}
     for unit in fleet.spec.units:
-        devices = math.ceil(unit.devices_per_replica / engines.ranks_of_device(equipment[unit.name][1]))
+        devices = math.ceil(unit.devices_per_replica / equipment[unit.name][1].ranks_per_device)
         if (
             unit.devices is None
             and devices < unit.devices_per_replica
@@ -46,5 +45,5 @@ def _said(unit: DeploymentUnit, device: Accelerator) -> Finding:
         found=f"no devices, {ranks} ranks",
         expected=taken,
         message=f"Unit {unit.name!r} states no devices; its {ranks} ranks take {taken} of {device.name}, "
-        f"{engines.ranks_of_device(device)} ranks each.",
+        f"{device.ranks_per_device} ranks each.",
     )

@@ -18,7 +18,7 @@ from holdfast.planning import prices
 from holdfast.planning.evidence import left_out
 from holdfast.planning.grid import Equipment
 from holdfast.planning.reach import Reached, caveat, reach
-from holdfast.planning.supplies import Work
+from holdfast.planning.supplies import Effort, Work
 
 Model = ModelArchitecture | FixedWork
 
@@ -150,12 +150,12 @@ def _estimate_finding(unit: DeploymentUnit, made: Estimate, spec: FleetSpec) -> 
 
 
 def work(model: Model, equipment: Equipment) -> Work:
-    """How much work a request of a size is: the seconds of a replica at its largest batch that one of them takes.
+    """How much work a request of a size is, by its estimate: what it takes of a replica at the most throughput.
 
     Raises InputError, when it is asked, for a size of which not one request fits.
     """
 
-    def seconds(unit: DeploymentUnit, input_tokens: float, output_tokens: float) -> float:
+    def effort(unit: DeploymentUnit, input_tokens: float, output_tokens: float) -> Effort:
         _, device = equipment[unit.name]
         made = _estimate_of(model, unit, device, math.ceil(input_tokens), math.ceil(output_tokens))
         if not made.points:
@@ -164,9 +164,10 @@ def work(model: Model, equipment: Equipment) -> Work:
                 where=f"spec.units.{unit.name}",
                 mend="raise its tensorParallel, or leave the unit out",
             )
-        return 1 / max(point.rate_per_s for point in made.points)
+        busiest = max(made.points, key=lambda point: point.rate_per_s)
+        return Effort(1 / busiest.rate_per_s, busiest.latency_s)
 
-    return seconds
+    return effort
 
 
 def estimate_of_mean(workload: Workload, model: Model, unit: DeploymentUnit, device: Accelerator) -> Estimate:

@@ -56,7 +56,7 @@ def _shapes(
     if isinstance(model, FixedWork):
         yield own
         return
-    ranks = instance.devices * device.cores_per_device // unit.pipeline_parallel
+    ranks = instance.devices * device.ranks_per_device // unit.pipeline_parallel
     powers = {2**n for n in range(ranks.bit_length()) if 2**n <= ranks and _divides(model, 2**n, unit)}
     for tensor_parallel in sorted(powers | {unit.tensor_parallel}):
         for batch in _batches(unit, device, any_batch):

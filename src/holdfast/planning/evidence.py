@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
@@ -18,7 +19,7 @@ from holdfast.model.judgement import Judgement, best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.performance import curve
-from holdfast.planning import prices
+from holdfast.planning import measured_size, prices
 
 _RANKS = ("tensor_parallel", "pipeline_parallel")
 _CONFIGURATION = ("instance_type", "accelerator", "framework", *_RANKS, "max_num_seqs")
@@ -40,18 +41,26 @@ def from_measurements(
     where: the measurement file, as findings name it.
     Raises InputError when a unit has no price or does not fit its instance.
     """
-    findings = [*_strangers(fleet, rows, where), *_mismatches(fleet, rows, where)]
+    findings = [
+        *_strangers(fleet, rows, where),
+        *_mismatches(fleet, rows, where),
+        *_of_other_lengths(fleet, rows, where),
+    ]
     evidence = []
     for unit in fleet.spec.units:
-        own = _as_planned(unit, rows)
+        own = _as_planned(fleet, unit, rows)
         found = best(own, fleet.spec.slo)
         if found is None:
-            findings.append(left_out(unit, where, *why_no_row(own, fleet.spec.slo)))
+            line, reason = why_no_row(own, fleet.spec.slo)
+            far = measured_size.otherwise(own[0], fleet.spec.workload) if own else ""
+            findings.append(left_out(unit, where, line, f"{reason}{f' ({far})' if far else ''}"))
             continue
         row, judgement = found
         price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
         alike = [other for other in own if _set_up(other) == _set_up(row)]
-        evidence.append(evidence_of_row(row, price, _limit_source(row, judgement, own, where), alike))
+        made = evidence_of_row(row, price, _limit_source(row, judgement, own, where), alike)
+        evidence.append(replace(made, other_size=measured_size.otherwise(row, fleet.spec.workload)))
+        findings.extend(of_other_size(evidence[-1], where, row.row))
     return tuple(evidence), tuple(findings)
 
 
@@ -77,6 +86,20 @@ def evidence_of_row(
             for in_flight, rate_per_s, latency_s in (measured.levels if measured is not None else ())
         ),
     )
+
+
+def of_other_size(known: UnitEvidence, where: str, row: int) -> Iterator[Finding]:
+    """What is to be said of a limit that was measured with requests of another length."""
+    if known.other_size:
+        yield Finding(
+            file=where,
+            row=row,
+            check="size",
+            severity=Severity.SUSPICIOUS,
+            found="requests of another length",
+            expected="requests as long as the workload's",
+            message=f"Unit {known.unit!r} was {known.other_size}; its limit is taken as it is, not scaled.",
+        )
 
 
 def _limit_source(row: Measurement, judgement: Judgement, rows: Sequence[Measurement], where: str) -> str:
@@ -150,7 +173,12 @@ def _strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -
         )
 
 
-def _as_planned(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
+def _as_planned(fleet: InferenceFleet, unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
+    """Of the unit's rows of its configuration those whose requests are nearest in length to the workload's."""
+    return measured_size.nearest(_configured(unit, rows), fleet.spec.workload)
+
+
+def _configured(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
     """The unit's rows of the TP, PP and batch that it is planned with; else those of its TP and PP; else all."""
     own = [row for row in rows if row.unit == unit.name]
     parallel = [row for row in own if not any(_differs(row, unit, key) for key in _RANKS)]
@@ -167,11 +195,29 @@ def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:
 
 def _mismatches(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
     for unit in fleet.spec.units:
-        used = _as_planned(unit, rows)
+        used = _as_planned(fleet, unit, rows)
         for key in _CONFIGURATION:
             others = [row for row in rows if row.unit == unit.name and _differs(row, unit, key)]
             if others:
                 yield _mismatch(unit, key, others[0], where, used=others[0] in used)
+
+
+def _of_other_lengths(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
+    for unit in fleet.spec.units:
+        used = _as_planned(fleet, unit, rows)
+        aside = [row for row in _configured(unit, rows) if row not in used]
+        if aside:
+            count, say = (f"{len(aside)} rows", "say") if len(aside) > 1 else ("A row", "says")
+            yield Finding(
+                file=where,
+                row=aside[0].row,
+                check="size",
+                severity=Severity.NOTE,
+                found=f"{len(used) + len(aside)} rows of several lengths of request",
+                expected=f"the {len(used)} nearest to the workload's",
+                message=f"{count} of {unit.name!r}, with requests of another length than those nearest to the "
+                f"workload's, {say} nothing of its limit.",
+            )
 
 
 def _mismatch(unit: DeploymentUnit, key: str, row: Measurement, where: str, used: bool) -> Finding:

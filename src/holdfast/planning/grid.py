@@ -16,7 +16,7 @@ from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.judgement import best, nearest
 from holdfast.model.measurements import Measurement
-from holdfast.planning import prices
+from holdfast.planning import measured_size, prices
 
 Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
 """Instance type and accelerator of each unit, by unit name."""
@@ -30,7 +30,7 @@ COLUMNS = {"tensorParallel": "tensor_parallel", "maxNumSeqs": "max_num_seqs"}
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run the model on a platform. On Neuron a TP rank is a core, on GPUs a device."""
+    """One way to run the model on a platform. On Neuron a TP rank is a logical core, on GPUs a device."""
 
     platform: str
     instance_type: str
@@ -111,7 +111,8 @@ def of_measurements(
     """A cell for each configuration that rows of the fleet's units were measured in.
 
     A row that states no TP, PP or batch was measured as its unit is declared. Rows on another instance type,
-    accelerator or framework than their unit's are no part of the grid, nor are rows without a rate.
+    accelerator or framework than their unit's are no part of the grid, nor are rows without a rate. Of rows of several
+    lengths of request a cell has those nearest to the workload's.
     auto: what units leave to the plan, which their rows must state. Raises InputError for one that does not.
     """
     found: dict[tuple[str, Configuration], list[Measurement]] = {}
@@ -122,7 +123,15 @@ def of_measurements(
             _refuse_unstated(row, unit, (auto or {}).get(unit.name, frozenset()), where)
             found.setdefault((unit.name, _configuration(unit, row)), []).append(row)
     return tuple(
-        _measured(configuration, units[name], own, offerings.get(name), equipment[name], fleet.spec.slo, where)
+        _measured(
+            configuration,
+            units[name],
+            measured_size.nearest(own, fleet.spec.workload),
+            offerings.get(name),
+            equipment[name],
+            fleet.spec.slo,
+            where,
+        )
         for (name, configuration), own in found.items()
     )
 
@@ -161,7 +170,7 @@ def as_unit(unit: DeploymentUnit, configuration: Configuration, accelerator: Acc
     """The unit as it would be declared in that configuration, with the devices that its ranks need."""
     ranks = (configuration.tensor_parallel, configuration.pipeline_parallel)
     declared = ranks == (unit.tensor_parallel, unit.pipeline_parallel)
-    devices = unit.devices if declared else math.ceil(math.prod(ranks) / accelerator.cores_per_device)
+    devices = unit.devices if declared else math.ceil(math.prod(ranks) / accelerator.ranks_per_device)
     return unit.model_copy(
         update={
             "tensor_parallel": configuration.tensor_parallel,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.tables import Cell, Column, Table
+from holdfast.planning import supplies
 from holdfast.planning.mix import Mix
 
 
@@ -27,28 +28,11 @@ def as_bought(known: UnitEvidence, mix: Mix, period: int) -> UnitEvidence:
 
 
 def as_given(fleet: InferenceFleet, known: UnitEvidence, mix: Mix, period: int) -> UnitEvidence:
-    """The evidence of the requests that the unit is given in the period, where traffic goes by size; else as it is.
-
-    The latency at the limit is that of the mixture, and of no use for other sizes: it is not known then.
-    """
-    given = mix.traffic.get(known.unit, ())
-    if not fleet.spec.routing.by_size or not given or not any(given[period]):
+    """The evidence of the requests that the unit is given in the period, where traffic goes by size; else as it is."""
+    rates = mix.traffic.get(known.unit, ())
+    if not fleet.spec.routing.by_size or not rates or not any(rates[period]):
         return known
-    sizes, rates = fleet.spec.workload.sizes, given[period]
-    whole = math.fsum(rates)
-    limit_per_s = whole / math.fsum(rate / limit for rate, limit in zip(rates, known.limits_by_size_per_s, strict=True))
-    if math.isclose(limit_per_s, known.limit_per_s):
-        return known
-    mean = math.fsum(size.share * size.output_tokens for size in sizes)
-    longer = math.fsum(rate * size.output_tokens for rate, size in zip(rates, sizes, strict=True)) / whole / mean
-    tokens = known.tokens_out_per_s
-    return replace(
-        known,
-        limit_per_s=limit_per_s,
-        tokens_out_per_s=None if tokens is None else tokens * limit_per_s / known.limit_per_s * longer,
-        latency_s=None,
-        limit_source=f"{known.limit_source}; of the sizes that it is given at the highest demand",
-    )
+    return supplies.given(fleet, known, rates[period])
 
 
 def pools(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], mix: Mix) -> list[UnitEvidence]:

@@ -20,6 +20,9 @@ _ENOUGH_FOR_A_DIFFERENCE = 1e-4
 """Gap to which the mix without insurance is planned at the finest: its cost is only said, to four decimals. A plan that
 leaves more itself would not be told from it any better."""
 
+_INSURANCE_LIMIT_S = 5.0
+"""For that mix. What it leaves is said: the price of the insurance is then `about` so much."""
+
 
 def of_plan(
     fleet: InferenceFleet,
@@ -57,7 +60,7 @@ def of_pool(
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
-    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}{_other_size(known)}"
     count = f"{_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}"
     if expected_per_s == 0:
         return f"{count}. No traffic at the planned demand: a reserve."
@@ -66,6 +69,18 @@ def of_pool(
     share = expected_per_s / (replicas * known.limit_per_s)
     carried = f"Carries {expected_per_s:.4g}/s at the planned demand, {share:.0%} of its limit"
     return f"{count}. {carried}{_answered(known, expected_per_s / replicas, latency_s)}{reserve}."
+
+
+def of_unheld(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: UnitEvidence, replicas: int) -> str:
+    """What a pool of an infeasible plan has: nothing of it is planned."""
+    cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests)"
+    if replicas == 0:
+        return f"No replicas, {cost}: the limits have no room for them beside the others."
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
+    return (
+        f"As far as the limits go: {_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}. "
+        "No traffic and no targets: it is not enough."
+    )
 
 
 def _answered(known: UnitEvidence, rate_per_s: float, latency_s: float | None) -> str:
@@ -79,6 +94,10 @@ def _estimate(known: UnitEvidence) -> str:
     if known.estimate_error is None:
         return ""
     return f" (an estimate; median error of a step {known.estimate_error:.0%})"
+
+
+def _other_size(known: UnitEvidence) -> str:
+    return f" ({known.other_size}; not scaled to it)" if known.other_size else ""
 
 
 def _on_estimates(evidence: Sequence[UnitEvidence]) -> Iterator[str]:
@@ -144,6 +163,7 @@ def _of_survival(problem: Problem, mix: Mix, peak: int) -> Iterator[str]:
         problem.candidates,
         replace(problem.requirement, survive=frozenset()),
         gap=max(_ENOUGH_FOR_A_DIFFERENCE, mix.gap),
+        time_limit_s=_INSURANCE_LIMIT_S,
     )
     exact = max(mix.gap, careless.gap) <= _ENOUGH_FOR_A_DIFFERENCE
     premium = max(0.0, mix.cost_usd_per_h - careless.cost_usd_per_h)

@@ -6,17 +6,18 @@ Of a run without a search (a sweep) it is the highest rate among its levels that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from holdfast.model.fleet import DeploymentUnit, InferenceFleet
+from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Workload
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.judgement import Judgement, best
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
-from holdfast.performance.curve import of_stages
-from holdfast.planning import prices
-from holdfast.planning.evidence import Found, evidence_of_row, left_out, why_no_row
+from holdfast.performance.curve import of_held, of_stages
+from holdfast.planning import measured_size, prices
+from holdfast.planning.evidence import Found, evidence_of_row, left_out, of_other_size, why_no_row
 
 _FOLLOWS = 0.95
 """Throughput follows an offered rate as long as it is at least this share of it."""
@@ -45,7 +46,8 @@ def from_breaking_points(
                 continue
             row, judgement = found
             price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-            evidence.append(evidence_of_row(row, price, _level_source(row, judgement, rows), rows))
+            known = evidence_of_row(row, price, _level_source(row, judgement, rows), rows)
+            evidence.append(replace(known, held=_held(curve)))
             continue
         if curve is None or point is None or point.rate_per_s <= 0:
             reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
@@ -53,7 +55,28 @@ def from_breaking_points(
             continue
         price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
         evidence.append(_evidence_of_curve(unit, curve, point, price))
-    return tuple(evidence), tuple(findings)
+    sized = [_of_its_size(known, curves[known.unit], fleet.spec.workload) for known in evidence]
+    return tuple(sized), (*findings, *(found for known in sized for found in of_other_size(known, "", 0)))
+
+
+def _of_its_size(known: UnitEvidence, curve: LoadCurve, workload: Workload) -> UnitEvidence:
+    """The evidence with the mean lengths of all requests of its run, where those are not the workload's."""
+    valid = [stage for stage in curve.stages if stage.valid]
+    sent = Measurement(
+        row=0,
+        unit=known.unit,
+        input_tokens=_per_request((stage.tokens_in_per_s, stage.achieved_per_s) for stage in valid),
+        output_tokens=_per_request((stage.tokens_out_per_s, stage.achieved_per_s) for stage in valid),
+    )
+    return replace(known, other_size=measured_size.otherwise(sent, workload))
+
+
+def _per_request(levels: Iterable[tuple[float, float]]) -> float | None:
+    """Tokens per request over all levels in which tokens were counted, given each level's tokens/s and requests/s."""
+    counted = [(tokens_per_s, rate_per_s) for tokens_per_s, rate_per_s in levels if tokens_per_s > 0 < rate_per_s]
+    if not counted:
+        return None
+    return math.fsum(tokens for tokens, _ in counted) / math.fsum(requests for _, requests in counted)
 
 
 def _rows(unit: DeploymentUnit, curve: LoadCurve) -> list[Measurement]:
@@ -110,7 +133,13 @@ def _evidence_of_curve(
         limit_source=f"measured: {_interval(point)}; {point.why}",
         price_source=price.source,
         levels=levels.levels if levels is not None else (),
+        held=_held(curve),
     )
+
+
+def _held(curve: LoadCurve) -> tuple[tuple[float, float, float], ...]:
+    found = of_held(curve)
+    return found.levels if found is not None else ()
 
 
 def _stage_at(curve: LoadCurve, rate_per_s: float) -> Stage | None:

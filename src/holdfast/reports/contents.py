@@ -71,7 +71,7 @@ def plan_sections(plan: Plan, styles: Styles) -> tuple[Section, ...]:
     if not plan.pools:
         return (Section(heading, (*decided, "The plan has no pools.")), *_plan_evidence(plan))
     pools: list[Block] = [plan_tables.pools(plan), charts.cost_chart(plan.pools, styles)]
-    why: list[Block] = [plan_tables.reasons(plan), plan_tables.autoscaling(plan)]
+    why: list[Block] = [plan_tables.reasons(plan), *((plan_tables.autoscaling(plan),) if feasible else ())]
     return (Section(heading, (*decided, *pools, *why)), *_plan_evidence(plan))
 
 

@@ -12,9 +12,8 @@ def memory(value: Estimate) -> Table:
     batch = value.points[-1].concurrency if value.points else 0
     kv_gib = batch * fit.kv_gib_per_sequence
     held_gib = fit.weights_gib + fit.activations_gib + fit.overhead_gib + kv_gib
-    part = "device" if value.accelerator.cores_per_device == 1 else "core"
     return Table(
-        title=f"Memory of each {part}, {batch:,} in flight",
+        title=f"Memory of each {value.accelerator.rank_name}, {batch:,} in flight",
         columns=(
             Column("weights", "GiB", 2),
             Column("KV cache", "GiB", 2),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from holdfast.model.cost_curve import CostCurve, CostPoint
-from holdfast.model.plan import Plan, PoolPlan, ScalingTarget
+from holdfast.model.plan import Plan, PlanStatus, PoolPlan, ScalingTarget
 from holdfast.model.tables import Cell, Column, Table
 
 
@@ -23,8 +23,9 @@ def pools(plan: Plan) -> Table:
     """The pools of a plan: replicas, share of traffic, how full, at what cost."""
     tokens = any(pool.tokens_per_usd is not None for pool in plan.pools)
     guessed = any(pool.estimate_error is not None for pool in plan.pools)
+    feasible = plan.status is PlanStatus.FEASIBLE
     return Table(
-        title="Pools",
+        title="Pools" if feasible else "As far as the limits go, which is not enough",
         columns=(
             Column("unit"),
             Column("replicas"),
@@ -40,7 +41,9 @@ def pools(plan: Plan) -> Table:
         rows=tuple(_pool(pool, guessed) + ((pool.tokens_per_usd,) if tokens else ()) for pool in plan.pools),
         notes=(
             f"Weights by {plan.fleet.spec.routing.weights.value}. “Filled to” is the expected traffic over what the "
-            "replicas hold at their breaking points.",
+            "replicas hold at their breaking points."
+            if feasible
+            else "No traffic is planned, so no pool has a weight.",
             *(("The percentage of an estimate is the median error of a step of the model.",) if guessed else ()),
         ),
     )

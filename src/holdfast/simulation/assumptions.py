@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from holdfast.model.quantities import format_duration
-from holdfast.performance.curve import Curve
 from holdfast.simulation import measures
 from holdfast.simulation.fleet import Pool
 from holdfast.simulation.scenario import Scenario
 
 
-def sentences(pools: Sequence[Pool], scenario: Scenario, curves: Mapping[str, Curve]) -> tuple[str, ...]:
-    """Of a fleet in a scenario; curves: load curves of its units, where there are any."""
-    return (*_pools(pools, curves), *_around(scenario), *_reckoning())
+def sentences(pools: Sequence[Pool], scenario: Scenario) -> tuple[str, ...]:
+    """Of a fleet in a scenario."""
+    return (*_pools(pools), *_around(scenario), *_reckoning())
 
 
-def _pools(pools: Sequence[Pool], curves: Mapping[str, Curve]) -> Iterator[str]:
+def _pools(pools: Sequence[Pool]) -> Iterator[str]:
     for pool in pools:
         slots, start = pool.service.slots, pool.cold_start
         takes = (
-            f"goes along the load curve of {curves[pool.name].source}"
-            if pool.name in curves
-            else f"takes {pool.service.seconds[-1]:.3g} s for each, alone or not, which makes its limit of "
-            f"{pool.limit_per_s:.3g}/s"
+            f"goes along the load curve of {pool.curve.source}"
+            if pool.curve is not None
+            else f"takes {pool.service.seconds[-1]:.3g} s for each, alone or not: that makes its limit of "
+            f"{pool.limit_per_s:.3g}/s and, by Little's law, its mean latency there"
         )
         yield (
             f"A replica of {pool.name} serves up to {slots} {'request' if slots == 1 else 'requests'} at once and "

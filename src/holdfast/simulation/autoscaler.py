@@ -5,7 +5,7 @@
 which is the HPA's formula for a metric of type AverageValue, left alone within its tolerance, bounded by what may
 change within a minute, and on the way down by the most that was desired within the stabilisation window. Source:
 Kubernetes documentation, "Horizontal Pod Autoscaling", sections "Algorithm details" and "Configurable scaling
-behavior". Bounds and metric are those that `manifests/scaled_object.py` renders.
+behavior". Bounds and metric are those that `manifests/scaling/scaled_object.py` renders.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
 """The fleet that a scenario runs on: what a plan says of each pool, in the terms of a simulation.
 
-One replica serves `slots` requests at once. Where a load curve of the unit is given, n of them go forward at the rate
-that the curve has for n in flight, up to the number that reaches its plateau: more of them bring nothing, and wait
-first come first served. Otherwise slots = limit x latency at the limit (Little 1961,
-doi:10.1287/opre.9.3.383), and a request takes slots / limit, alone or not: the replica reaches exactly its limit, and
-is as quick below it. That is an assumption: it overstates latency at low load for engines that batch, and wherever
-requests queued when the limit was measured, as those that waited are taken for served.
+One replica serves `slots` requests at once. By a load curve of the unit (the one given, else the plan's), n of them go
+forward at the rate that the curve has for n in flight, up to the number that reaches its plateau: more of them bring
+nothing, and wait first come first served. A replica with all slots taken does what its unit was seen to do at most, its
+limit or the plateau; rates below that are raised by a part of the same share that grows with n. (Between two requests
+of a closed loop the device waits for the client, and levels of a few requests scatter.)
+
+Without a curve of two levels, slots = limit x latency at the limit (Little 1961, doi:10.1287/opre.9.3.383), and a
+request takes slots / limit, alone or not: the replica reaches exactly its limit, and is as quick below it. That is an
+assumption: it overstates latency at low load for engines that batch, and wherever requests queued when the limit was
+measured, as those that waited are taken for served.
 
 A replica is paid as its part of an instance, whether or not the others of the instance are used.
 """
@@ -17,10 +21,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType, DeploymentUnit
 from holdfast.model.plan import Plan, PoolPlan
-from holdfast.performance.curve import Curve
 from holdfast.simulation.events import Scope
 from holdfast.simulation.scenario import ColdStart, Scenario
 from holdfast.simulation.traffic import Service
@@ -50,6 +54,7 @@ class Pool:
 
     planned: replicas by period of the plan: of each hour of the day, or the one of all time.
     weight:  of the plan, at its highest demand.
+    curve:   what its service is made of; None where that is its limit and the mean latency there.
     starts_at_s: the time of day at which time begins.
     """
 
@@ -63,6 +68,7 @@ class Pool:
     max_replicas: int
     lots: tuple[Lot, ...]
     service: Service
+    curve: Curve | None
     cold_start: ColdStart
     starts_at_s: float = 0.0
 
@@ -93,7 +99,7 @@ def pools(plan: Plan, scenario: Scenario, curves: Mapping[str, Curve]) -> tuple[
     """The pools of the plan. Raises InputError where the plan or the scenario lacks what is needed of one, or the
     scenario names what the fleet does not have.
 
-    curves: load curves of one replica, by unit; the others serve as the module says.
+    curves: load curves of one replica, by unit, instead of the plan's.
     """
     found = tuple(_pool(plan, pool, scenario, curves.get(pool.unit)) for pool in plan.pools)
     _refuse_strangers(scenario, found, plan)
@@ -106,12 +112,23 @@ def service(limit_per_s: float, latency_s: float, queue: int) -> Service:
     return Service(slots, (slots / limit_per_s,) * slots, queue)
 
 
-def service_of_curve(curve: Curve, slots: int | None, queue: int) -> Service:
-    """That of a replica with this load curve; as many slots as reach its plateau where no number is given."""
+def service_of_curve(curve: Curve, slots: int | None, queue: int, seen_per_s: float = 0.0) -> Service:
+    """That of a replica with this load curve; as many slots as reach its plateau where no number is given.
+
+    seen_per_s: what it was seen to do beside the curve, 0 for nothing.
+    """
     most = max(1, math.ceil(curve.in_flight[-1]))
     enough = (n for n in range(1, most) if curve.rate_per_s(n) >= PLATEAU * curve.plateau_per_s)
     count = slots or next(enough, most)
-    return Service(count, tuple(n / curve.rate_per_s(n) for n in range(1, count + 1)), queue)
+    full_per_s = curve.rate_per_s(count)
+    most_per_s = max(seen_per_s, full_per_s if slots else curve.plateau_per_s)
+    lift = (most_per_s / full_per_s - 1) / count
+    return Service(count, tuple(n / (curve.rate_per_s(n) * (1 + n * lift)) for n in range(1, count + 1)), queue)
+
+
+def _telling(curve: Curve | None) -> Curve | None:
+    """The curve, unless it has one level: that says no more than the limit does."""
+    return curve if curve is not None and len(curve.in_flight) > 1 else None
 
 
 def _period(t_s: float, periods: int) -> int:
@@ -119,8 +136,8 @@ def _period(t_s: float, periods: int) -> int:
     return int(t_s // HOUR_S) % periods
 
 
-def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, curve: Curve | None) -> Pool:
-    unit = plan.fleet.unit(pool.unit)
+def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, given: Curve | None) -> Pool:
+    unit, curve = plan.fleet.unit(pool.unit), _telling(given) or _telling(pool.held or pool.curve)
     cold_start = scenario.spec.cold_start_of(unit.name, unit.framework)
     if cold_start is None:
         raise InputError(
@@ -141,15 +158,18 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, curve: Curve | None) -
         min_replicas=pool.autoscaling.min_replicas,
         max_replicas=pool.autoscaling.max_replicas,
         lots=lots,
-        service=_service(pool, unit, curve, scenario.spec.replica.queue),
+        service=_service(pool, unit, curve, queue=scenario.spec.replica.queue),
+        curve=curve,
         cold_start=cold_start,
         starts_at_s=scenario.spec.starts_at_s,
     )
 
 
-def _service(pool: PoolPlan, unit: DeploymentUnit, curve: Curve | None, queue: int) -> Service:
+def _service(pool: PoolPlan, unit: DeploymentUnit, curve: Curve | None, *, queue: int) -> Service:
     if curve is not None:
-        return service_of_curve(curve, unit.max_num_seqs, queue)
+        # The plan's limit is of the plan's curve: another one may have been measured since, and say less.
+        seen_per_s = pool.limit_per_s if curve in (pool.held, pool.curve) else 0.0
+        return service_of_curve(curve, unit.max_num_seqs, queue, seen_per_s)
     if pool.latency_s is None:
         raise InputError(
             f"the plan has no mean latency of {pool.unit} at its limit, so nothing says how many it serves at once",

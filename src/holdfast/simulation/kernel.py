@@ -6,7 +6,8 @@ work w that starts at V finishes when virtual time reaches V + w, however the nu
 heap by finishing point is all that egalitarian sharing needs (A. Parekh, R. Gallager, IEEE/ACM Trans. Netw. 1, 1993,
 doi:10.1109/90.234856).
 
-A replica is brought up to date only when someone looks at it: drawn, killed, read. There is no list of events for the
+A replica is brought up to date only when someone looks at it (drawn, killed, read), and only if a request of it is
+done by then or another one joins: it knows when the next one will be. There is no list of events for the
 fleet, except that exact least-outstanding balancing must know every departure in its order: it keeps, for each pool, a
 heap of replicas by next departure and a ring of replicas for each number outstanding.
 
@@ -166,25 +167,17 @@ def _put(row: Any, finish: float, arrived_s: float, work: float, tried: int, tri
 
 @inlined
 def _advance(s: State, index: int, until_s: float) -> None:
-    """Bring one replica up to `until_s`: who finishes leaves, who waits moves up."""
+    """Let the requests of one replica that are done by `until_s` go, and those that wait move up."""
     replica = s.replicas[index]
-    n = replica.serving
-    now_s = replica.now_s
-    if n == 0:
-        replica.now_s = until_s
+    done_s = replica.next_s
+    if done_s > until_s:
         return
+    n = replica.serving
     pool = s.pools[replica.pool]
     rows, first = s.serving, pool.first_slot + (index - pool.first) * pool.slots
-    virtual = replica.virtual
-    start_s = now_s
+    start_s = replica.now_s
     while True:
-        each_s = s.seconds[pool.first_seconds + n - 1]
         top = rows[first]
-        done_s = now_s + (top.finish - virtual) * each_s
-        if done_s > until_s:
-            virtual += (until_s - now_s) / each_s
-            now_s = until_s
-            break
         now_s = done_s
         virtual = top.finish
         _count_served(s, replica.pool, index, top.arrived_s, top.work, now_s)
@@ -198,14 +191,31 @@ def _advance(s: State, index: int, until_s: float) -> None:
             n -= 1
             if n == 0:
                 virtual = 0.0
+                done_s = math.inf
                 break
             rows[first] = rows[first + n]
         if n > 1:
             _sift_down(rows, first, n)
+        done_s = now_s + (rows[first].finish - virtual) * s.seconds[pool.first_seconds + n - 1]
+        if done_s > until_s:
+            break
     pool.busy_s += now_s - start_s
-    replica.now_s = until_s
+    replica.now_s = now_s
     replica.virtual = virtual
+    replica.next_s = done_s
     replica.serving = n
+
+
+@inlined
+def _bring_up(s: State, index: int, now_s: float) -> None:
+    """Bring one replica, whose next departure is later, up to now."""
+    replica = s.replicas[index]
+    if replica.serving > 0:
+        pool = s.pools[replica.pool]
+        past_s = now_s - replica.now_s
+        replica.virtual += past_s / s.seconds[pool.first_seconds + replica.serving - 1]
+        pool.busy_s += past_s
+    replica.now_s = now_s
 
 
 @compiled
@@ -289,7 +299,7 @@ def _forget_due(s: State, index: int) -> None:
 
 @compiled
 def _note(s: State, index: int) -> None:
-    """Note when a replica that is drawn will next let a request go, and how many it has now."""
+    """Keep a replica that is drawn in its place by its next departure and by how many it has now."""
     replica = s.replicas[index]
     pool = s.pools[replica.pool]
     outstanding = replica.serving + replica.waiting
@@ -299,9 +309,6 @@ def _note(s: State, index: int) -> None:
     if replica.serving == 0:
         _forget_due(s, index)
         return
-    top = s.serving[pool.first_slot + (index - pool.first) * pool.slots]
-    each_s = s.seconds[pool.first_seconds + replica.serving - 1]
-    replica.next_s = replica.now_s + (top.finish - replica.virtual) * each_s
     if replica.due_place == NOWHERE:
         replica.due_place = pool.due
         pool.due += 1
@@ -383,8 +390,11 @@ def _offer(
         return BROKEN, index
     _advance(s, index, now_s)
     if replica.serving < pool.slots:
+        _bring_up(s, index, now_s)
         first = pool.first_slot + (index - pool.first) * pool.slots
         _push(s.serving, first, replica.serving, replica.virtual + work, arrived_s, work, tried, tries)
+        left = s.serving[first].finish - replica.virtual
+        replica.next_s = now_s + left * s.seconds[pool.first_seconds + replica.serving]
         replica.serving += 1
     elif replica.waiting < pool.queue:
         place = replica.head + replica.waiting
@@ -413,7 +423,17 @@ def _pool_by_weight(s: State, tried: int, last: int) -> int:
     last: the pool of the attempt before, NOWHERE at the first.
     """
     total = s.fleet[0].weight
-    if tried:
+    if not tried:
+        # Nearly every request: without branches, which a processor could only guess.
+        point = _uniform(s) * total
+        passed = 0
+        reached = 0.0
+        for number in range(s.pools.size):
+            reached += s.pools[number].weight
+            passed += point >= reached
+        if passed < s.pools.size:
+            return passed
+    else:
         total = 0.0
         for number in range(s.pools.size):
             if not _has(tried, number):
@@ -544,6 +564,7 @@ def add(s: State, number: int) -> int:
         replica.pool = number
         replica.now_s = now_s
         replica.virtual = 0.0
+        replica.next_s = math.inf
         replica.serving = 0
         replica.waiting = 0
         replica.head = 0
@@ -571,6 +592,7 @@ def _let_go_of(s: State, index: int) -> None:
     if s.fleet[0].balance == LEAST_OUTSTANDING:
         _let_go(s, s.pools[s.replicas[index].pool], now_s)
     _advance(s, index, now_s)
+    _bring_up(s, index, now_s)
 
 
 @compiled
@@ -581,6 +603,7 @@ def kill(s: State, index: int, noticed: bool) -> None:
     pool = s.pools[replica.pool]
     serving, waiting = replica.serving, replica.waiting
     drawn = replica.place != NOWHERE
+    replica.next_s = math.inf
     replica.serving = 0
     replica.waiting = 0
     replica.phase = DEAD
@@ -649,6 +672,7 @@ def catch_up(s: State, in_flight: NDArray[np.int64], waiting: NDArray[np.int64])
             replica = s.replicas[index]
             if replica.phase == TAKING or replica.phase == DRAINING:
                 _advance(s, index, now_s)
+                _bring_up(s, index, now_s)
                 in_flight[number] += replica.serving
                 waiting[number] += replica.waiting
                 if s.fleet[0].balance == LEAST_OUTSTANDING and replica.phase == TAKING:

@@ -18,11 +18,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Slo
 from holdfast.simulation import histogram
 from holdfast.simulation.traffic import Counts, Floats, Ints
+
+Bools = npt.NDArray[np.bool_]
 
 WINDOW_S = 30.0
 SETTLED_S = 600.0
@@ -93,18 +96,22 @@ class Bounds:
         ended = tally.served + tally.bad
         if not ended:
             return not tally.arrived
-        return tally.bad <= self._error_rate * ended and self.quick(tally)
+        of_one = (np.array([figure]) for figure in (tally.served, tally.latency_s, *tally.over))
+        return tally.bad <= self._error_rate * ended and bool(self.quick(*of_one)[0])
 
-    def quick(self, tally: Tally) -> bool:
-        """Whether the latencies of the served keep the bounds."""
-        if not tally.served:
-            return True
-        return all(
-            tally.latency_s <= bound_s * tally.served
-            if statistic == "avg"
-            else over <= (1 - _SHARES[statistic]) * tally.served
-            for (statistic, bound_s), over in zip(self._bounds, tally.over, strict=True)
-        )
+    def quick(self, served: Floats, latency_s: Floats, *over: Floats) -> Bools:
+        """Whether the latencies of the served keep the bounds, window by window; they do where nothing was served.
+
+        The figures are those of a `Tally`, each of all windows.
+        """
+        kept = np.ones(len(served), dtype=bool)
+        for (statistic, bound_s), beyond in zip(self._bounds, over, strict=True):
+            if statistic == "avg":
+                kept &= latency_s <= bound_s * served
+            else:
+                kept &= beyond <= (1 - _SHARES[statistic]) * served
+        kept |= served == 0
+        return kept
 
 
 class Windows:
@@ -114,6 +121,7 @@ class Windows:
         self._bounds = bounds
         self._ends_s = [0.0]
         self._known_s = np.zeros(0)
+        self._known_sums = np.zeros((0, 4 + bounds.count))
         self._sums: list[tuple[float, ...]] = [(0.0,) * (4 + bounds.count)]
 
     def add(self, end_s: float, tally: Tally) -> None:
@@ -137,12 +145,14 @@ class Windows:
 
     def _until_good_s(self, event_s: float, window_s: float, *, quick: bool) -> float | None:
         ends_s = self._times_s()
+        first = int(np.searchsorted(ends_s, event_s - 1e-9))
+        ends = np.searchsorted(ends_s, ends_s[first:] + window_s - 1e-9)
+        ends = ends[ends < len(ends_s)]
         good_from_s = event_s
-        for start in range(int(np.searchsorted(ends_s, event_s - 1e-9)), len(ends_s)):
-            end = int(np.searchsorted(ends_s, ends_s[start] + window_s - 1e-9))
-            if end >= len(ends_s) or ends_s[start] >= good_from_s + SETTLED_S:
+        for start, good in enumerate(self._good(first, ends, quick).tolist(), start=first):
+            if ends_s[start] >= good_from_s + SETTLED_S:
                 break
-            if not self._good(start, end, quick):
+            if not good:
                 good_from_s = float(ends_s[start + 1])
         unproved = good_from_s > event_s and good_from_s + window_s > ends_s[-1]
         return None if unproved else good_from_s - event_s
@@ -150,13 +160,17 @@ class Windows:
     def _times_s(self) -> Floats:
         if len(self._known_s) != len(self._ends_s):
             self._known_s = np.array(self._ends_s)
+            self._known_sums = np.array(self._sums)
         return self._known_s
 
-    def _good(self, start: int, end: int, quick: bool) -> bool:
-        low, high = self._sums[start], self._sums[end]
-        arrived, served, bad, latency_s, *over = (b - a for a, b in zip(low, high, strict=True))
-        tally = Tally(int(arrived), int(served), int(bad), latency_s, tuple(map(int, over)))
-        return served >= SERVED_SHARE * arrived and (not quick or self._bounds.quick(tally))
+    def _good(self, first: int, ends: npt.NDArray[np.intp], quick: bool) -> Bools:
+        """Of the windows that begin at `first` and the moments after it, each with its end, whether each was good."""
+        between = self._known_sums[ends] - self._known_sums[first : first + len(ends)]
+        arrived, served, _, latency_s, *over = between.T
+        good: Bools = served >= SERVED_SHARE * arrived
+        if quick:
+            good &= self._bounds.quick(served, latency_s, *over)
+        return good
 
 
 def percentile_s(latencies: Ints, share: float) -> float:

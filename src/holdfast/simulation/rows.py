@@ -26,9 +26,9 @@ REQUEST = np.dtype(
 )
 REPLICA = np.dtype(
     [
-        ("now_s", "f8"),  # how far it has been advanced
+        ("now_s", "f8"),  # how far it has been brought up to date
         ("virtual", "f8"),
-        ("next_s", "f8"),  # its next departure (kept for LEAST_OUTSTANDING only)
+        ("next_s", "f8"),  # its next departure, infinite when idle
         ("serving", "i4"),
         ("waiting", "i4"),
         ("head", "i4"),  # of its ring of waiting requests

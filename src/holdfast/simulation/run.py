@@ -15,10 +15,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from holdfast.control.policies import Policy
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
-from holdfast.performance.curve import Curve
 from holdfast.simulation import fleet, loads, settled, shell
 from holdfast.simulation.autoscaler import Autoscaler
 from holdfast.simulation.clock import Clock
@@ -57,7 +57,7 @@ def simulate(
 ) -> Outcome:
     """What becomes of the plan's fleet in the scenario under the policy. The same arguments give the same outcome.
 
-    material: the files that the scenario names. curves: load curves of one replica, by unit; see `fleet`.
+    material: the files that the scenario names. curves: load curves of one replica, by unit, instead of the plan's.
     ends: how many ends of single requests the outcome shall hold, the first ones.
     Raises InputError for a scenario that does not suit the plan.
     """

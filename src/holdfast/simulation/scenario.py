@@ -24,7 +24,6 @@ import pydantic
 from pydantic import Field
 
 from holdfast.control import shortages
-from holdfast.model import document
 from holdfast.model.fleet import Document, Metadata
 from holdfast.model.quantities import Duration, Share
 from holdfast.simulation.events import Beyond, Event, Surge
@@ -176,8 +175,3 @@ class Scenario(Document):
     kind: Literal["Scenario"]
     metadata: Metadata
     spec: ScenarioSpec
-
-
-def read(text: str, *, where: str) -> Scenario:
-    """The scenario that YAML `text` declares. `where` names the file in errors. Raises InputError."""
-    return document.read(Scenario, text, where=where)

@@ -19,6 +19,11 @@ class Service:
     seconds: tuple[float, ...]
     queue: int
 
+    @property
+    def most_per_s(self) -> float:
+        """Requests of work 1 that it completes per second with all slots taken."""
+        return self.slots / self.seconds[-1]
+
     def __post_init__(self) -> None:
         if self.slots < 1:
             raise ValueError(f"a replica has at least 1 slot, not {self.slots}")

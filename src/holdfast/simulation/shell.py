@@ -28,6 +28,9 @@ from holdfast.simulation.scenario import LooksModel
 LOOK_SOONEST_S = 1.0
 """Between looks at least, however much changes."""
 
+RESTART_EVERY = 10
+"""Looks of which one is decided twice, to see that a restart changes nothing; the tests of `control` do so at each."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -163,6 +166,7 @@ class Shell:
         self._seen: tuple[float, tuple[CapacityPool, ...]] | None = None
         self._due_s = math.inf
         self._looked_s = -math.inf
+        self._looks = 0
 
     def start(self) -> None:
         self._look_at(self._clock.now_s)
@@ -197,8 +201,15 @@ class Shell:
         observation = self._observe(now_s)
         decision = settings.policy.decide(observation, settings.routing, settings.capacity, now_s)
         refused = check(
-            observation, decision, settings.routing, settings.capacity, now_s, data_plane=settings.data_plane
+            observation,
+            decision,
+            settings.routing,
+            settings.capacity,
+            now_s,
+            data_plane=settings.data_plane,
+            restart=self._looks % RESTART_EVERY == 0,
         )
+        self._looks += 1
         for text in refused:
             self._refuse(Violation(now_s, text))
         if not refused and self._api_works:

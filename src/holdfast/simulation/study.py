@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.model import simulation
+from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.plan import Plan
 from holdfast.model.simulation import Simulation, Study
 from holdfast.model.timeline import Timeline
-from holdfast.performance.curve import Curve
 from holdfast.simulation import assumptions, caveats, material, parameters, score, sweep
 from holdfast.simulation.parameters import Parameter
 from holdfast.simulation.sweep import Answer, Carry, Case
@@ -108,6 +108,6 @@ def _side_by_side(case: Case, asked: Asked, worth: tuple[float, str], answers: S
         ),
         best=tuple(best.values()),
         best_spreads=score.over_best(list(best.values())),
-        caveats=caveats.sentences(case.plan, pools, case.curves),
-        assumptions=assumptions.sentences(pools, case.scenario, case.curves),
+        caveats=caveats.sentences(case.plan, pools),
+        assumptions=assumptions.sentences(pools, case.scenario),
     )

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast.control.policies import POLICIES
+from holdfast.model.curve import Curve
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.model.plan import Plan
 from holdfast.model.simulation import Best
 from holdfast.model.timeline import Timeline
-from holdfast.performance.curve import Curve
 from holdfast.simulation import fleet, score
 from holdfast.simulation.fleet import Pool
 from holdfast.simulation.material import Material

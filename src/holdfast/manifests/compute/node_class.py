@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.manifests import metadata
+from holdfast.manifests import metadata, yaml
+from holdfast.manifests.compute import disk
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.placement import Placement
 from holdfast.model.fleet import CapacityType
@@ -20,12 +21,18 @@ def manifest(placement: Placement) -> Manifest:
         "role": cluster.node_role,
         "subnetSelectorTerms": [{"tags": cluster.discovery}],
         "securityGroupSelectorTerms": [{"tags": cluster.discovery}],
-        "blockDeviceMappings": [_root_disk()],
+        "blockDeviceMappings": [
+            {"deviceName": "/dev/xvda", "ebs": disk.root_volume(placement) | {"deleteOnTermination": True}}
+        ],
         # Where an instance has NVMe disks, images and weights go there.
         "instanceStorePolicy": "RAID0",
         # One hop keeps pods from the node's own credentials.
         "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+        # What a node costs is then found by fleet and unit.
+        "tags": metadata.node_labels(placement),
     }
+    if disk.pulls_in_parallel(placement):
+        spec["userData"] = _fast_image_pull()
     if CapacityType.RESERVED in placement.unit.ways:
         spec["capacityReservationSelectorTerms"] = [{"tags": cluster.discovery}]
     node_class = {
@@ -37,16 +44,12 @@ def manifest(placement: Placement) -> Manifest:
     return Manifest(f"{placement.folder}/node-class.yaml", node_class)
 
 
-def _root_disk() -> Object:
-    """The fastest gp3: gigabytes of image and weights pass through it before the first request is served."""
-    return {
-        "deviceName": "/dev/xvda",
-        "ebs": {
-            "volumeType": "gp3",
-            "volumeSize": "200Gi",
-            "throughput": 1000,
-            "iops": 16000,
-            "encrypted": True,
-            "deleteOnTermination": True,
-        },
-    }
+def _fast_image_pull() -> str:
+    """A NodeConfig, which Karpenter merges with its own (karpenter.sh/docs/concepts/nodeclasses, spec.userData)."""
+    return yaml.dump(
+        {
+            "apiVersion": "node.eks.aws/v1alpha1",
+            "kind": "NodeConfig",
+            "spec": {"featureGates": {"FastImagePull": True}},
+        }
+    )

@@ -1,21 +1,25 @@
-"""Karpenter NodePool: the nodes that a pool may have."""
+"""NodePool, of Karpenter or of EKS Auto Mode: the nodes that a pool may have."""
 
 from __future__ import annotations
 
 from holdfast.manifests import metadata
+from holdfast.manifests.compute import nodes, selection
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.placement import Placement
+from holdfast.model.cluster import Nodes
 
-LABEL = "karpenter.sh/nodepool"
-"""Label that Karpenter gives to the nodes of a NodePool."""
+_NODE_CLASS = {
+    Nodes.KARPENTER: ("karpenter.k8s.aws", "EC2NodeClass"),
+    Nodes.AUTO_MODE: ("eks.amazonaws.com", "NodeClass"),
+}
 
-
-def taints(placement: Placement) -> list[Object]:
-    """Taints of the nodes, so that nothing settles there that uses no device.
-
-    The key is the resource's name, which the vendors' device plugins tolerate by default.
-    """
-    return [{"key": placement.accelerator.resource_name, "value": "present", "effect": "NoSchedule"}]
+_EXPIRY = {
+    # Karpenter's default (karpenter.sh/docs/concepts/nodepools, spec.template.spec.expireAfter).
+    Nodes.KARPENTER: "720h",
+    # Auto Mode's default; it ends a node after 21 days whatever is said here
+    # (docs.aws.amazon.com/eks/latest/userguide/automode-learn-instances.html).
+    Nodes.AUTO_MODE: "336h",
+}
 
 
 def manifest(placement: Placement) -> Manifest:
@@ -26,7 +30,7 @@ def manifest(placement: Placement) -> Manifest:
         "metadata": metadata.of_pool_cluster_wide(placement, price_source=placement.pool.price_source),
         "spec": {
             "template": {
-                "metadata": {"labels": metadata.node_labels(placement)},
+                "metadata": {"labels": selection.node_labels(placement)},
                 "spec": _node(placement),
             },
             "limits": limits(placement),
@@ -41,27 +45,33 @@ def limits(placement: Placement) -> dict[str, str]:
 
     A node that drifts, expires or rolls out is replaced before it goes, which at the limit could never begin.
     """
-    nodes = placement.most_nodes + 1
+    count = placement.most_nodes + 1
     return {
-        "cpu": str(nodes * placement.instance.vcpus),
-        placement.accelerator.resource_name: str(nodes * placement.instance.resource_count),
+        "cpu": str(count * placement.instance.vcpus),
+        placement.accelerator.resource_name: str(count * placement.instance.resource_count),
     }
 
 
 def _node(placement: Placement) -> Object:
-    """A node, without a termination grace period: one would end drains that wait for replacements to load."""
-    zones = placement.unit.zones or placement.fleet.spec.zones
+    """A node, without a termination grace period: one would end drains that wait for replacements to load.
+
+    The instance type says which device it has; labels such as instance-gpu-name, whose prefix is karpenter.k8s.aws or
+    eks.amazonaws.com, would only repeat it. Auto Mode has no label for the operating system: it is always Linux.
+    """
+    kind = nodes.kind(placement)
+    group, node_class = _NODE_CLASS[kind]
+    zones = nodes.zones(placement)
     return {
-        "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": placement.node_pool},
+        "nodeClassRef": {"group": group, "kind": node_class, "name": placement.node_pool},
         "requirements": [
             _one_of("node.kubernetes.io/instance-type", placement.instance.name),
             _one_of("karpenter.sh/capacity-type", *(way.value for way in placement.unit.ways)),
             *([_one_of("topology.kubernetes.io/zone", *zones)] if zones else []),
             _one_of("kubernetes.io/arch", "amd64"),
-            _one_of("kubernetes.io/os", "linux"),
+            *([_one_of("kubernetes.io/os", "linux")] if kind is Nodes.KARPENTER else []),
         ],
-        "taints": taints(placement),
-        "expireAfter": "720h",
+        "taints": selection.taints(placement),
+        "expireAfter": _EXPIRY[kind],
     }
 
 

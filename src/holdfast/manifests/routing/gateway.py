@@ -5,12 +5,14 @@ from __future__ import annotations
 from holdfast.manifests import metadata, names
 from holdfast.manifests.manifest import BASE, Manifest, Object
 from holdfast.manifests.routing import ingress
-from holdfast.manifests.routing.edge import checked
-from holdfast.manifests.serving import drain
+from holdfast.manifests.routing.edge import checked, idle_timeout_s
 from holdfast.model.cluster import Edge
 from holdfast.model.plan import Plan
 
 CLASS = "holdfast-alb"
+HTTP, HTTPS = "http", "https"
+"""Names of the listeners."""
+
 _CONTROLLER = "gateway.k8s.aws/alb"
 
 
@@ -38,13 +40,17 @@ def _gateway_class() -> Manifest:
 
 def _configuration(plan: Plan, edge: Edge) -> Manifest:
     attributes = {
-        "idle_timeout.timeout_seconds": str(drain.idle_timeout_s(plan.fleet.spec.slo)),
+        "idle_timeout.timeout_seconds": str(idle_timeout_s(plan)),
         "routing.http.drop_invalid_header_fields.enabled": "true",
     }
     spec: Object = {
         "scheme": edge.scheme,
         "loadBalancerAttributes": [{"key": key, "value": value} for key, value in attributes.items()],
     }
+    if edge.allow_from:
+        spec["sourceRanges"] = list(edge.allow_from)
+    if edge.web_acl is not None:
+        spec["wafV2"] = {"webACL": edge.web_acl}
     if edge.certificate_arn is not None:
         spec["listenerConfigurations"] = [
             {
@@ -72,18 +78,24 @@ def _gateway(plan: Plan, edge: Edge) -> Manifest:
         "spec": {
             "gatewayClassName": CLASS,
             "infrastructure": {"parametersRef": reference},
-            "listeners": [_listener(edge)],
+            "listeners": _listeners(edge),
         },
     }
     return Manifest(f"{BASE}/gateway.yaml", gateway)
 
 
-def _listener(edge: Edge) -> Object:
-    secure = not edge.plain_http
+def _listeners(edge: Edge) -> list[Object]:
+    if edge.plain_http:
+        return [_listener(edge, HTTP, 80)]
+    clear = [_listener(edge, HTTP, 80)] if edge.redirect_http else []
+    return [*clear, _listener(edge, HTTPS, 443)]
+
+
+def _listener(edge: Edge, name: str, port: int) -> Object:
     listener: Object = {
-        "name": "https" if secure else "http",
-        "protocol": "HTTPS" if secure else "HTTP",
-        "port": 443 if secure else 80,
+        "name": name,
+        "protocol": name.upper(),
+        "port": port,
         "allowedRoutes": {"namespaces": {"from": "Same"}},
     }
     return listener if edge.host is None else listener | {"hostname": edge.host}

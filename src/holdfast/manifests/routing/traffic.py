@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.manifests.placement import Placement
+from holdfast.manifests.routing import grouping
+from holdfast.manifests.serving import service
 from holdfast.model.errors import InputError
 
-MOST_TARGETS = 5
-"""Target groups of one ALB forward action; a quota that AWS does not raise. Holds for Gateway API on ALB too."""
+TOTAL = 100
+"""Weight of the only target there is."""
 
 MOST_WEIGHT = 999
 """Weight of one target group, 0..999; the load balancer controller rejects more in an HTTPRoute as well."""
@@ -17,26 +19,25 @@ MOST_WEIGHT = 999
 
 @dataclass(frozen=True)
 class Target:
-    """A Service and its weight."""
+    """A Service, its port, and its weight."""
 
     service: str
+    port: int
     weight: int
 
 
 def targets(placements: Sequence[Placement]) -> tuple[Target, ...]:
-    """A target per pool, also for those of weight 0: failover must be able to shift traffic to them.
+    """A target per pool or group of pools, also for those of weight 0: failover must be able to shift traffic to them.
 
-    Raises InputError for more pools than one action can hold, or a weight out of range.
+    Raises InputError for more groups than one action can hold, or a weight out of range.
     """
-    if len(placements) > MOST_TARGETS:
-        raise InputError(
-            f"the plan has {len(placements)} pools, and an ALB action forwards to {MOST_TARGETS} target groups at most",
-            mend=f"set capacity.maxPools: {MOST_TARGETS} in the fleet and plan anew",
-        )
-    for placement in placements:
-        if not 0 <= placement.pool.weight <= MOST_WEIGHT:
+    found = [
+        Target(grouping.service(members), service.PORT, sum(member.pool.weight for member in members))
+        for members in grouping.groups(placements)
+    ]
+    for target in found:
+        if not 0 <= target.weight <= MOST_WEIGHT:
             raise InputError(
-                f"pool {placement.unit.name} has the weight {placement.pool.weight}, outside 0..{MOST_WEIGHT}",
-                mend="plan anew",
+                f"Service {target.service} has the weight {target.weight}, outside 0..{MOST_WEIGHT}", mend="plan anew"
             )
-    return tuple(Target(placement.name, placement.pool.weight) for placement in placements)
+    return tuple(sorted(found, key=lambda target: target.service))

@@ -1,118 +1,64 @@
-"""KEDA ScaledObject: a pool's number of replicas follows the requests that it serves.
-
-The target is a rate per replica below its breaking point. Completions level off where a replica breaks, so
-that the counter of completed requests still rises past the target before they do.
-"""
+"""KEDA ScaledObject: a pool's number of replicas follows the requests that it serves."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.observing import pod_monitor
-from holdfast.manifests.placement import Placement
-from holdfast.model.errors import InputError
-from holdfast.model.plan import Autoscaling
+from holdfast.manifests.placement import Placement, ScaleTarget
+from holdfast.manifests.scaling import bounds, cloudwatch, prometheus, trigger_authentication
+from holdfast.model.cluster import Scaler
 
-_METRIC = "requests_per_replica"
-_PER_SECOND = ("/s", "per second")
-_WINDOW = "1m"
+_COOLDOWN_S = 300
+"""From the last request to no replica, for pools that may have none; KEDA's own default."""
+
+_CLOUDWATCH_POLL_S = 60
+"""An ALB reports once a minute."""
 
 
-def manifest(placement: Placement) -> Manifest:
-    """The pool's scaling. Raises InputError for a metric or a unit other than requests per second and replica."""
-    low, high = _bounds(placement)
+def manifest(placement: Placement, target: ScaleTarget, placed: Sequence[Placement]) -> Manifest:
+    """The scaling of the pool's servers, on the metrics that the fleet's scaler reads.
+
+    Raises InputError where there are none.
+    """
+    within = bounds.of(placement, target)
+    described = metadata.of_pool(placement, limit_source=placement.pool.limit_source, least=within.reason)
     scaled = {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": metadata.of_pool(placement, limit_source=placement.pool.limit_source),
+        "metadata": described | {"name": target.name},
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": placement.name},
-            "minReplicaCount": low,
-            "maxReplicaCount": high,
-            "pollingInterval": pod_monitor.INTERVAL_S,
-            "cooldownPeriod": 300,
-            "fallback": _fallback(placement),
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior()}},
-            "triggers": [_trigger(placement)],
+            "scaleTargetRef": target.reference,
+            "minReplicaCount": within.least,
+            "maxReplicaCount": within.most,
+            "pollingInterval": _poll_s(placement),
+            "cooldownPeriod": _COOLDOWN_S,
+            "fallback": _fallback(within),
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": bounds.behavior()}},
+            "triggers": _triggers(placement, target, placed),
         },
     }
-    return Manifest(f"{placement.folder}/scaled-object.yaml", scaled)
+    name = "scaled-object" if target.role is None else f"scaled-object-{target.role.value}"
+    return Manifest(f"{placement.folder}/{name}.yaml", scaled)
 
 
-def request_rate(placement: Placement) -> str:
-    """PromQL: requests per second that the pool completes.
-
-    vLLM counts them (vllm:request_success_total, vLLM 0.33), and holdfast's own server under the same name.
-    """
-    return f'sum(rate(vllm:request_success_total{{job="{pod_monitor.job(placement)}"}}[{_WINDOW}]))'
-
-
-def _trigger(placement: Placement) -> Object:
-    scaling = placement.pool.autoscaling
-    _check(placement.unit.name, scaling)
-    low, _ = _bounds(placement)
-    return {
-        "type": "prometheus",
-        "metricType": "AverageValue",
-        "metadata": {
-            "serverAddress": placement.fleet.spec.cluster.prometheus,
-            "query": request_rate(placement),
-            "threshold": f"{scaling.target:.6g}",
-            # No series means that nobody is measuring, which the fallback is for, not that nobody is asking;
-            # except where a pool may have no replica to be measured.
-            "ignoreNullValues": "true" if low == 0 else "false",
-        },
-    }
+def _triggers(placement: Placement, target: ScaleTarget, placed: Sequence[Placement]) -> list[Object]:
+    authentication = trigger_authentication.name(placement.fleet)
+    if _on_cloudwatch(placement):
+        return cloudwatch.triggers(placement, target, authentication, placed)
+    return prometheus.triggers(placement, target, authentication)
 
 
-def _bounds(placement: Placement) -> tuple[int, int]:
-    """Least and most replicas. With a weight the least is 1: an empty target group still gets its share."""
-    scaling = placement.pool.autoscaling
-    least = 1 if placement.pool.weight > 0 else 0
-    return max(scaling.min_replicas, least), scaling.max_replicas
+def _poll_s(placement: Placement) -> int:
+    return _CLOUDWATCH_POLL_S if _on_cloudwatch(placement) else pod_monitor.INTERVAL_S
 
 
-def _fallback(placement: Placement) -> Object:
+def _on_cloudwatch(placement: Placement) -> bool:
+    return placement.fleet.spec.cluster.scaler is Scaler.KEDA_CLOUDWATCH
+
+
+def _fallback(within: bounds.Bounds) -> Object:
     """Without metrics: the planned replicas, or those that are there if they are more."""
-    low, high = _bounds(placement)
-    return {
-        "failureThreshold": 3,
-        "replicas": min(max(placement.pool.replicas, low), high),
-        "behavior": "currentReplicasIfHigher",
-    }
-
-
-def _behavior() -> Object:
-    """Up at once, by half of what is there or by two a minute; down slowly, as replicas take minutes to come back."""
-    return {
-        "scaleUp": {
-            "stabilizationWindowSeconds": 0,
-            "policies": [
-                {"type": "Percent", "value": 50, "periodSeconds": 60},
-                {"type": "Pods", "value": 2, "periodSeconds": 60},
-            ],
-        },
-        "scaleDown": {
-            "stabilizationWindowSeconds": 300,
-            "policies": [
-                {"type": "Percent", "value": 10, "periodSeconds": 60},
-                {"type": "Pods", "value": 1, "periodSeconds": 60},
-            ],
-        },
-    }
-
-
-def _check(unit: str, scaling: Autoscaling) -> None:
-    if scaling.metric != _METRIC:
-        raise InputError(f"pool {unit} scales on {scaling.metric!r}, which cannot be rendered", mend=f"use {_METRIC}")
-    if not scaling.unit.endswith(_PER_SECOND):
-        raise InputError(
-            f"the autoscaling target of pool {unit} is in {scaling.unit!r}, and the query counts per second",
-            mend="give the target in requests/s",
-        )
-    if scaling.min_replicas > scaling.max_replicas:
-        raise InputError(f"pool {unit} scales between {scaling.min_replicas} and {scaling.max_replicas} replicas")
-    if not scaling.target > 0:
-        raise InputError(
-            f"the autoscaling target of pool {unit} is {scaling.target:g} {scaling.unit}", mend="plan anew"
-        )
+    return {"failureThreshold": 3, "replicas": within.planned, "behavior": "currentReplicasIfHigher"}

@@ -1,33 +1,47 @@
-"""Deployment: a pool's replicas."""
+"""Deployment: servers that fit a node."""
 
 from __future__ import annotations
 
 from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest
-from holdfast.manifests.placement import Placement
-from holdfast.manifests.serving import pod
+from holdfast.manifests.placement import Placement, ScaleTarget
+from holdfast.manifests.serving import engine, labels, model_files, pod
+
+_PROVISIONING_S = 900
+"""How long a node and its image may take, an assumption; on top come the files and the server's start."""
 
 
-def manifest(placement: Placement) -> Manifest:
-    """The pool's Deployment, without `replicas`.
+def manifest(placement: Placement, target: ScaleTarget) -> Manifest:
+    """The Deployment of the pool's servers, without `replicas`.
 
     The ScaledObject owns that field: a value here would throw the pool back to it whenever the tree is
     applied, in the middle of a peak for instance.
     """
+    role = target.role
+    started_s = _PROVISIONING_S + model_files.download_s(placement) + engine.loading_s(placement.unit)
     deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata.of_pool(placement),
+        "apiVersion": target.api_version,
+        "kind": target.kind,
+        "metadata": metadata.of_pool(placement) | {"name": target.name},
         "spec": {
-            "selector": {"matchLabels": metadata.selector(placement)},
+            "selector": {"matchLabels": labels.of_servers(placement, role)},
             # A new replica before an old one goes: the node pool leaves room for one more node.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "progressDeadlineSeconds": pod.LOADING_S + pod.PROVISIONING_S,
+            "progressDeadlineSeconds": started_s,
             "template": {
-                "metadata": {"labels": metadata.pool_labels(placement)},
-                "spec": pod.spec(placement),
+                "metadata": {"labels": labels.of_pod(placement, role)},
+                "spec": pod.spec(placement, role),
             },
         },
     }
-    note = f"replicas is left out: ScaledObject {placement.name} owns it, and a value here would reset it."
-    return Manifest(f"{placement.folder}/deployment.yaml", deployment, note)
+    return Manifest(f"{placement.folder}/{file_name('deployment', target)}", deployment, note(placement, target))
+
+
+def file_name(stem: str, target: ScaleTarget) -> str:
+    return f"{stem}.yaml" if target.role is None else f"{stem}-{target.role.value}.yaml"
+
+
+def note(placement: Placement, target: ScaleTarget) -> str:
+    """What a reader of the file should know."""
+    owner = f"replicas is left out: ScaledObject {target.name} owns it, and a value here would reset it."
+    return "\n".join([owner, *model_files.notes(placement)])

@@ -36,12 +36,12 @@ def deregistration_delay_s(slo: Slo) -> int:
     return min(max(longest_request_s(slo), _LEAST_DELAY_S), _MOST_DELAY_S)
 
 
-def idle_timeout_s(slo: Slo) -> int:
-    """Idle timeout of the load balancer, 60 to 4000 s (its default and limit).
+def idle_timeout_s(slo: Slo, attempts: int = 1) -> int:
+    """Idle timeout of the load balancer, 60 to 4000 s (its default and limit), where a request is tried so often.
 
     An answer that does not stream sends nothing until it is whole, so that the timeout must outlast it.
     """
-    return min(max(longest_request_s(slo), _LEAST_IDLE_S), _MOST_IDLE_S)
+    return min(max(attempts * longest_request_s(slo), _LEAST_IDLE_S), _MOST_IDLE_S)
 
 
 def pre_stop_s(slo: Slo) -> int:
@@ -52,3 +52,11 @@ def pre_stop_s(slo: Slo) -> int:
 def grace_period_s(slo: Slo) -> int:
     """Termination grace period, which covers the preStop hook as well."""
     return pre_stop_s(slo) + EXIT_S
+
+
+def most_queued(slo: Slo, limit_per_s: float) -> int:
+    """Requests that may wait for one replica: at its limit, more of them would wait for longer than a request may take.
+
+    Little's law: a queue of n is served in n / limit_per_s.
+    """
+    return max(1, math.floor(limit_per_s * longest_request_s(slo)))

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast.manifests.addons import tree as addons
+from holdfast.manifests.compute import nodes
 from holdfast.manifests.images import tree as images
 from holdfast.manifests.manifest import File, Object, TextFile
 from holdfast.manifests.placement import Placement
@@ -15,9 +17,6 @@ from holdfast.model.errors import InputError
 from holdfast.model.plan import Plan
 
 FOLDER = "terraform"
-
-_KUBERNETES = "1.33"
-"""What the rendered objects are checked against, and the oldest that they are for."""
 
 _LONGEST = 64 - len("AmazonEKSAutoNodeRole-")
 """Characters of a cluster's name: IAM allows 64 for a role's."""
@@ -49,21 +48,22 @@ def variables(plan: Plan, placed: Sequence[Placement]) -> Object:
     fleet = plan.fleet
     spec = fleet.spec
     _check(spec.cluster.name)
-    kinds = {_nodes(placement) for placement in placed}
+    kinds = {nodes.kind(placement) for placement in placed}
     return {
         "region": spec.region,
         "cluster_name": spec.cluster.name,
-        "kubernetes_version": _KUBERNETES,
-        "zones": sorted({zone for placement in placed for zone in placement.unit.zones or spec.zones}),
+        "kubernetes_version": spec.cluster.kubernetes_version,
+        "zones": sorted({zone for placement in placed for zone in nodes.zones(placement)}),
         "karpenter": Nodes.KARPENTER in kinds,
         "auto_mode": Nodes.AUTO_MODE in kinds,
         "hybrid": Nodes.HYBRID in kinds,
-        "load_balancer_controller": Nodes.AUTO_MODE not in kinds,
-        "efa_instance_types": sorted({placement.instance.name for placement in placed if _talks(placement)}),
+        "load_balancer_controller": "aws-load-balancer-controller"
+        in [chart.name for chart in addons.charts(plan, placed)],
+        "efa_instance_types": sorted({placement.instance.name for placement in placed if placement.fabric_interfaces}),
         "bucket": {"name": workloads.bucket(fleet)},
         "workloads": workloads.rights(fleet),
         "repositories": list(images.names(placed)),
-        "vcpus": quotas.vcpus([placement for placement in placed if _nodes(placement) is not Nodes.HYBRID]),
+        "vcpus": quotas.vcpus([placement for placement in placed if nodes.kind(placement) is not Nodes.HYBRID]),
     }
 
 
@@ -75,13 +75,3 @@ def _check(cluster_name: str) -> None:
             where="spec.cluster.name",
             mend=f"use at most {_LONGEST} characters a-z, 0-9 and -",
         )
-
-
-def _nodes(placement: Placement) -> Nodes:
-    return placement.unit.nodes or placement.fleet.spec.cluster.nodes
-
-
-def _talks(placement: Placement) -> bool:
-    """Whether a replica's servers talk to each other across nodes: they span them, or hand their KV caches over."""
-    unit = placement.unit
-    return unit.devices_per_server > placement.instance.resource_count or unit.disaggregated is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from holdfast.manifests import names
 from holdfast.manifests.manifest import Object
+from holdfast.manifests.routing import cascade_proxy
 from holdfast.manifests.serving import service_account
 from holdfast.model.cluster import Scaler
 from holdfast.model.fleet import InferenceFleet
@@ -43,7 +44,7 @@ def rights(fleet: InferenceFleet) -> dict[str, Object]:
         prefix = source.removeprefix(_S3).partition("/")[2].strip("/")
         found[f"{name}-model"] = _of(fleet, service_account.name(fleet), read_prefix=prefix)
     if cluster.cascade is not None:
-        account = names.label(name, "cascade")
+        account = cascade_proxy.name(fleet)
         found[f"{name}-cascade"] = _of(fleet, account, bedrock_model=cluster.cascade.bedrock_model)
     if cluster.scaler is Scaler.KEDA_CLOUDWATCH:
         found["keda"] = _KEDA | {"read_metrics": True}

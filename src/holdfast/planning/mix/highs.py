@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import highspy
 import numpy as np
@@ -151,7 +151,8 @@ def solve(
 
     start: a solution to begin with; of continuous columns any value will do.
 
-    One thread and a fixed seed: the same program has the same solution, and nothing outlives the call.
+    Small programs are begun twice (see `_NODES`); what the first time found and proved is kept. One thread and a fixed
+    seed: the same program has the same solution, and nothing outlives the call.
     """
     options: dict[str, float | bool] = {
         "threads": 1,
@@ -160,14 +161,21 @@ def solve(
         "mip_abs_gap": max(gap_usd, 1e-6),
         "mip_feasibility_tolerance": FEASIBLE,
     }
-    left_s, spent_s = max(time_limit_s, 0.01), 0.0
+    left_s, spent_s, first = max(time_limit_s, 0.01), 0.0, None
     if not relaxed and program.whole_count <= _FEW:
         solver = _run(program, {**options, **_IN_SMALL_ONES, "time_limit": left_s}, relaxed, start)
         spent_s = solver.getRunTime()
+        first = _solution(solver, relaxed, spent_s)
         if solver.getModelStatus() != highspy.HighsModelStatus.kSolutionLimit:
-            return _solution(solver, relaxed, spent_s)
+            return first
+        start = first.values if first.found else start
     solver = _run(program, {**options, "time_limit": max(left_s - spent_s, 0.01)}, relaxed, start)
-    return _solution(solver, relaxed, spent_s + solver.getRunTime())
+    found = _solution(solver, relaxed, spent_s + solver.getRunTime())
+    if first is None or not first.found:
+        return found
+    if found.status is Status.NOTHING:
+        return replace(first, seconds=found.seconds)
+    return replace(found, bound=min(max(found.bound, first.bound), found.objective))
 
 
 def _run(program: Program, options: Mapping[str, float | bool], relaxed: bool, start: Floats | None) -> highspy.Highs:

@@ -4,10 +4,11 @@
 2. Period after period as mixed-integer programs, starts against the period before counted: a mix.
 3. Each period by itself, at prices that carry what the relaxation pays for starts: a better bound, and mixes to choose
    from for every period.
-4. All periods as one mixed-integer program, from the best mix so far, until the time is up.
+4. All periods as one mixed-integer program, from the best mix so far, for a quarter of the time: large ones gain
+   nothing by more.
 
-On the way to the first mix no program may use up the time: each gets a part of what is left, and what it has found by
-then is taken.
+On the way to the first mix and to the bounds no program may use up the time: each gets a part of what is left, a third
+of which is kept for the bounds, and what it has found and proved by then is taken.
 
 The bound of stage 3 is Lagrange's: with lambda_t what a start before period t is worth to the relaxation, every mix
 costs at least the sum over t of the least (price + lambda_t - lambda_t+1) x instances_t (Geoffrion 1974,
@@ -31,7 +32,13 @@ _PART_OF_GAP = 0.25
 """Of the gap that is asked for: what a single period may leave, so that the sum over periods keeps to it."""
 
 _PART_OF_TIME = 0.25
-"""Of the time that is left: what one program on the way to the first mix may use."""
+"""Of the time that is left: what one program on the way to the first mix may use; of all time, the last stage."""
+
+_GENEROUS = 3
+"""Times its even part of the time that is left: what the bound of one period may use, as most need far less."""
+
+_PATIENCE = 3
+"""Times the time limit: what the relaxation may take, without which nothing is known."""
 
 _COARSE = 0.01
 """Gap of single periods where none is allowed in the end: they are a start only, the last stage closes it."""
@@ -73,7 +80,7 @@ class Search:
             if self.settling.settle(build, relaxed=True, within_s=self.settling.left_s) is None:
                 return None
         layout = self.settling.build(range(count), circle=count > 1)
-        relaxation = self.settling.solve(layout, relaxed=True, time_limit_s=self.settling.time_limit_s)
+        relaxation = self.settling.solve(layout, relaxed=True, time_limit_s=_PATIENCE * self.settling.time_limit_s)
         if relaxation.status is Status.INFEASIBLE:
             return None
         if not relaxation.found:
@@ -133,13 +140,14 @@ class Search:
         count = len(self.problem.demand)
         rows = np.zeros((count, len(self.problem.prices)), dtype=np.int64)
         before: Ints | None = None
+        reserved_s = self.settling.left_s / 3  # for the bounds: a mix of which nothing is proved is worth little
         for step in range(count):
             index = (first + step) % count
             solved = self.settling.settle(
                 partial(self.settling.build, [index], before=before, most=most),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
-                within_s=self.settling.left_s * max(_PART_OF_TIME, 1 / (count - step)),
+                within_s=(self.settling.left_s - reserved_s) * max(_PART_OF_TIME, 1 / (count - step)),
             )
             if solved is None:
                 return None
@@ -160,6 +168,7 @@ class Search:
                 partial(self.settling.build, [index], prices=prices[index : index + 1]),
                 gap=self._period_gap(),
                 gap_usd=gap_usd,
+                within_s=self.settling.left_s * min(1.0, _GENEROUS / (len(prices) - index)),
             )
             assert solved is not None  # `_rolled` has found a mix for each period under tighter limits
             rows[index] = solved.replicas[0]
@@ -171,7 +180,9 @@ class Search:
     def _joint(self, found: Found) -> Found:
         """All periods as one program, from the mix that was found."""
         build = partial(self.settling.build, range(len(self.problem.demand)), circle=True)
-        solved = self.settling.settle(build, gap=self.gap, start=self._start(build(), found.replicas))
+        start = self._start(build(), found.replicas)
+        within_s = min(self.settling.left_s, _PART_OF_TIME * self.settling.time_limit_s)
+        solved = self.settling.settle(build, gap=self.gap, start=start, within_s=within_s)
         assert solved is not None  # it starts from a mix that it contains
         replicas, bound = solved.replicas.astype(np.int64), max(found.bound_usd, solved.bound)
         usd = day_usd(self.problem, replicas)

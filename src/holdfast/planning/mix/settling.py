@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,12 +30,16 @@ class Settled:
     """Replicas (periods, supplies), the program's bound, and its values but for replicas added to mend a loss.
 
     proved: whether the gap that was asked for is kept; else the time was up.
+    usd:    what the program says that they cost, of added replicas at most so much.
+    whole:  whether the program's own solution survives every loss, so that none were added.
     """
 
     replicas: Floats
     bound: float
     values: Floats
     proved: bool
+    usd: float
+    whole: bool
 
 
 @dataclass
@@ -73,52 +78,55 @@ class Settling:
         """Replicas that survive every loss; None when there are none. `build` is asked anew when cuts have been added.
 
         The solution of the program may be that of one with fewer cuts, which its bound holds for all the same.
-        within_s: seconds to look for the best, after which the first that is found is taken; all that are left, and
-            nothing but the best, if not given. Raises TimeIsUpError.
+        within_s: seconds to look for the best, after which the best that was found, or else the first that is, is
+            taken; all that are left, and nothing but the best, if not given. Raises TimeIsUpError.
         """
         first, until_s = within_s is not None, self.spent_s + (self.left_s if within_s is None else within_s)
+        best: Settled | None = None
+        bound = -math.inf  # cuts only raise what the best costs, so the bounds of all rounds hold together
         for _ in range(_ROUNDS):
-            hasty = first and self.spent_s >= until_s
-            left_s = 2 * self.time_limit_s - self.spent_s if hasty else until_s - self.spent_s
+            late = first and self.spent_s >= until_s
+            if late and best is not None:
+                return replace(best, bound=bound)
+            left_s = 2 * self.time_limit_s - self.spent_s if late else until_s - self.spent_s
             if left_s <= 0:
                 break
-            asked = {"gap": 1.0} if hasty else {"gap": gap, "gap_usd": gap_usd}
             layout = build()
+            asked = {"gap": 1.0} if late else {"gap": gap, "gap_usd": gap_usd}
             solution = self.solve(layout, relaxed=relaxed, start=start, time_limit_s=left_s, **asked)
             if solution.status is Status.INFEASIBLE:
                 return None
-            if solution.found and (settled := self._settled(layout, solution, relaxed=relaxed, **asked)) is not None:
-                return settled
-            if not solution.found and (hasty or not first):
-                break
+            bound = max(bound, solution.bound)
+            if not solution.found:
+                if late or not first:
+                    break
+                continue
+            settled = self._settled(layout, solution, relaxed=relaxed, mends=max(gap, gap_usd) > 0)
+            if settled is not None and (best is None or settled.usd < best.usd):
+                best = settled
+            if best is not None and (best.whole or best.usd <= bound + max(gap * best.usd, gap_usd)):
+                return replace(best, bound=bound)
         raise TimeIsUpError(f"HiGHS found no mix in {self.spent_s:.3g} s, nor that there is none.")
 
-    def _settled(
-        self, layout: Layout, solution: Solution, *, relaxed: bool, gap: float, gap_usd: float = 0.0
-    ) -> Settled | None:
-        """What a solution proposes, a few replicas added if need be; None, and new cuts, where a loss breaks it."""
+    def _settled(self, layout: Layout, solution: Solution, *, relaxed: bool, mends: bool) -> Settled | None:
+        """What a solution proposes; where a loss breaks it new cuts, and of one period, where it need not be the best,
+        the proposal with a few replicas more, if greed finds them."""
         replicas = np.stack([solution.values[period.replicas] for period in layout.periods])
         if not relaxed:
             replicas = replicas.round()
         proved = solution.status is Status.SOLVED
         if not self._cut_off([period.index for period in layout.periods], replicas):
-            return Settled(replicas, solution.bound, solution.values, proved)
-        if max(gap, gap_usd) > 0 and len(layout.periods) == 1 and not relaxed:
-            whole = self._mended(layout, solution, max(gap * solution.objective, gap_usd))
-            if whole is not None:
-                return Settled(whole, solution.bound, solution.values, proved)
-        return None
-
-    def _mended(self, layout: Layout, solution: Solution, gap_usd: float) -> Floats | None:
-        """The replicas of the period with a few more that mend its losses, if that is within the gap."""
-        period = layout.periods[0]
-        replicas = solution.values[period.replicas].round().astype(np.int64)
-        whole = mended(self.problem, self.events, period.index, replicas, layout.most)
-        if whole is None:
+            return Settled(replicas, solution.bound, solution.values, proved, solution.objective, whole=True)
+        if relaxed or not mends or len(layout.periods) > 1:
             return None
-        more = self.problem.instances(whole) - self.problem.instances(replicas)
+        period, proposed = layout.periods[0], replicas[0].astype(np.int64)
+        mixed = mended(self.problem, self.events, period.index, proposed, layout.most)
+        if mixed is None:
+            return None
+        more = self.problem.instances(mixed) - self.problem.instances(proposed)
         dearer = more @ (layout.prices[0] + (self.problem.start_usd if len(period.starts) else 0.0))
-        return whole[None, :].astype(float) if solution.objective + dearer <= solution.bound + gap_usd else None
+        usd = solution.objective + float(dearer)
+        return Settled(mixed[None, :].astype(float), solution.bound, solution.values, proved, usd, whole=False)
 
     def build(
         self,

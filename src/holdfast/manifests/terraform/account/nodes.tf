@@ -35,9 +35,10 @@ locals {
     metadata_options               = local.metadata_options
   }
 
-  # Karpenter, the autoscaler and what else makes nodes cannot run on nodes that it makes. Auto Mode makes these itself.
+  # Karpenter, the autoscaler and what else makes nodes cannot run on nodes that it makes. Auto Mode makes
+  # these itself, and Karpenter runs on none of its nodes either.
   system_node_group = {
-    for name in var.auto_mode ? [] : ["system"] : name => merge(local.common_to_node_groups, {
+    for name in var.auto_mode && !var.karpenter ? [] : ["system"] : name => merge(local.common_to_node_groups, {
       instance_types = var.system_instance_types
       ami_type       = "AL2023_x86_64_STANDARD"
       min_size       = 3

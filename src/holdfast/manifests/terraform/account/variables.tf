@@ -170,7 +170,7 @@ variable "efa_instance_types" {
 }
 
 variable "load_balancer_controller" {
-  description = "Whether the AWS Load Balancer Controller runs in the cluster and gets its rights; Auto Mode has one built in."
+  description = "Whether the AWS Load Balancer Controller's chart runs in the cluster, and gets its rights."
   type        = bool
 }
 
