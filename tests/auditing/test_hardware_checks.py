@@ -183,6 +183,11 @@ def test_a_model_is_known_by_its_name_whoever_is_said_to_own_it(name: str) -> No
     [
         ({"instance_type": "g5.12xlarge", "accelerator": "l4"}, Severity.IMPOSSIBLE, "carries a10g, and l4 is stated"),
         ({"instance_type": "g5.8xlarge", "tensor_parallel": 4}, Severity.SUSPICIOUS, "g5.8xlarge has room for 1"),
+        (
+            {"instance_type": "p4d.24xlarge", "accelerator": "a100-40gb", "tensor_parallel": 16},
+            Severity.NOTE,
+            "p4d.24xlarge has room for 8",
+        ),
         ({"instance_type": "g5.13xlarge"}, Severity.NOTE, "the nearest is g5."),
         ({"accelerator": "a10x"}, Severity.NOTE, "no accelerator 'a10x'"),
         ({"instance_type": "g5.12xlarge", "tensor_parallel": 3}, Severity.SUSPICIOUS, "TP 3 does not divide the 32"),

@@ -163,3 +163,42 @@ def test_a_plan_made_on_impossible_figures_says_so(plan: Plan) -> None:
     (finding,) = found(replace(plan, findings=(broken,)))
 
     assert finding.message == "The plan was made on a file with impossible figures: m.csv:7 (littles-law)."
+
+
+@pytest.fixture
+def spread() -> Plan:
+    """Replicas of two p5.48xlarge each, within a quota."""
+    units = "    - {name: pair, accelerator: h100, instanceType: p5.48xlarge, framework: vllm, tensorParallel: 8, "
+    text = f"{FLEET[: FLEET.index('    - {name')]}{units}pipelineParallel: 2, zones: [a, b], maxReplicas: 20}}\n"
+    fleet = read_fleet(f"{text}  capacity: {{survive: [zone], quotas: {{P: 768 vCPU}}}}\n", where="fleet.yaml")
+    offering = catalog.offerings_of(fleet)["pair"]
+    known = evidence("pair", 20.0, 2 * offering.price_usd_per_h, 1)
+    return make_plan(fleet, [replace(known, instances_per_replica=2)], hardware=catalog.hardware_of(fleet))
+
+
+def test_a_plan_over_several_nodes_adds_up(spread: Plan) -> None:
+    assert found(spread) == ()
+    # Either zone carries 10/s by itself: two replicas, four instances.
+    assert spread.cost_usd_per_h == pytest.approx(4 * spread.pools[0].allotments[0].instance_usd_per_h)
+    names = [column.name for column in spread.tables["placement"].columns]
+    assert [row[names.index("instances")] for row in spread.tables["placement"].rows] == [2, 2]
+
+
+@pytest.mark.parametrize("nodes, said", [(1, "has 1 replicas to an instance"), (3, "has 3 instances to a replica")])
+def test_nodes_that_a_replica_does_not_take_are_impossible(spread: Plan, nodes: int, said: str) -> None:
+    one, other = spread.pools[0].allotments
+    spoilt = pool(spread, "pair", allotments=(replace(one, instances_per_replica=nodes), other))
+
+    (finding,) = [f for f in found(spoilt) if f.check == "shape"]
+
+    assert finding.severity is Severity.IMPOSSIBLE
+    assert said in finding.message and "2 instances to a replica" in finding.message
+
+
+def test_a_replica_that_no_instances_hold_is_impossible(spread: Plan) -> None:
+    unit = spread.fleet.unit("pair").model_copy(update={"tensor_parallel": 12})
+    spec = spread.fleet.spec.model_copy(update={"units": (unit,)})
+
+    messages = [f.message for f in found(replace(spread, fleet=spread.fleet.model_copy(update={"spec": spec})))]
+
+    assert any("cannot be placed on p5.48xlarge: a tensor-parallel group of 12 devices fills no" in m for m in messages)

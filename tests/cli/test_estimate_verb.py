@@ -71,7 +71,10 @@ def test_an_image_model_has_no_tokens_to_show() -> None:
         (("no/model", "--instance", "g5.xlarge", *LENGTHS), "'no/model' is neither"),
         (("openai/gpt-oss-20b", "--instance", "g5.13xlarge", *LENGTHS), "did you mean g5.16xlarge"),
         (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "3", *LENGTHS), "does not divide"),
-        (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "8", *LENGTHS), "g5.12xlarge has 4"),
+        (
+            ("openai/gpt-oss-20b", "--instance", "g5.2xlarge", "--tp", "8", *LENGTHS),
+            "g5.2xlarge has 1; a tensor-parallel",
+        ),
         (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "0", *LENGTHS), "not a whole number"),
         (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--pp", "2", *LENGTHS), "--pp goes with --tp"),
         (("openai/gpt-oss-20b", "--instance", "g5.12xlarge", "--tp", "4"), "--input-tokens is missing"),
@@ -95,7 +98,29 @@ def test_on_trainium2_a_rank_is_a_logical_core_of_four() -> None:
     )
 
 
-def test_more_ranks_than_the_logical_cores_of_an_instance_are_refused() -> None:
-    done = run("Qwen/Qwen3-32B", "--instance", "trn2.48xlarge", "--tp", "128", *LENGTHS)
+def test_a_group_of_more_ranks_than_an_instance_without_efa_has_is_refused() -> None:
+    done = run("Qwen/Qwen3-32B", "--instance", "trn1.2xlarge", "--tp", "8", *LENGTHS)
 
-    assert str(done.exception).startswith("a parallelism of 128 needs 128 logical cores, and trn2.48xlarge has 64")
+    assert str(done.exception).startswith("a parallelism of 8 needs 8 cores, and trn1.2xlarge has 2; a tensor-parallel")
+
+
+def test_over_several_instances_it_says_how_many_and_what_is_assumed_between_them() -> None:
+    asked = ("deepseek-ai/DeepSeek-V3", "--instance", "p5.48xlarge", *LENGTHS)
+    shown = run(*asked, "--tp", "8", "--pp", "2")
+
+    assert shown.exit_code == 0
+    assert shown.output.startswith("deepseek-ai/DeepSeek-V3 on 2 x p5.48xlarge: TP=8 PP=2 on 16 of 16 h100\n")
+    assert "Across 2 p5.48xlarge at 3,200 Gbit/s each, an assumption: no measurement of" in shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+    # Nothing on one of them holds it, so the least that does is the same.
+    found = json.loads(run(*asked, "--json").output)
+    assert (found["instances"], found["tensor_parallel"], found["pipeline_parallel"]) == (2, 8, 2)
+
+
+def test_what_no_number_of_instances_holds_is_said_so() -> None:
+    shown = run(
+        "deepseek-ai/DeepSeek-V3", "--instance", "p5.48xlarge", "--input-tokens", "300000", "--output-tokens", "9"
+    )
+
+    assert shown.exit_code == 1
+    assert "no parallelism up to its 8 h100 holds one such request, nor on up to 8 together." in shown.output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +123,12 @@ def test_a_neuron_rank_is_a_core() -> None:
     assert isinstance(LLAMA, ModelArchitecture)
     reading_s = roofline.read_bytes(LLAMA, 1) / (880.5e9 * share)
     assert two_cores == pytest.approx(100 * reading_s, rel=0.02)  # 99 steps, and the prefill, at the rate of one device
+
+
+def test_over_instances_whose_network_nobody_states_there_is_no_estimate() -> None:
+    p5 = catalog.instance_type("p5.48xlarge")
+    asked = {"tensor_parallel": 8, "pipeline_parallel": 2, "input_tokens": 200, "output_tokens": 100}
+
+    with pytest.raises(InputError, match=r"on 2 p5\.48xlarge, and no source states their network"):
+        estimate(LLAMA, catalog.accelerator("h100"), instance=replace(p5, network_gbps=None), **asked)  # type: ignore[arg-type]
+    assert estimate(LLAMA, catalog.accelerator("h100"), instance=p5, **asked).instances == 2  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from holdfast.model.errors import InputError
 from holdfast.model.hardware import Accelerator
 from holdfast.performance import coefficients, roofline
 from holdfast.performance.coefficients import PEAKS
-from holdfast.performance.roofline import Placement, Terms
+from holdfast.performance.roofline import HOP_S, Network, Placement, Terms
 
 
 def decoder(name: str) -> ModelArchitecture:
@@ -140,3 +140,38 @@ def test_a_device_without_stated_peaks_is_refused_in_a_sentence() -> None:
         InputError, match=r"no source states the memory bandwidth and the FLOP/s of rtx-pro-4500; .*\.$"
     ):
         coefficients.of(catalog.accelerator("rtx-pro-4500"))
+
+
+DEEPSEEK, H100 = decoder("deepseek-ai/DeepSeek-V3"), catalog.accelerator("h100")
+
+
+def test_stages_on_other_instances_are_handed_over_through_the_network() -> None:
+    given = replace(PEAKS, all_reduce_s=1e-6)
+    together = Placement(DEEPSEEK, H100, 4, 4, given).decode(64, 1000)
+    apart = Placement(DEEPSEEK, H100, 4, 4, given, Network(8, 3200)).decode(64, 1000)
+
+    # Four stages of four devices on two instances: one of three handovers crosses, with half of 400 GB/s.
+    handed = 64 / 4 * 7168 * 2
+    assert apart.link_s - together.link_s == pytest.approx(handed / 200e9 + HOP_S - handed / 450e9 - 1e-6)
+
+
+def test_a_group_over_instances_joins_within_each_and_then_across() -> None:
+    step = Placement(DEEPSEEK, H100, 16, 1, replace(PEAKS, all_reduce_s=1e-6), Network(8, 3200)).decode(64, 1000)
+
+    passed = 64 * 7168 * 2
+    within, across = 2 * 7 / 8 * passed / 450e9 + 1e-6, 2 * 1 / 2 * passed / 400e9 + 2 * HOP_S
+    assert step.link_s == pytest.approx(2 * 61 * (within + across))
+
+
+@given(
+    MODELS, BATCHES, CONTEXTS, st.sampled_from([(1, 16), (8, 2), (8, 4), (16, 1), (16, 2), (32, 1)]), st.floats(1, 6400)
+)
+def test_a_network_takes_time_and_less_the_faster_it_is(
+    model: ModelArchitecture, batch: float, context: float, shape: tuple[int, int], gbps: float
+) -> None:
+    given = coefficients.of(H100)
+    slow, fast = (Placement(model, H100, *shape, given, Network(8, g)).decode(batch, context) for g in (gbps, gbps * 2))
+    local = Placement(model, H100, *shape, given).decode(batch, context)
+
+    assert slow.link_s > fast.link_s > 0
+    assert (slow.compute_s, slow.weights_s, slow.cache_s) == (local.compute_s, local.weights_s, local.cache_s)

@@ -146,8 +146,10 @@ def _few_pools(day: Sequence[Held], most: int | None) -> bool:
 def fleets(
     draw: st.DrawFn, *, units: int = 4, most: int = 12, zones: int = 1, ways: int = 1, sizes: int = 1
 ) -> list[Candidate]:
-    """Units of up to two accelerators, each in all zones and up to so many capacity types."""
+    """Units of up to two accelerators, each in all zones and up to so many capacity types; some share an instance, of
+    some a replica takes several."""
     kinds = [CapacityType.ON_DEMAND, CapacityType.SPOT][:ways]
+    packings = [draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)])) for _ in range(units)]
     places = [(f"z{index}" if zones > 1 else "", kind) for index in range(zones) for kind in kinds]
     return [
         Candidate(
@@ -157,7 +159,8 @@ def fleets(
                 Supply(draw(st.floats(0.1, 20)), zone, kind, quota="G", vcpus=draw(st.sampled_from([4, 8, 48])))
                 for zone, kind in places
             ),
-            replicas_per_instance=draw(st.integers(1, 3)),
+            replicas_per_instance=packings[index][0],
+            instances_per_replica=packings[index][1],
             max_replicas=draw(st.integers(1, most)),
             accelerator=f"a{index % 2}",
             instance_type=f"i{index // 2}",

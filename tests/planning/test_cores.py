@@ -33,6 +33,7 @@ def settled(accelerator: str, instance_type: str, shape: str) -> tuple[Deploymen
     [
         ("inferentia2", "inf2.48xlarge", "tensorParallel: 8", 4),  # two cores each
         ("inferentia2", "inf2.48xlarge", "tensorParallel: 3", 2),
+        ("inferentia2", "inf2.48xlarge", "tensorParallel: 4, disaggregated: {prefill: 1, decode: 2}", 6),
         ("trainium2", "trn2.48xlarge", "tensorParallel: 8", 2),  # four logical cores each
         ("inferentia2", "inf2.48xlarge", "tensorParallel: 8, devices: 6", 6),  # stated: it stands
         ("inferentia2", "inf2.48xlarge", "tensorParallel: 1", 1),

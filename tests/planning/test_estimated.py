@@ -143,3 +143,56 @@ def test_images_have_no_batch_to_choose() -> None:
     assert cell.configuration.max_num_seqs is None
     assert known.tokens_out_per_s is None
     assert known.replicas_per_instance == 4
+
+
+MOE = """
+apiVersion: holdfast.dev/v1alpha1
+kind: InferenceFleet
+metadata: {name: moe}
+spec:
+  model: {id: deepseek-ai/DeepSeek-V3}
+  workload: {api: chat, inputTokens: {mean: 3000}, outputTokens: {mean: 500}}
+  slo: {latency: {p95: 60s}}
+  demand: {rate: 1/s}
+  region: us-west-2
+  units:
+    - {name: stages, accelerator: h100, instanceType: p5.48xlarge, framework: vllm, tensorParallel: 8,
+       pipelineParallel: 2}
+    - {name: group, accelerator: h100, instanceType: p5.48xlarge, framework: vllm, tensorParallel: 16}
+    - {name: apart, accelerator: h100, instanceType: p5.48xlarge, framework: vllm, tensorParallel: 16,
+       disaggregated: {prefill: 1, decode: 1}}
+"""
+
+
+def test_an_estimate_over_several_instances_costs_them_all_and_says_what_it_assumes() -> None:
+    fleet = read_fleet(MOE, where="fleet.yaml")
+    offerings, equipment = catalog.offerings_of(fleet), catalog.equipment_of(fleet)
+    model = models.architecture(fleet.spec.model.id)
+
+    found = estimated.evidence(fleet, model, fleet.spec.units, offerings, equipment)
+
+    stages, group = found.known
+    for known in (stages, group):
+        assert known.instances_per_replica == 2
+        assert known.price_usd_per_h == pytest.approx(2 * offerings["stages"].price_usd_per_h)
+        assert "across 2 p5.48xlarge at 3,200 Gbit/s each, an assumption" in known.limit_source
+    assert "across 2 p5.48xlarge" in found.findings[0].message
+    # Prefill and decode apart: that is for measurements to say.
+    assert [lack.what for lack in found.lacking] == [
+        "unit 'apart' serves prefill and decode apart, which is not estimated"
+    ]
+    assert "measure it with holdfast limit" in found.findings[-1].message
+    assert not estimated_grid.cells(fleet, model, [fleet.unit("apart")], offerings, equipment)
+    with pytest.raises(InputError, match="prefill and decode apart"):
+        estimated.work(model, equipment)(fleet.unit("apart"), 100, 100)
+
+
+def test_the_grid_of_a_unit_over_several_instances_has_stages_that_fill_one() -> None:
+    fleet = read_fleet(MOE, where="fleet.yaml")
+
+    cells = estimated_grid.cells(
+        fleet, models.architecture(fleet.spec.model.id), [fleet.unit("stages")], {}, catalog.equipment_of(fleet)
+    )
+
+    packed = {cell.configuration.tensor_parallel: cell.instances_per_replica for cell in cells}
+    assert packed == {1: 1, 2: 1, 4: 1, 8: 2}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.measurements import Measurement
+from holdfast.model.packing import Packing
 from holdfast.planning import parallelism
 from holdfast.planning.grid import Configuration, GridCell, of_measurements
 from holdfast.planning.tp_rule import choose
@@ -23,7 +24,22 @@ def cell(
 ) -> GridCell:
     shape = Configuration("a10g with vllm", "g5.48xlarge", tp, 1, batch)
     peak = rate * 2
-    return GridCell(shape, "quad", 8, tp, rate, None, latency, "p95", peak, None, price, why_not, "m.csv:2")
+    return GridCell(
+        shape,
+        "quad",
+        8,
+        tp,
+        rate,
+        None,
+        latency,
+        "p95",
+        peak,
+        None,
+        price,
+        why_not,
+        "m.csv:2",
+        Packing(8 // tp) if tp <= 8 else None,
+    )
 
 
 def equipment(
@@ -116,7 +132,7 @@ def test_rows_become_a_cell_per_configuration_at_their_highest_load_within_the_s
     four, two = of_measurements(fleet, rows, offerings, equipment(hardware), "m.csv")
 
     assert (four.configuration.name, four.rate_per_s, four.peak_per_s) == ("g5.48xlarge bs8-tp4", 5.0, 7.0)
-    assert (four.replicas_per_instance, four.instance_per_s, four.per_dollar) == (2, 10.0, 0.625)
+    assert (four.replicas_per_instance, four.bought_per_s, four.per_dollar) == (2, 10.0, 0.625)
     assert (four.holds, four.source) == (True, "m.csv:2")
     # No row holds: the one that comes nearest speaks for the configuration.
     assert (two.rate_per_s, two.latency_s, two.replicas_per_instance) == (2.5, 2.1, 4)
@@ -156,7 +172,7 @@ def test_rows_of_several_replicas_are_shared_among_them(
 
     (found,) = of_measurements(fleet, [whole], {}, equipment(hardware), "m.csv")
 
-    assert (found.rate_per_s, found.instance_per_s, found.price_usd_per_h) == (6.0, 12.0, 16.0)
+    assert (found.rate_per_s, found.bought_per_s, found.price_usd_per_h) == (6.0, 12.0, 16.0)
 
 
 def test_rows_of_other_hardware_and_without_a_rate_are_no_part_of_the_grid(
@@ -196,7 +212,7 @@ def test_scaling_efficiency_is_the_speed_up_over_the_ratio_of_the_degrees() -> N
 
 def test_whole_instances_are_held_against_the_first_and_idle_devices_are_counted() -> None:
     base = cell(8, 8, 10.0, price=2.0)
-    three = replace(cell(2, 8, 10.0, price=3.0), devices=7)
+    three = replace(cell(2, 8, 10.0, price=3.0), devices=7, packing=Packing(3))
 
     table = parallelism.data_parallel([base, three])
 
@@ -208,3 +224,21 @@ def test_one_configuration_makes_no_grid_and_one_degree_no_scaling() -> None:
     whole = [cell(8, 8, 1.0)]
 
     assert parallelism.of_cells(whole, choose(whole)) == {}
+
+
+def test_a_configuration_over_several_instances_is_priced_and_counted_with_all_of_them(
+    fleet: InferenceFleet, offerings: dict[str, Offering], hardware: dict[str, InstanceType]
+) -> None:
+    rows = [row(2, 4, 8, 5.0, 1.5), replace(row(3, 4, 8, 15.0, 1.5), pipeline_parallel=4)]
+
+    one, spread = cells = of_measurements(fleet, rows, offerings, equipment(hardware), "m.csv")
+
+    assert (spread.replicas_per_instance, spread.instances_per_replica, spread.bought_devices) == (1, 2, 16)
+    assert (spread.bought_usd_per_h, spread.per_dollar, spread.idle_devices) == (32.0, 15 / 32, 0)
+    table = parallelism.grid(cells, choose(cells))
+    columns = [column.name for column in table.columns]
+    shown = [dict(zip(columns, each, strict=True)) for each in table.rows]
+    assert [(each["instances per replica"], each["price"]) for each in shown] == [(1, 16.0), (2, 32.0)]
+    assert "instances per replica" not in {column.name for column in parallelism.grid([one], choose([one])).columns}
+    (whole,) = parallelism.data_parallel([spread]).rows
+    assert whole[1:6] == (1, 16, 0, 15.0, 32.0)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import InferenceFleet
+from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.measurements import Measurement
-from holdfast.planning.prices import priced_rows, replica_price, replicas_per_instance
+from holdfast.planning.prices import packing, priced_rows, replica_price
 
 
 def test_two_replicas_of_four_devices_share_an_instance_of_eight(
@@ -16,7 +16,7 @@ def test_two_replicas_of_four_devices_share_an_instance_of_eight(
 ) -> None:
     price = replica_price(fleet.unit("quad"), None, offerings["quad"], hardware["quad"])
 
-    assert (price.usd_per_h, price.replicas_per_instance) == (8.0, 2)
+    assert (price.usd_per_h, price.packing.replicas_per_instance) == (8.0, 2)
     assert (
         price.source == "family ratio, 2026-07-20, us-west-2, on-demand, an estimate; 2 replicas share one g5.48xlarge"
     )
@@ -85,7 +85,7 @@ def test_a_replica_that_does_not_fit_its_instance_is_refused(
     fleet: InferenceFleet, hardware: dict[str, InstanceType]
 ) -> None:
     with pytest.raises(InputError, match=r"needs 4 devices and g5\.xlarge has 1"):
-        replicas_per_instance(fleet.unit("quad"), hardware["single"])
+        packing(fleet.unit("quad"), hardware["single"])
 
 
 def test_an_instance_type_that_nobody_knows_is_said_to_be_assumed(
@@ -93,7 +93,7 @@ def test_an_instance_type_that_nobody_knows_is_said_to_be_assumed(
 ) -> None:
     price = replica_price(fleet.unit("quad"), None, offerings["quad"], None)
 
-    assert (price.usd_per_h, price.replicas_per_instance) == (16.0, 1)
+    assert (price.usd_per_h, price.packing.replicas_per_instance) == (16.0, 1)
     assert "g5.48xlarge is not in the catalogue, so one replica per instance is assumed" in price.source
 
 
@@ -108,3 +108,45 @@ def test_rows_without_a_price_get_that_of_the_instances_they_need(
 
     assert [row.price_usd_per_h for row in priced_rows(fleet, rows, offerings, hardware)] == [1.0, 32.0]
     assert [row.price_usd_per_h for row in priced_rows(fleet, rows, {}, hardware)] == [None, None]
+
+
+def over_nodes(fleet: InferenceFleet, stages: int) -> DeploymentUnit:
+    """Stages of 4 devices each, on instances of 8."""
+    return fleet.unit("quad").model_copy(update={"pipeline_parallel": stages})
+
+
+@pytest.mark.parametrize(
+    "stages, nodes, said", [(2, 1, ""), (4, 2, ""), (3, 2, ", 4 of their 16 devices unused"), (16, 8, "")]
+)
+def test_a_replica_over_k_nodes_costs_k_instances(
+    fleet: InferenceFleet,
+    hardware: dict[str, InstanceType],
+    offerings: dict[str, Offering],
+    stages: int,
+    nodes: int,
+    said: str,
+) -> None:
+    price = replica_price(over_nodes(fleet, stages), None, offerings["quad"], hardware["quad"])
+
+    assert (price.usd_per_h, price.packing.instances_per_replica) == (nodes * 16.0, nodes)
+    assert price.source.endswith(f"; {nodes} g5.48xlarge to a replica{said}" if nodes > 1 else "an estimate")
+
+
+def test_a_row_of_replicas_over_nodes_states_the_price_of_all_of_them(
+    fleet: InferenceFleet, hardware: dict[str, InstanceType]
+) -> None:
+    row = Measurement(row=2, unit="quad", replicas=3, price_usd_per_h=96.0)
+
+    price = replica_price(over_nodes(fleet, 4), row, None, hardware["quad"])
+
+    assert price.usd_per_h == 32.0  # three replicas on six instances
+
+
+def test_a_group_over_nodes_without_efa_is_refused(fleet: InferenceFleet, hardware: dict[str, InstanceType]) -> None:
+    sixteen = fleet.unit("quad").model_copy(update={"tensor_parallel": 16})
+
+    with pytest.raises(
+        InputError, match=r"needs 16 devices and g5\.48xlarge has 8; a tensor-parallel group goes .* EFA"
+    ):
+        packing(sixteen, hardware["quad"])
+    assert packing(sixteen, replace(hardware["quad"], efa_interfaces=1)).instances_per_replica == 2

@@ -11,6 +11,7 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.measurements import Measurement
+from holdfast.model.packing import Packing
 from holdfast.planning import parallelism
 from holdfast.planning.grid import Configuration, GridCell, of_measurements
 from holdfast.planning.tp_rule import choose, otherwise, settle
@@ -22,7 +23,23 @@ TP, BATCH = "tensorParallel", "maxNumSeqs"
 
 def cell(tp: int, batch: int | None, rate: float, *, why_not: str = "", estimated: bool = False) -> GridCell:
     shape = Configuration("a10g with vllm", "g5.48xlarge", tp, 1, batch)
-    return GridCell(shape, "quad", 8, tp, rate, None, 3.0, "p95", rate, None, 16.0, why_not, "m.csv:2", estimated)
+    return GridCell(
+        shape,
+        "quad",
+        8,
+        tp,
+        rate,
+        None,
+        3.0,
+        "p95",
+        rate,
+        None,
+        16.0,
+        why_not,
+        "m.csv:2",
+        Packing(8 // tp) if tp <= 8 else None,
+        estimated,
+    )
 
 
 def equipment(

@@ -111,3 +111,15 @@ def test_an_outcome_has_the_ends_that_were_asked_for() -> None:
     assert len(served) == outcome.served > 1000
     assert np.all(served["end_s"] > served["arrived_s"])
     assert len(simulate(worlds.plan(2), scenario, POLICIES["merit-order"], seed=1).ends) == 0
+
+
+def test_a_replica_over_several_nodes_costs_all_of_them() -> None:
+    plan = worlds.plan(1, survive="none")
+    (pool,) = plan.pools
+    spread = replace(pool, allotments=tuple(replace(one, instances_per_replica=4) for one in pool.allotments))
+
+    (alone,), (several,) = (
+        fleet.pools(replace(plan, pools=(one,)), worlds.scenario(), {})[0].lots for one in (pool, spread)
+    )
+
+    assert several.usd_per_h == 4 * alone.usd_per_h

@@ -12,6 +12,7 @@ from holdfast.auditing.equipment import Models
 from holdfast.model.architecture import ModelArchitecture
 from holdfast.model.findings import Checked, Finding, Severity
 from holdfast.model.measurements import Measurement
+from holdfast.model.packing import NETWORK_GBPS
 
 
 def hardware(rows: Sequence[Measurement], models: Models, where: str) -> Checked:
@@ -75,10 +76,11 @@ def _contradictions(row: Measurement, models: Models, where: str) -> Iterator[Fi
         holds = instance.devices * carries.ranks_per_device
         ranks = row.tensor_parallel * (row.pipeline_parallel or 1)
         if ranks > holds:
+            together = carries.cores_per_rank == 1 and (instance.network_gbps or 0) >= NETWORK_GBPS
             yield _finding(
                 row,
                 where,
-                Severity.SUSPICIOUS,
+                Severity.NOTE if together else Severity.SUSPICIOUS,  # such instances are made to share a replica
                 f"TP x PP {ranks}",
                 f"at most {holds}",
                 f"{row.unit}: one replica has {ranks} ranks (TP x PP), and {instance.name} has room for {holds}.",

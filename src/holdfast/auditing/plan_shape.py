@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from holdfast.auditing import equipment
 from holdfast.model.findings import Checked, Finding, Severity
+from holdfast.model.packing import Packing, obstacle, pack
 from holdfast.model.plan import Allotment, Plan, PlanStatus, PoolPlan
 
 SAME = 1e-6
@@ -59,11 +60,10 @@ def allotments(plan: Plan) -> list[Allotment]:
     return [allotment for pool in plan.pools for allotment in pool.allotments]
 
 
-def fitting(plan: Plan, pool: PoolPlan) -> int:
-    """Replicas of the pool's unit that one instance holds; 1 where the catalogue does not know the instance."""
+def packing(plan: Plan, pool: PoolPlan) -> Packing:
+    """How replicas of the pool's unit lie on instances; one on each where the catalogue does not know the type."""
     unit = plan.fleet.unit(pool.unit)
-    instance = equipment.known_instance(unit.instance_type)
-    return 1 if instance is None else max(1, instance.devices // unit.devices_per_replica)
+    return pack(unit, equipment.known_instance(unit.instance_type))
 
 
 def at_hour(plan: Plan, period: int) -> str:
@@ -134,9 +134,27 @@ def _pool(plan: Plan, pool: PoolPlan, where: str) -> Iterator[Finding]:
             message = f"{pool.unit} has replicas of {list(one.replicas)} in {len(plan.periods)} periods."
             expected = f"{len(plan.periods)} numbers, 0 or more"
             yield impossible(where, "shape", f"{len(one.replicas)} numbers", expected, message)
-        fits = fitting(plan, pool)
-        if one.replicas_per_instance != fits and (
-            one.replicas_per_instance < 1 or equipment.known_instance(plan.fleet.unit(pool.unit).instance_type)
-        ):
-            message = f"{pool.unit} has {one.replicas_per_instance} replicas to an instance, which has room for {fits}."
-            yield impossible(where, "shape", f"{one.replicas_per_instance} replicas", f"{fits} replicas", message)
+        yield from _packed(plan, pool, one, where)
+
+
+def _packed(plan: Plan, pool: PoolPlan, one: Allotment, where: str) -> Iterator[Finding]:
+    """Replicas lie on instances as their devices make them; of types that nobody knows the counts are at least 1."""
+    unit, packed = plan.fleet.unit(pool.unit), packing(plan, pool)
+    instance = equipment.known_instance(unit.instance_type)
+    why_not = "" if instance is None else obstacle(unit.devices_per_stage, instance)
+    if why_not:
+        message = f"A replica of {pool.unit} cannot be placed on {unit.instance_type}: {why_not}."
+        yield impossible(where, "shape", f"{unit.devices_per_replica} devices", "a replica that can be placed", message)
+        return
+    said = (one.replicas_per_instance, one.instances_per_replica)
+    right = (packed.replicas_per_instance, packed.instances_per_replica)
+    if said != right and (instance is not None or min(said) != 1):
+        message = f"{pool.unit} has {_places(*said)}, and by its devices it has {_places(*right)}."
+        yield impossible(where, "shape", _places(*said), _places(*right), message)
+
+
+def _places(replicas_per_instance: int, instances_per_replica: int) -> str:
+    if replicas_per_instance == 1 and instances_per_replica != 1:
+        return f"{instances_per_replica} instances to a replica"
+    several = f", {instances_per_replica} instances to a replica" if instances_per_replica != 1 else ""
+    return f"{replicas_per_instance} replicas to an instance{several}"

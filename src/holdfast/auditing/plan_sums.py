@@ -132,5 +132,5 @@ def _mean_price(plan: Plan, pool: PoolPlan) -> float | None:
     counts = [allotment.replicas[at] for allotment in pool.allotments]
     if not any(counts):
         return None
-    each = (one.instance_usd_per_h / one.replicas_per_instance * one.replicas[at] for one in pool.allotments)
+    each = (one.replica_usd_per_h * one.replicas[at] for one in pool.allotments)
     return math.fsum(each) / sum(counts)

@@ -78,7 +78,7 @@ def _cost(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
             right["limit"] = pool.limit_per_s
             way = plan.fleet.unit(pool.unit).capacity_type
             main = (one for one in pool.allotments if one.capacity_type is way)
-            each = next((one.instance_usd_per_h / one.replicas_per_instance for one in main), None)
+            each = next((one.replica_usd_per_h for one in main), None)
             if each is not None or not pool.replicas:
                 right["price"] = each or pool.price_usd_per_h
             if price and tokens is not None and pool.tokens_per_usd is not None:
@@ -106,14 +106,16 @@ def _adjusted(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
     return expected
 
 
-def _placement(plan: Plan, _: Sequence[_Row]) -> list[_Row]:
+def _placement(plan: Plan, shown: Sequence[_Row]) -> list[_Row]:
     at = plan_shape.peak(plan)
+    counted = any("instances" in row for row in shown)
     return [
         {
             "unit": one.unit,
             "zone": one.zone or None,
             "capacity type": one.capacity_type.value,
             "replicas": one.replicas[at],
+            **({"instances": one.instances(at)} if counted else {}),
             "cost": one.instances(at) * one.instance_usd_per_h,
         }
         for one in plan_shape.allotments(plan)

@@ -143,7 +143,9 @@ def _price(plan: Plan, region: str | None, where: str) -> Checked:
 def _bought(plan: Plan, pool: PoolPlan, unit: DeploymentUnit) -> Iterator[tuple[CapacityType, float]]:
     """How the pool's instances are bought and their prices; of a pool without any what one would cost."""
     bought = dict.fromkeys((one.capacity_type, one.instance_usd_per_h) for one in pool.allotments)
-    yield from bought or ((unit.capacity_type, pool.price_usd_per_h * plan_shape.fitting(plan, pool)),)
+    packed = plan_shape.packing(plan, pool)
+    one_usd_per_h = pool.price_usd_per_h * packed.replicas_per_instance / packed.instances_per_replica
+    yield from bought or ((unit.capacity_type, one_usd_per_h),)
 
 
 def _listed(unit: DeploymentUnit, way: CapacityType, region: str | None) -> list[Offering]:

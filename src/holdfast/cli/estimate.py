@@ -12,10 +12,13 @@ from holdfast.cli import flags
 from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
 from holdfast.model.errors import InputError
 from holdfast.model.hardware import Accelerator, InstanceType
+from holdfast.model.packing import NETWORK_GBPS
 from holdfast.performance import memory
 from holdfast.performance.estimate import Estimate
 from holdfast.performance.estimate import estimate as estimated
 from holdfast.performance.memory import Fit
+from holdfast.planning import candidates
+from holdfast.planning.candidates import Load
 from holdfast.reports import estimates, terminal
 
 
@@ -25,7 +28,13 @@ from holdfast.reports import estimates, terminal
 @click.option(
     "--tp", type=flags.COUNT, help="Tensor parallelism, on Neuron in logical cores. By default the least that fits."
 )
-@click.option("--pp", type=flags.COUNT, default=1, show_default=True, help="Pipeline parallelism.")
+@click.option(
+    "--pp",
+    type=flags.COUNT,
+    default=1,
+    show_default=True,
+    help="Pipeline parallelism, over several instances if need be.",
+)
 @click.option("--input-tokens", type=flags.COUNT, help="Of each request.")
 @click.option("--output-tokens", type=flags.COUNT, help="Of each request.")
 @click.option("--max-num-seqs", type=flags.COUNT, help="The engine's batch limit. By default the engine's own.")
@@ -50,8 +59,8 @@ def estimate(
     holdfast estimate openai/gpt-oss-20b --instance g5.12xlarge --tp 4 \\
         --input-tokens 200 --output-tokens 100
 
-    MODEL is a Hugging Face id that the catalogue knows, or the folder of a config.json. Exit code 1 when it does not
-    fit.
+    MODEL is a Hugging Face id that the catalogue knows, or the folder of a config.json. More parallelism than one
+    instance carries takes several of them. Exit code 1 when it does not fit.
     """
     architecture = _stored_as(models.architecture(model), dtype)
     kind = catalog.instance_type(instance)
@@ -62,7 +71,6 @@ def estimate(
     chosen = _least(architecture, device, kind, sum(lengths)) if tp is None else None
     tensor = tp or (chosen.tensor_parallel if chosen else 1)
     pipeline = chosen.pipeline_parallel if chosen else pp
-    _check_ranks(tensor * pipeline, device, kind)
     found = estimated(
         architecture,
         device,
@@ -72,6 +80,7 @@ def estimate(
         output_tokens=lengths[1],
         max_num_seqs=max_num_seqs,
         framework=framework,
+        instance=kind,
     )
     least = None if found.fit.fits else _least(architecture, device, kind, sum(lengths))
     if as_json:
@@ -113,31 +122,27 @@ def _lengths(
 def _least(
     model: ModelArchitecture | FixedWork, device: Accelerator, kind: InstanceType, sequence_tokens: int
 ) -> Fit | None:
-    return memory.smallest(model, device, sequence_tokens=sequence_tokens, sequences=1, most_devices=kind.devices)
-
-
-def _check_ranks(ranks: int, device: Accelerator, kind: InstanceType) -> None:
-    there = kind.devices * device.ranks_per_device
-    if ranks > there:
-        raise InputError(
-            f"a parallelism of {ranks} needs {ranks} {device.rank_name}s, and {kind.name} has {there}",
-            mend="give less, or a larger size",
-        )
+    """The least of one instance, else of several that have the network for it."""
+    within = memory.smallest(model, device, sequence_tokens=sequence_tokens, sequences=1, most_devices=kind.devices)
+    return within or candidates.fit_over_nodes(model, kind, device, Load(sequence_tokens, 1))
 
 
 def _heading(found: Estimate, kind: InstanceType) -> str:
     ranks = found.tensor_parallel * found.pipeline_parallel
     used = -(-ranks // found.accelerator.ranks_per_device)
     pipeline = f" PP={found.pipeline_parallel}" if found.pipeline_parallel > 1 else ""
+    several = f"{found.instances} x " if found.instances > 1 else ""
     return (
-        f"{found.model.name} on {kind.name}: TP={found.tensor_parallel}{pipeline} on {used} of {kind.devices} "
-        f"{found.accelerator.name}"
+        f"{found.model.name} on {several}{kind.name}: TP={found.tensor_parallel}{pipeline} on {used} of "
+        f"{found.instances * kind.devices} {found.accelerator.name}"
     )
 
 
 def _refusal(found: Estimate, kind: InstanceType, least: Fit | None) -> str:
     if least is None:
-        instead = f"no parallelism up to its {kind.devices} {found.accelerator.name} holds one such request."
+        together = (kind.network_gbps or 0) >= NETWORK_GBPS
+        several = f", nor on up to {candidates.NODE_COUNTS[-1]} together" if together else ""
+        instead = f"no parallelism up to its {kind.devices} {found.accelerator.name} holds one such request{several}."
     else:
         pipeline = f" PP={least.pipeline_parallel}" if least.pipeline_parallel > 1 else ""
         instead = f"TP={least.tensor_parallel}{pipeline} holds {least.sequences:,} requests at a time."
@@ -154,6 +159,8 @@ def _json(found: Estimate, kind: InstanceType, lengths: tuple[int, int], least: 
         "accelerator": found.accelerator.name,
         "tensor_parallel": found.tensor_parallel,
         "pipeline_parallel": found.pipeline_parallel,
+        "instances": found.instances,
+        "across": found.across or None,
         "input_tokens": lengths[0],
         "output_tokens": lengths[1],
         "fits": found.fit.fits,

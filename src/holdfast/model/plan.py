@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 
 from holdfast.model.curve import Curve
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import CapacityType, InferenceFleet
+from holdfast.model.packing import Packing
 from holdfast.model.tables import Table
 
 VERSION = 1
@@ -29,8 +29,9 @@ class UnitEvidence:
 
     limit_per_s:        breaking point of one replica, requests/s.
     tokens_out_per_s:   output tokens/s of one replica at that limit; None for images.
-    replicas_per_instance: replicas of the unit that one instance holds.
-    price_usd_per_h:    price of one replica: instance price / replicas_per_instance.
+    replicas_per_instance: replicas of the unit that one instance holds. instances_per_replica: instances that one
+                        replica takes; one of the two is 1.
+    price_usd_per_h:    price of one replica: instance price / replicas_per_instance x instances_per_replica.
     latency_s:          mean end-to-end latency at the limit; None when not measured.
     limits_by_size_per_s: where it was measured at each of the workload's sizes: breaking points of one replica if all
                         requests were of that size, above 0, in the order of `workload.sizes`; else empty.
@@ -59,6 +60,12 @@ class UnitEvidence:
     latencies_by_size_s: tuple[float, ...] = ()
     latency_source: str = ""
     held: tuple[tuple[float, float, float], ...] = ()
+    instances_per_replica: int = 1
+
+    @property
+    def instance_usd_per_h(self) -> float:
+        """US dollars per hour of one instance."""
+        return self.price_usd_per_h * self.replicas_per_instance / self.instances_per_replica
 
     @property
     def usd_per_million_requests(self) -> float:
@@ -112,6 +119,7 @@ class Allotment:
     """Replicas of a unit in one zone and capacity type.
 
     zone:     empty where the fleet names none. instance_usd_per_h: price of one whole instance.
+    replicas_per_instance, instances_per_replica: one of the two is 1.
     replicas: by period of the plan, 0..
     """
 
@@ -121,9 +129,20 @@ class Allotment:
     instance_usd_per_h: float
     replicas_per_instance: int
     replicas: tuple[int, ...]
+    instances_per_replica: int = 1
+
+    @property
+    def packing(self) -> Packing:
+        return Packing(self.replicas_per_instance, self.instances_per_replica)
+
+    @property
+    def replica_usd_per_h(self) -> float:
+        """US dollars per hour of one replica, where all that share its instance are used."""
+        return self.packing.replica_usd_per_h(self.instance_usd_per_h)
 
     def instances(self, period: int) -> int:
-        return math.ceil(self.replicas[period] / self.replicas_per_instance)
+        """Whole instances that hold the replicas of the period."""
+        return self.packing.instances(self.replicas[period])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import Annotated, Self
 
 import pydantic
@@ -125,6 +126,11 @@ class DeploymentUnit(Document):
     @property
     def devices_per_server(self) -> int:
         return self.devices or self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def devices_per_stage(self) -> int:
+        """Of one stage of a server's pipeline, which is a tensor-parallel group."""
+        return math.ceil(self.devices_per_server / self.pipeline_parallel)
 
     @property
     def devices_per_replica(self) -> int:

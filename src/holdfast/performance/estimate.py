@@ -17,15 +17,17 @@ These are means. A queue forms only beyond the number of sequences that memory h
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from holdfast.model.architecture import FixedWork, ModelArchitecture
 from holdfast.model.errors import InputError
-from holdfast.model.hardware import Accelerator
+from holdfast.model.hardware import Accelerator, InstanceType
+from holdfast.model.packing import instances_per_server, obstacle
 from holdfast.performance import coefficients, engines, memory, roofline
 from holdfast.performance.coefficients import Coefficients
 from holdfast.performance.memory import Fit
-from holdfast.performance.roofline import Placement, Terms
+from holdfast.performance.roofline import Network, Placement, Terms
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Estimate:
     error:       median relative error of the decode step on held-out measurements, 0.07 is 7 %; where the coefficients
                  are borrowed, the largest such median that borrowing had among measured accelerators.
     borrowed:    of which accelerator the coefficients are, where this one was not measured; else empty.
+    instances:   that one replica takes; of several, `across` says what is assumed of the network between them.
     """
 
     model: ModelArchitecture | FixedWork
@@ -75,6 +78,8 @@ class Estimate:
     coefficients_source: str
     error: float
     borrowed: str = ""
+    instances: int = 1
+    across: str = ""
 
 
 def estimate(
@@ -87,12 +92,15 @@ def estimate(
     output_tokens: int,
     max_num_seqs: int | None = None,
     framework: str | None = None,
+    instance: InstanceType | None = None,
 ) -> Estimate:
     """The estimate for requests of these lengths, served by vLLM unless another framework is named.
 
     On Neuron `tensor_parallel` counts logical cores. The batch limit `max_num_seqs` is the engine's own unless it is
-    given. A model of fixed work takes no notice of lengths. Raises InputError for lengths below 1, a parallelism that
-    the model cannot be divided by, and an accelerator whose peaks no source states.
+    given. A model of fixed work takes no notice of lengths. instance: whose devices they are; with more ranks than it
+    carries a replica takes several, and all are on one where it is not given. Raises InputError for lengths below 1, a
+    parallelism that the model cannot be divided by or that cannot be placed on such instances, and where no source
+    states the peaks of the accelerator or, of several instances, the network between them.
     """
     if input_tokens < 1 or output_tokens < 1:
         raise InputError(
@@ -108,6 +116,7 @@ def estimate(
         sequence_tokens=input_tokens + output_tokens,
     )
     given = coefficients.of(device, framework)
+    instances, network = _placed(device, tensor_parallel, pipeline_parallel, instance)
     most = min(found.sequences, max_num_seqs or engines.engine(device).max_sequences)
     if isinstance(model, FixedWork):
         points = tuple(_image(model, device, given, number) for number in _concurrencies(most))
@@ -115,7 +124,7 @@ def estimate(
         limit_per_s = 1 / max(peak.compute_s / roofline.narrow_speedup(model.weight_dtype), peak.weights_s)
         limit_tokens_per_s = 0.0
     else:
-        placed = Placement(model, device, tensor_parallel, pipeline_parallel, given)
+        placed = Placement(model, device, tensor_parallel, pipeline_parallel, given, network)
         points = tuple(_point(placed, input_tokens, output_tokens, number) for number in _concurrencies(most))
         limit_per_s = roofline.limit_per_s(
             model,
@@ -139,6 +148,42 @@ def estimate(
         coefficients_source=given.source,
         error=given.error,
         borrowed=given.borrowed,
+        instances=instances,
+        across="" if network is None or instance is None else _across(instances, instance, network),
+    )
+
+
+def _placed(
+    device: Accelerator, tensor_parallel: int, pipeline_parallel: int, instance: InstanceType | None
+) -> tuple[int, Network | None]:
+    """Instances of a replica, and the network between them where there are several."""
+    if instance is None:
+        return 1, None
+    stage = math.ceil(tensor_parallel / device.ranks_per_device)
+    ranks = tensor_parallel * pipeline_parallel
+    needed = f"a parallelism of {ranks} needs {ranks} {device.rank_name}s"
+    why_not = obstacle(stage, instance)
+    if why_not:
+        there = instance.devices * device.ranks_per_device
+        raise InputError(
+            f"{needed}, and {instance.name} has {there}; {why_not}",
+            mend="give less, or a larger size",
+        )
+    instances = instances_per_server(stage, pipeline_parallel, instance)
+    if instances == 1:
+        return 1, None
+    if instance.network_gbps is None:
+        raise InputError(
+            f"{needed} on {instances} {instance.name}, and no source states their network",
+            mend="give less, or another instance type",
+        )
+    return instances, Network(instance.devices, instance.network_gbps)
+
+
+def _across(instances: int, instance: InstanceType, network: Network) -> str:
+    return (
+        f"across {instances} {instance.name} at {network.gbps:,.0f} Gbit/s each, an assumption: no measurement of "
+        "several instances was fitted"
     )
 
 

@@ -13,10 +13,16 @@ Of a mixture's experts a batch reads those that it is expected to touch: with a 
 choose independently, E (1 - (1 - a / E)^tokens). Real routers have favourites and touch fewer.
 
 A pipeline of PP stages works on PP parts of the batch at once: each part passes all the layers in one step.
+
+Where a replica takes several instances, a stage hands over to the next through the share of their network that its
+devices have. A tensor-parallel group over m instances joins its parts within each first, then across: each instance
+sends and gets 2 (m - 1) / m of the bytes through all of its network, in 2 ceil(log2 m) hops. No measurement of several
+instances was fitted: of the network as large a share is taken as of the link, and HOP_S for each hop.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from holdfast.model.architecture import Dtype, FixedWork, ModelArchitecture
@@ -26,6 +32,19 @@ from holdfast.performance.coefficients import Coefficients
 
 ACTIVATION_BYTES = Dtype.BF16.bytes
 """Bytes of one number between layers: engines keep activations in 16 bits whatever the weights are."""
+
+
+HOP_S = 10e-6
+"""Seconds until a message between instances arrives: `p2p_latency` of ai-dynamo/aiconfigurator's systems
+(src/aiconfigurator/systems, read 2026-11-21), which calls it unofficial and by observation. Not measured on EFA."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Between the instances that one replica takes: devices and Gbit/s (per direction) of each of them."""
+
+    devices_per_instance: int
+    gbps: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,8 @@ class Terms:
 class Placement:
     """A model on devices: what one tensor-parallel rank has to do, and how fast it does it.
 
-    A rank is a device, on Neuron a logical core of it. Raises InputError where the peaks of the device are not stated.
+    A rank is a device, on Neuron a logical core of it. network: between its instances, None where all ranks are on one.
+    Raises InputError where the peaks of the device are not stated.
     """
 
     model: ModelArchitecture
@@ -77,6 +97,7 @@ class Placement:
     tensor_parallel: int
     pipeline_parallel: int
     coefficients: Coefficients
+    network: Network | None = None
 
     def decode(self, batch: float, context_tokens: float) -> Terms:
         """One step of `batch` sequences (at least 1) that look back at `context_tokens` each, on average."""
@@ -104,20 +125,48 @@ class Placement:
 
     def _pass(self, *, flops: float, weight_bytes: float, cache_bytes: float, tokens: float, sequences: float) -> Terms:
         rates, given, ranks = rank(self.device, self.coefficients), self.coefficients, self.tensor_parallel
+        together = ranks // self._instances_per_stage
         kv_ranks = 1 if self.model.latent_kv else min(ranks, self.model.kv_heads)
         passed = tokens * self.model.hidden_size * ACTIVATION_BYTES
         all_reduces = 2 * self.model.layers if ranks > 1 else 0
-        handovers = self.pipeline_parallel - 1
+        handovers = self.pipeline_parallel - 1 - self._crossings
         return Terms(
             compute_s=flops / ranks / rates.flops,
             weights_s=weight_bytes / ranks / rates.weight_bytes,
             cache_s=cache_bytes / kv_ranks / rates.cache_bytes,
-            link_s=(all_reduces * 2 * (ranks - 1) / ranks + handovers) * passed / rates.link_bytes
-            + (all_reduces + handovers) * given.all_reduce_s,
+            link_s=(all_reduces * 2 * (together - 1) / together + handovers) * passed / rates.link_bytes
+            + (all_reduces + handovers) * given.all_reduce_s
+            + self._network_s(all_reduces, passed),
             overhead_s=self.model.layers * given.layer_s
             + sequences * given.sequence_s
             + self.pipeline_parallel * given.step_s,
         )
+
+    @property
+    def _devices_per_stage(self) -> int:
+        return math.ceil(self.tensor_parallel / self.device.ranks_per_device)
+
+    @property
+    def _instances_per_stage(self) -> int:
+        return 1 if self.network is None else math.ceil(self._devices_per_stage / self.network.devices_per_instance)
+
+    @property
+    def _crossings(self) -> int:
+        """How often a pass is handed over from one instance to another."""
+        if self.network is None:
+            return 0
+        stages_per_instance = max(1, self.network.devices_per_instance // self._devices_per_stage)
+        return math.ceil(self.pipeline_parallel / stages_per_instance) - 1
+
+    def _network_s(self, all_reduces: int, passed: float) -> float:
+        """Seconds that one pass spends between instances, where each of its tensors has `passed` bytes."""
+        if self.network is None:
+            return 0.0
+        instances, own = self._instances_per_stage, self._devices_per_stage / self.network.devices_per_instance
+        bytes_per_s = self.network.gbps / 8 * 1e9 * self.coefficients.link
+        handover_s = passed / bytes_per_s / min(1.0, own) + HOP_S
+        joined_s = 2 * (instances - 1) / instances * passed / bytes_per_s + 2 * math.ceil(math.log2(instances)) * HOP_S
+        return self._crossings * handover_s + all_reduces * joined_s
 
     def _attention_flops(self, attended: float) -> float:
         # Of a latent cache each head looks at the whole latent.

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 from holdfast.model.architecture import FixedWork, ModelArchitecture
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
+from holdfast.model.packing import NETWORK_GBPS
 from holdfast.performance import memory
 from holdfast.performance.memory import Fit
-
-NETWORK_GBPS = 400.0
-"""Least network of a node that shares a replica with others: what EC2's first type for such work (p4d) has."""
 
 NODE_COUNTS = (2, 4, 8)
 """Nodes that a replica is tried on."""
@@ -104,32 +102,36 @@ def in_a_node(
 def over_nodes(
     model: ModelArchitecture | FixedWork, market: Market, accelerators: Collection[str], load: Load
 ) -> tuple[Candidate, ...]:
-    """The offerings that hold the model over the fewest of 2, 4 or 8 instances.
-
-    Tensor parallelism stays within a node and takes as much of it as the attention heads divide by; pipeline
-    parallelism goes over the nodes. Instances with less than 400 Gbit/s of network are left out.
-    """
-    if isinstance(model, FixedWork):
-        return ()
+    """The offerings that hold the model over the fewest of 2, 4 or 8 instances. See `fit_over_nodes`."""
     found = []
     for offering, instance, device in market.within(accelerators):
-        if (instance.network_gbps or 0) < NETWORK_GBPS:
-            continue
-        tensor = _largest_division(model.heads, instance.devices * device.ranks_per_device)
-        for nodes in NODE_COUNTS:
-            if nodes > model.layers:
-                break
-            fit = memory.fit(
-                model,
-                device,
-                tensor_parallel=tensor,
-                pipeline_parallel=nodes,
-                sequence_tokens=load.sequence_tokens,
-            )
-            if fit.sequences >= load.sequences:
-                found.append(Candidate(offering, instance, fit, -(-tensor // device.ranks_per_device), nodes, 1))
-                break
+        fit = fit_over_nodes(model, instance, device, load)
+        if fit is not None:
+            devices = -(-fit.tensor_parallel // device.ranks_per_device)
+            found.append(Candidate(offering, instance, fit, devices, fit.pipeline_parallel, 1))
     return _by_price(found)
+
+
+def fit_over_nodes(
+    model: ModelArchitecture | FixedWork, instance: InstanceType, device: Accelerator, load: Load
+) -> Fit | None:
+    """The fit over the fewest of 2, 4 or 8 instances, a pipeline stage on each; None where none holds the load.
+
+    Tensor parallelism stays within a node and takes as much of it as the attention heads divide by; pipeline
+    parallelism goes over the nodes. Instances with less than 400 Gbit/s of network hold nothing together.
+    """
+    if isinstance(model, FixedWork) or (instance.network_gbps or 0) < NETWORK_GBPS:
+        return None
+    tensor = _largest_division(model.heads, instance.devices * device.ranks_per_device)
+    for nodes in NODE_COUNTS:
+        if nodes > model.layers:
+            break
+        fit = memory.fit(
+            model, device, tensor_parallel=tensor, pipeline_parallel=nodes, sequence_tokens=load.sequence_tokens
+        )
+        if fit.sequences >= load.sequences:
+            return fit
+    return None
 
 
 def leanest(found: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -1,4 +1,4 @@
-"""The devices of a replica whose tensor-parallel ranks are parts of one: on Neuron a rank is a logical core."""
+"""The devices of a server whose tensor-parallel ranks are parts of one: on Neuron a rank is a logical core."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def with_devices(
     """
     units = {unit.name: unit for unit in fleet.spec.units}
     for unit in fleet.spec.units:
-        devices = math.ceil(unit.devices_per_replica / equipment[unit.name][1].ranks_per_device)
+        devices = math.ceil(unit.devices_per_server / equipment[unit.name][1].ranks_per_device)
         if (
             unit.devices is None
-            and devices < unit.devices_per_replica
+            and devices < unit.devices_per_server
             and "tensorParallel" not in auto.get(unit.name, ())
         ):
             units[unit.name] = unit.model_copy(update={"devices": devices})

@@ -11,6 +11,7 @@ from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, FleetSpec, InferenceFleet, Workload, format_slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
+from holdfast.model.packing import pack
 from holdfast.model.plan import UnitEvidence
 from holdfast.performance import curve, memory
 from holdfast.performance.estimate import Estimate, estimate
@@ -45,19 +46,20 @@ def evidence(
     """Evidence from the estimate of each of the units, marked as such, and what is to be said of it.
 
     A unit is left out, with its reason, where the workload has no lengths, no source states the peaks of its
-    accelerator, nobody states its price, or by its estimate not one request meets the SLO. Raises InputError when a
+    accelerator, it serves prefill and decode apart, nobody states its price, or by its estimate not one request meets
+    the SLO. Raises InputError when a
     unit's parallelism does not divide the model or does not fit its instance.
     """
     found, findings, lacking = list[UnitEvidence](), list[Finding](), list[InputError]()
     for unit in units:
-        instance, device = equipment[unit.name]
+        instance, _ = equipment[unit.name]
         memory.check(model, unit.tensor_parallel, unit.pipeline_parallel)
         lack = _lack(fleet, model, unit, offerings.get(unit.name), equipment[unit.name])
         if lack is not None:
             lacking.append(lack)
             findings.append(without_estimate(unit, lack))
             continue
-        made = estimate_of_mean(fleet.spec.workload, model, unit, device)
+        made = estimate_of_mean(fleet.spec.workload, model, unit, equipment[unit.name])
         reached = reach(made, fleet.spec.slo, fleet.spec.workload)
         if reached is None or reached.broken:
             why = reached.broken if reached is not None else f"the model does not fit ({made.fit.why})"
@@ -74,8 +76,10 @@ def without_estimate(unit: DeploymentUnit, lack: InputError) -> Finding:
     return left_out(unit, "", 0, f"nothing was measured of it, and {lack.what}{f'; {lack.mend}' if lack.mend else ''}")
 
 
-def estimable(workload: Workload, model: Model, device: Accelerator) -> bool:
-    """Whether the lengths and the peaks that an estimate starts from are known."""
+def estimable(workload: Workload, model: Model, unit: DeploymentUnit, device: Accelerator) -> bool:
+    """Whether the lengths and the peaks that an estimate starts from are known, and one server answers a request."""
+    if unit.disaggregated is not None:
+        return False
     lengths = isinstance(model, FixedWork) or workload.input_tokens is not None
     return lengths and device.memory_gb_per_s is not None and device.bf16_dense_tflops is not None
 
@@ -96,7 +100,9 @@ def _lack(
             where=where,
             mend="give it, e.g. price: $1.006/h",
         )
-    if estimable(fleet.spec.workload, model, device):
+    if unit.disaggregated is not None:
+        return _apart(unit)
+    if estimable(fleet.spec.workload, model, unit, device):
         return None
     if device.memory_gb_per_s is None or device.bf16_dense_tflops is None:
         return InputError(
@@ -111,6 +117,14 @@ def _lack(
     )
 
 
+def _apart(unit: DeploymentUnit) -> InputError:
+    return InputError(
+        f"unit {unit.name!r} serves prefill and decode apart, which is not estimated",
+        where=f"spec.units.{unit.name}",
+        mend="measure it with holdfast limit",
+    )
+
+
 def _evidence(
     unit: DeploymentUnit, made: Estimate, reached: Reached, price: prices.ReplicaPrice, spec: FleetSpec
 ) -> UnitEvidence:
@@ -120,13 +134,14 @@ def _evidence(
         unit=unit.name,
         limit_per_s=reached.rate_per_s,
         price_usd_per_h=price.usd_per_h,
-        replicas_per_instance=price.replicas_per_instance,
+        replicas_per_instance=price.packing.replicas_per_instance,
+        instances_per_replica=price.packing.instances_per_replica,
         tokens_out_per_s=None if lengths is None else reached.rate_per_s * lengths.mean,
         latency_s=reached.latency_s,
         limit_source=(
             f"an estimate, not measured: {reached.in_flight:.3g} in flight at {reached.latency_s:.3g} s on average, "
             f"within {format_slo(spec.slo)}{f' ({left})' if left else ''}; bound by {reached.binds}; median error of a "
-            f"step {made.error:.0%} ({made.coefficients_source})"
+            f"step {made.error:.0%} ({made.coefficients_source}){f'; {made.across}' if made.across else ''}"
         ),
         price_source=price.source,
         estimate_error=made.error,
@@ -136,6 +151,7 @@ def _evidence(
 
 def _estimate_finding(unit: DeploymentUnit, made: Estimate, spec: FleetSpec) -> Finding:
     borrowed = f", from its nearest kin {made.borrowed}" if made.borrowed else ""
+    borrowed += f"; {made.across}" if made.across else ""
     left = caveat(spec.slo, spec.workload)
     return Finding(
         file="",
@@ -152,12 +168,13 @@ def _estimate_finding(unit: DeploymentUnit, made: Estimate, spec: FleetSpec) -> 
 def work(model: Model, equipment: Equipment) -> Work:
     """How much work a request of a size is, by its estimate: what it takes of a replica at the most throughput.
 
-    Raises InputError, when it is asked, for a size of which not one request fits.
+    Raises InputError, when it is asked, for a size of which not one request fits, and for prefill and decode apart.
     """
 
     def effort(unit: DeploymentUnit, input_tokens: float, output_tokens: float) -> Effort:
-        _, device = equipment[unit.name]
-        made = _estimate_of(model, unit, device, math.ceil(input_tokens), math.ceil(output_tokens))
+        if unit.disaggregated is not None:
+            raise _apart(unit)
+        made = _estimate_of(model, unit, equipment[unit.name], math.ceil(input_tokens), math.ceil(output_tokens))
         if not made.points:
             raise InputError(
                 f"a request of {input_tokens:g} + {output_tokens:g} tokens does not fit ({made.fit.why})",
@@ -170,14 +187,21 @@ def work(model: Model, equipment: Equipment) -> Work:
     return effort
 
 
-def estimate_of_mean(workload: Workload, model: Model, unit: DeploymentUnit, device: Accelerator) -> Estimate:
+def estimate_of_mean(
+    workload: Workload, model: Model, unit: DeploymentUnit, equipment: tuple[InstanceType, Accelerator]
+) -> Estimate:
     """The estimate of a replica for requests of the workload's mean lengths, of what is `estimable`."""
-    return _estimate_of(model, unit, device, *_lengths(workload, model))
+    return _estimate_of(model, unit, equipment, *_lengths(workload, model))
 
 
 def _estimate_of(
-    model: Model, unit: DeploymentUnit, device: Accelerator, input_tokens: int, output_tokens: int
+    model: Model,
+    unit: DeploymentUnit,
+    equipment: tuple[InstanceType, Accelerator],
+    input_tokens: int,
+    output_tokens: int,
 ) -> Estimate:
+    instance, device = equipment
     return estimate(
         model,
         device,
@@ -187,6 +211,7 @@ def _estimate_of(
         output_tokens=output_tokens,
         max_num_seqs=unit.max_num_seqs,
         framework=unit.framework,
+        instance=instance if pack(unit, instance).spans else None,
     )
 
 

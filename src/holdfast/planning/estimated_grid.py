@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from holdfast.model.architecture import FixedWork
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
+from holdfast.model.packing import obstacle, pack
 from holdfast.performance import engines, memory
 from holdfast.performance.estimate import Estimate
 from holdfast.planning import prices
@@ -31,24 +32,25 @@ def cells(
     """The grid of the estimates of units that can be estimated (estimated.estimable).
 
     It has TP of 1, 2, 4, ... that divides the model and the unit's own, with batches of BATCHES and the unit's own; of
-    a unit that leaves its batch to the plan 8, 16, 32, ... up to the most of its engine. Units on the same platform and
-    instance type at the same price are one.
+    a unit that leaves its batch to the plan 8, 16, 32, ... up to the most of its engine. All stages of a pipeline are
+    on one instance, but where the unit's go over several or its TP is left to the plan: there each stage is. Units on
+    the same platform and instance type at the same price are one.
     """
     found: dict[tuple[Configuration, float | None], GridCell] = {}
     for unit in units:
         instance, device = equipment[unit.name]
-        if not estimable(fleet.spec.workload, model, device):
+        if not estimable(fleet.spec.workload, model, unit, device):
             continue
         price = prices.instance_price(unit, None, offerings.get(unit.name), instance)
-        for shape in _shapes(unit, model, instance, device, "maxNumSeqs" in (auto or {}).get(unit.name, ())):
-            if (shape, price) not in found:
-                shaped = as_unit(unit, shape, device)
+        for shape in _shapes(unit, model, instance, device, (auto or {}).get(unit.name, frozenset())):
+            shaped = as_unit(unit, shape, device)
+            if (shape, price) not in found and not obstacle(shaped.devices_per_stage, instance):
                 found[shape, price] = _cell(fleet, model, shaped, shape, price, equipment[unit.name])
     return tuple(found.values())
 
 
 def _shapes(
-    unit: DeploymentUnit, model: Model, instance: InstanceType, device: Accelerator, any_batch: bool
+    unit: DeploymentUnit, model: Model, instance: InstanceType, device: Accelerator, auto: Collection[str]
 ) -> Iterator[Configuration]:
     own = Configuration(
         platform(unit), unit.instance_type, unit.tensor_parallel, unit.pipeline_parallel, unit.max_num_seqs
@@ -56,10 +58,11 @@ def _shapes(
     if isinstance(model, FixedWork):
         yield own
         return
-    ranks = instance.devices * device.ranks_per_device // unit.pipeline_parallel
+    spread = "tensorParallel" in auto or pack(unit, instance).spans
+    ranks = instance.devices * device.ranks_per_device // (1 if spread else unit.pipeline_parallel)
     powers = {2**n for n in range(ranks.bit_length()) if 2**n <= ranks and _divides(model, 2**n, unit)}
     for tensor_parallel in sorted(powers | {unit.tensor_parallel}):
-        for batch in _batches(unit, device, any_batch):
+        for batch in _batches(unit, device, "maxNumSeqs" in auto):
             yield replace(own, tensor_parallel=tensor_parallel, max_num_seqs=batch)
 
 
@@ -89,8 +92,8 @@ def _cell(
     price_usd_per_h: float | None,
     equipment: tuple[InstanceType, Accelerator],
 ) -> GridCell:
-    instance, device = equipment
-    made = estimate_of_mean(fleet.spec.workload, model, unit, device)
+    instance, _ = equipment
+    made = estimate_of_mean(fleet.spec.workload, model, unit, equipment)
     reached = reach(made, fleet.spec.slo, fleet.spec.workload)
     peak_per_s = max((point.rate_per_s for point in made.points), default=None)
     return GridCell(
@@ -106,7 +109,8 @@ def _cell(
         peak_tokens_per_s=None,
         price_usd_per_h=price_usd_per_h,
         why_not=_why_not(made, reached, shape.max_num_seqs or 1),
-        source=f"an estimate ({made.coefficients_source})",
+        source=f"an estimate ({made.coefficients_source}{f'; {made.across}' if made.across else ''})",
+        packing=pack(unit, instance),
         estimated=True,
     )
 

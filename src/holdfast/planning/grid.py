@@ -2,7 +2,8 @@
 
 DP rule   replicas per instance = devices // devices per replica; devices left over are paid for and idle
 
-Throughput per dollar is of a whole instance with all the replicas that it holds, so idle devices count.
+Throughput per dollar is of a whole instance with all the replicas that it holds, or of all the instances of a replica
+that takes several, so idle devices count.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
 from holdfast.model.hardware import Accelerator, InstanceType, Offering
 from holdfast.model.judgement import best, nearest
 from holdfast.model.measurements import Measurement
+from holdfast.model.packing import Packing, obstacle, pack
 from holdfast.planning import measured_size, prices
 
 Equipment = Mapping[str, tuple[InstanceType, Accelerator]]
@@ -52,6 +54,7 @@ class GridCell:
 
     unit:         the fleet's unit that it was measured or estimated as.
     devices, devices_per_replica: of one instance, and of one replica.
+    packing:      how replicas lie on instances; None where not one can be placed.
     rate_per_s, tokens_per_s, latency_s: of one replica at its highest load that meets the SLO, or, where none does, at
                   the load that comes nearest; latency_s is the `statistic`, all None where not known.
     peak_per_s, peak_tokens_per_s: of one replica at its highest load, whatever the latency.
@@ -73,6 +76,7 @@ class GridCell:
     price_usd_per_h: float | None
     why_not: str
     source: str
+    packing: Packing | None
     estimated: bool = False
 
     @property
@@ -81,23 +85,37 @@ class GridCell:
 
     @property
     def replicas_per_instance(self) -> int:
-        return self.devices // self.devices_per_replica
+        return 0 if self.packing is None else self.packing.replicas_per_instance
+
+    @property
+    def instances_per_replica(self) -> int:
+        return 1 if self.packing is None else self.packing.instances_per_replica
+
+    @property
+    def bought_devices(self) -> int:
+        """Devices of what is bought at once: an instance, or all that one replica takes."""
+        return self.devices * self.instances_per_replica
+
+    @property
+    def bought_usd_per_h(self) -> float | None:
+        """Price of what is bought at once; None where nobody states it."""
+        return None if self.price_usd_per_h is None else self.price_usd_per_h * self.instances_per_replica
 
     @property
     def idle_devices(self) -> int:
-        return self.devices - self.replicas_per_instance * self.devices_per_replica
+        return self.bought_devices - self.replicas_per_instance * self.devices_per_replica
 
     @property
-    def instance_per_s(self) -> float | None:
-        """Requests/s of one instance with all its replicas."""
+    def bought_per_s(self) -> float | None:
+        """Requests/s of what is bought at once, with all its replicas."""
         return None if self.rate_per_s is None else self.rate_per_s * self.replicas_per_instance
 
     @property
     def per_dollar(self) -> float | None:
-        """Requests/s per USD/h of one instance with all its replicas."""
-        if self.instance_per_s is None or self.price_usd_per_h is None:
+        """Requests/s per USD/h of what is bought at once, with all its replicas."""
+        if self.bought_per_s is None or self.bought_usd_per_h is None:
             return None
-        return self.instance_per_s / self.price_usd_per_h
+        return self.bought_per_s / self.bought_usd_per_h
 
 
 def of_measurements(
@@ -195,7 +213,7 @@ def _measured(
     each = [_of_one_replica(row) for row in rows]
     shown, why_not = _shown(each, slo)
     statistic, latency_s = _latency(shown, slo)
-    too_large = shaped.devices_per_replica > instance.devices
+    packing = None if obstacle(shaped.devices_per_stage, instance) else pack(shaped, instance)
     peak = max(each, key=lambda row: row.rate_per_s or 0.0)
     return GridCell(
         configuration=configuration,
@@ -208,9 +226,10 @@ def _measured(
         statistic=statistic,
         peak_per_s=peak.rate_per_s,
         peak_tokens_per_s=max((row.output_tokens_per_s for row in each if row.output_tokens_per_s), default=None),
-        price_usd_per_h=None if too_large else prices.instance_price(shaped, shown, offering, instance),
-        why_not=f"needs {shaped.devices_per_replica} of {instance.devices} devices" if too_large else why_not,
+        price_usd_per_h=None if packing is None else prices.instance_price(shaped, shown, offering, instance),
+        why_not=why_not if packing else f"needs {shaped.devices_per_replica} of {instance.devices} devices",
         source=f"{where}:{shown.row}",
+        packing=packing,
     )
 
 

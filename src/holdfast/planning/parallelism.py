@@ -22,7 +22,8 @@ def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequ
     choices: what the TP rule takes on each platform; settled: for each unit that left it to the plan.
 
     grid:          where a platform has several configurations; of those platforms.
-    data_parallel: where an instance holds several replicas of what was chosen, or leaves devices idle.
+    data_parallel: where an instance holds several replicas of what was chosen, or leaves devices idle, or where a
+                   replica takes several.
     tp_scaling:    where a platform has several degrees of TP.
     """
     found: dict[str, Table] = {}
@@ -30,7 +31,7 @@ def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequ
     if compared:
         found["grid"] = grid([c for choice in compared for c in _of(cells, choice.name)], compared, settled)
     chosen = [choice.cell for choice in choices if choice.cell is not None]
-    if any(cell.replicas_per_instance > 1 or cell.idle_devices for cell in chosen):
+    if any(cell.replicas_per_instance > 1 or cell.instances_per_replica > 1 or cell.idle_devices for cell in chosen):
         found["data_parallel"] = data_parallel(chosen)
     for choice in choices:
         own = _of(cells, choice.name)
@@ -42,7 +43,7 @@ def of_cells(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequ
 
 def grid(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequence[Choice] = ()) -> Table:
     """Every configuration: one replica's throughput and latency, what an instance gives, and whether it does."""
-    mixed = len({cell.estimated for cell in cells}) > 1
+    mixed, spanned = len({cell.estimated for cell in cells}) > 1, any(cell.instances_per_replica > 1 for cell in cells)
     statistics = sorted({cell.statistic for cell in cells if cell.statistic}) or [""]
     latency = f"latency {statistics[0]}".strip() if len(statistics) == 1 else "latency"
     return Table(
@@ -54,12 +55,15 @@ def grid(cells: Sequence[GridCell], choices: Sequence[Choice], settled: Sequence
             Column("throughput", "requests/s", 2),
             Column(latency, "s", 3),
             Column("replicas per instance"),
+            *((Column("instances per replica"),) if spanned else ()),
             Column("idle devices"),
             _PRICE,
             Column("RPS per $", "requests/s per USD/h", 2),
             Column("verdict"),
         ),
-        rows=tuple(_grid_row(cell, _chosen(cell, choices, settled), mixed) for cell in sorted(cells, key=_order)),
+        rows=tuple(
+            _grid_row(cell, _chosen(cell, choices, settled), mixed, spanned) for cell in sorted(cells, key=_order)
+        ),
         notes=(*(f"{choice.name}: {choice.why}" for choice in _told(choices, settled)), *_estimates(cells)),
     )
 
@@ -88,7 +92,7 @@ def _chosen(cell: GridCell, choices: Sequence[Choice], settled: Sequence[Choice]
     return "chosen" if any(choice.cell == cell for choice in choices) else ""
 
 
-def _grid_row(cell: GridCell, chosen: str, mixed: bool) -> tuple[Cell, ...]:
+def _grid_row(cell: GridCell, chosen: str, mixed: bool, spanned: bool) -> tuple[Cell, ...]:
     shape = cell.configuration
     verdict = cell.why_not or chosen or "meets the SLO"
     verdict += " (estimate)" if mixed and cell.estimated else ""
@@ -99,8 +103,9 @@ def _grid_row(cell: GridCell, chosen: str, mixed: bool) -> tuple[Cell, ...]:
         cell.rate_per_s,
         cell.latency_s,
         cell.replicas_per_instance,
+        *((cell.instances_per_replica,) if spanned else ()),
         cell.idle_devices,
-        cell.price_usd_per_h,
+        cell.bought_usd_per_h,
         cell.per_dollar if cell.holds else None,
         verdict,
     )
@@ -109,6 +114,7 @@ def _grid_row(cell: GridCell, chosen: str, mixed: bool) -> tuple[Cell, ...]:
 def data_parallel(chosen: Sequence[GridCell]) -> Table:
     """Whole instances with all the replicas that fit, each held against the first; needs at least one cell."""
     priced = [cell for cell in chosen if cell.price_usd_per_h is not None]
+    spanned = any(cell.instances_per_replica > 1 for cell in chosen)
     base = priced[0] if priced else None
     held_against = f", held against {base.configuration.name}" if base is not None and len(priced) > 1 else ""
     return Table(
@@ -126,22 +132,31 @@ def data_parallel(chosen: Sequence[GridCell]) -> Table:
             Column("efficiency", "x", 2),
         ),
         rows=tuple(_parallel_row(cell, base) for cell in chosen),
-        notes=("Replicas per instance are its devices // devices of a replica; idle devices are paid for.",),
+        notes=(
+            "Replicas per instance are its devices // devices of a replica; idle devices are paid for.",
+            *(
+                ("A replica that takes several instances takes them whole: its row is of all of them.",)
+                if spanned
+                else ()
+            ),
+        ),
     )
 
 
 def _parallel_row(cell: GridCell, base: GridCell | None) -> tuple[Cell, ...]:
-    whole = (cell.replicas_per_instance, cell.devices, cell.idle_devices, cell.instance_per_s, cell.price_usd_per_h)
+    replicas = cell.replicas_per_instance
+    whole = (replicas, cell.bought_devices, cell.idle_devices, cell.bought_per_s, cell.bought_usd_per_h)
     return (cell.configuration.name, *whole, cell.per_dollar, *_held_against(cell, base))
 
 
 def _held_against(cell: GridCell, base: GridCell | None) -> tuple[float | None, float | None, float | None]:
     """Throughput gain, cost increase and efficiency, each as a ratio; None where a price is missing."""
-    if base is None or not cell.instance_per_s or not base.instance_per_s:
+    if base is None or not cell.bought_per_s or not base.bought_per_s:
         return None, None, None
-    if cell.price_usd_per_h is None or base.price_usd_per_h is None:
-        return cell.instance_per_s / base.instance_per_s, None, None
-    gain, increase = cell.instance_per_s / base.instance_per_s, cell.price_usd_per_h / base.price_usd_per_h
+    gain = cell.bought_per_s / base.bought_per_s
+    if cell.bought_usd_per_h is None or base.bought_usd_per_h is None:
+        return gain, None, None
+    increase = cell.bought_usd_per_h / base.bought_usd_per_h
     return gain, increase, gain / increase
 
 

@@ -16,9 +16,7 @@ from holdfast.planning.mix import Mix
 def as_bought(known: UnitEvidence, mix: Mix, period: int) -> UnitEvidence:
     """The evidence at the mean price of the replicas that are planned in the period."""
     own = [
-        (a.instance_usd_per_h / a.replicas_per_instance, a.replicas[period])
-        for a in mix.allotments
-        if a.unit == known.unit and a.replicas[period]
+        (a.replica_usd_per_h, a.replicas[period]) for a in mix.allotments if a.unit == known.unit and a.replicas[period]
     ]
     if len({price for price, _ in own}) < 2 and all(math.isclose(p, known.price_usd_per_h) for p, _ in own):
         return known
@@ -70,14 +68,23 @@ def tables(fleet: InferenceFleet, mix: Mix, peak: int) -> dict[str, Table]:
 
 
 def _placement(mix: Mix, peak: int) -> Table:
+    placed = [a for a in mix.allotments if a.replicas[peak]]
+    spanned = any(a.packing.spans for a in placed)
     rows = [
-        (a.unit, a.zone or None, a.capacity_type.value, a.replicas[peak], a.instances(peak) * a.instance_usd_per_h)
-        for a in mix.allotments
-        if a.replicas[peak]
+        (
+            *(a.unit, a.zone or None, a.capacity_type.value, a.replicas[peak]),
+            *((a.instances(peak),) if spanned else ()),
+            a.instances(peak) * a.instance_usd_per_h,
+        )
+        for a in placed
     ]
     return Table(
         "Replicas by zone and capacity type",
-        (Column("unit"), Column("zone"), Column("capacity type"), Column("replicas"), Column("cost", "USD/h", 4)),
+        (
+            *(Column("unit"), Column("zone"), Column("capacity type"), Column("replicas")),
+            *((Column("instances"),) if spanned else ()),
+            Column("cost", "USD/h", 4),
+        ),
         tuple(rows),
         ("At the highest demand. A NodePool buys in any zone and type of its unit: units apart hold it to these.",),
     )

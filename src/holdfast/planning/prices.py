@@ -1,4 +1,4 @@
-"""What one replica of a unit costs: instances are bought whole, replicas share them.
+"""What one replica of a unit costs: instances are bought whole, replicas share them or take several.
 
 The instance price is taken from the first that states it: the fleet document, the measurement row, the
 catalogue's offering. A row that was measured with several replicas states the price of the instances that
@@ -7,7 +7,6 @@ hold all of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,33 +15,32 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.measurements import Measurement
+from holdfast.model.packing import Packing, obstacle, pack
 
 
 @dataclass(frozen=True)
 class ReplicaPrice:
-    """The price of one replica in US dollars per hour: instance price / replicas per instance."""
+    """The price of one replica in US dollars per hour, by the price of an instance and how replicas lie on it."""
 
     usd_per_h: float
-    replicas_per_instance: int
+    packing: Packing
     source: str
 
 
-def replicas_per_instance(unit: DeploymentUnit, instance: InstanceType | None) -> int:
-    """Devices of the instance // devices of a replica; 1 where the instance type is not known.
+def packing(unit: DeploymentUnit, instance: InstanceType | None) -> Packing:
+    """How the unit's replicas lie on instances; one on each where the type is not known.
 
-    Raises InputError when not even one replica fits.
+    Raises InputError when not even one replica can be placed.
     """
-    if instance is None:
-        return 1
-    fitting = instance.devices // unit.devices_per_replica
-    if fitting < 1:
+    why_not = "" if instance is None else obstacle(unit.devices_per_stage, instance)
+    if instance is not None and why_not:
         raise InputError(
-            f"one replica of unit {unit.name!r} needs {unit.devices_per_replica} devices "
-            f"and {instance.name} has {instance.devices}",
+            f"one replica of unit {unit.name!r} needs {unit.devices_per_replica} devices and {instance.name} has "
+            f"{instance.devices}; {why_not}",
             where=f"spec.units.{unit.name}",
             mend="take a larger instance type, or lower tensorParallel, pipelineParallel or devices",
         )
-    return fitting
+    return pack(unit, instance)
 
 
 def replica_price(
@@ -52,8 +50,8 @@ def replica_price(
 
     Raises InputError when neither the fleet, the row nor the offering states a price.
     """
-    fitting = replicas_per_instance(unit, instance)
-    priced = _instance_price(unit, row, offering, fitting)
+    packed = packing(unit, instance)
+    priced = _instance_price(unit, row, offering, packed)
     if priced is None:
         raise InputError(
             f"unit {unit.name!r} has no price",
@@ -62,14 +60,14 @@ def replica_price(
             f"(the catalogue has none for {unit.instance_type})",
         )
     usd_per_h, source = priced
-    return ReplicaPrice(usd_per_h / fitting, fitting, f"{source}{_shared(unit, instance, fitting)}")
+    return ReplicaPrice(packed.replica_usd_per_h(usd_per_h), packed, f"{source}{_shared(unit, instance, packed)}")
 
 
 def instance_price(
     unit: DeploymentUnit, row: Measurement | None, offering: Offering | None, instance: InstanceType
 ) -> float | None:
     """US dollars per hour of one instance; None when neither the fleet, the row nor the offering states a price."""
-    priced = _instance_price(unit, row, offering, replicas_per_instance(unit, instance))
+    priced = _instance_price(unit, row, offering, packing(unit, instance))
     return None if priced is None else priced[0]
 
 
@@ -94,30 +92,30 @@ def priced_rows(
 def _with_price(
     row: Measurement, unit: DeploymentUnit, offering: Offering | None, instance: InstanceType | None
 ) -> Measurement:
-    fitting = replicas_per_instance(unit, instance)
-    priced = _instance_price(unit, row, offering, fitting)
-    return row if priced is None else replace(row, price_usd_per_h=priced[0] * _instances(row, fitting))
+    packed = packing(unit, instance)
+    priced = _instance_price(unit, row, offering, packed)
+    return row if priced is None else replace(row, price_usd_per_h=priced[0] * packed.instances(row.replicas or 1))
 
 
 def _instance_price(
-    unit: DeploymentUnit, row: Measurement | None, offering: Offering | None, fitting: int
+    unit: DeploymentUnit, row: Measurement | None, offering: Offering | None, packed: Packing
 ) -> tuple[float, str] | None:
     if unit.price_usd_per_h is not None:
         return unit.price_usd_per_h, "price of the fleet document"
     if row is not None and row.price_usd_per_h is not None:
-        return row.price_usd_per_h / _instances(row, fitting), f"line {row.row} of the measurements"
+        return row.price_usd_per_h / packed.instances(row.replicas or 1), f"line {row.row} of the measurements"
     if offering is not None:
         return offering.price_usd_per_h, catalog.citation(offering)
     return None
 
 
-def _instances(row: Measurement, fitting: int) -> int:
-    return math.ceil((row.replicas or 1) / fitting)
-
-
-def _shared(unit: DeploymentUnit, instance: InstanceType | None, fitting: int) -> str:
+def _shared(unit: DeploymentUnit, instance: InstanceType | None, packed: Packing) -> str:
     if instance is None:
         return f"; {unit.instance_type} is not in the catalogue, so one replica per instance is assumed"
-    wasted = instance.devices - fitting * unit.devices_per_replica
-    waste = f", {wasted} of its {instance.devices} devices unused" if wasted else ""
-    return f"; {fitting} replicas share one {instance.name}{waste}" if fitting > 1 or wasted else ""
+    there = packed.instances_per_replica * instance.devices
+    wasted = there - packed.replicas_per_instance * unit.devices_per_replica
+    waste = f", {wasted} of {'their' if packed.spans else 'its'} {there} devices unused" if wasted else ""
+    if packed.spans:
+        return f"; {packed.instances_per_replica} {instance.name} to a replica{waste}"
+    several = packed.replicas_per_instance > 1
+    return f"; {packed.replicas_per_instance} replicas share one {instance.name}{waste}" if several or wasted else ""

@@ -60,7 +60,7 @@ def of_pool(
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests{own})"
     if replicas == 0:
         return f"No replicas, {cost}: the other pools meet every constraint for less."
-    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}{_other_size(known)}"
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}{_other_size(known)}{_spanned(known)}"
     count = f"{_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}"
     if expected_per_s == 0:
         return f"{count}. No traffic at the planned demand: a reserve."
@@ -76,7 +76,7 @@ def of_unheld(fleet: InferenceFleet, evidence: Sequence[UnitEvidence], known: Un
     cost = f"{_place(evidence, known)} ({known.usd_per_million_requests:,.2f} USD per million requests)"
     if replicas == 0:
         return f"No replicas, {cost}: the limits have no room for them beside the others."
-    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}"
+    limit = f"{known.limit_per_s:.4g}/s{_estimate(known)}{_spanned(known)}"
     return (
         f"As far as the limits go: {_replicas(replicas)} of {limit}, {cost}{_bound(fleet.unit(known.unit), replicas)}. "
         "No traffic and no targets: it is not enough."
@@ -94,6 +94,10 @@ def _estimate(known: UnitEvidence) -> str:
     if known.estimate_error is None:
         return ""
     return f" (an estimate; median error of a step {known.estimate_error:.0%})"
+
+
+def _spanned(known: UnitEvidence) -> str:
+    return f", {known.instances_per_replica} nodes to a replica" if known.instances_per_replica > 1 else ""
 
 
 def _other_size(known: UnitEvidence) -> str:
@@ -222,7 +226,7 @@ def _idle_slots(candidates: Sequence[Candidate], mix: Mix, peak: int) -> Iterato
         replicas = mix.replicas(candidate.unit, peak)
         instances = sum(a.instances(peak) for a in mix.allotments if a.unit == candidate.unit)
         idle = instances * candidate.replicas_per_instance - replicas
-        if idle:
+        if idle and not candidate.packing.spans:
             yield (
                 f"{candidate.unit} pays for whole instances ({instances}) and leaves room for {_replicas(idle)} "
                 f"unused, held back by maxReplicas."

@@ -151,6 +151,7 @@ def _candidate(
             for way in unit.ways
         ),
         replicas_per_instance=known.replicas_per_instance,
+        instances_per_replica=known.instances_per_replica,
         min_replicas=unit.min_replicas,
         max_replicas=unit.max_replicas,
         accelerator=unit.accelerator.lower(),
@@ -182,7 +183,7 @@ def _supply(
 def _price(unit: DeploymentUnit, known: UnitEvidence, way: CapacityType, offerings: Offerings) -> float:
     """US dollars per hour of one instance."""
     if way is unit.capacity_type:
-        return known.price_usd_per_h * known.replicas_per_instance
+        return known.instance_usd_per_h
     if way in unit.prices_usd_per_h:
         return unit.prices_usd_per_h[way]
     offering = offerings.get(unit.name, {}).get(way)

@@ -10,6 +10,7 @@ from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Offering
+from holdfast.model.packing import pack
 from holdfast.model.plan import UnitEvidence
 from holdfast.planning import estimated, estimated_grid, prices, whatif
 from holdfast.planning.estimated import Estimated, Model, without_estimate
@@ -92,11 +93,13 @@ def _as_measured(
 ) -> UnitEvidence | None:
     """What was measured of the same configuration on another instance type, at the price of the unit's own.
 
-    Accelerator, framework, TP, PP and batch make a deployment unit; the instance around it makes its price. None where
-    there is no such measurement or no price.
+    Accelerator, framework, TP, PP, batch, whether prefill and decode are apart, and how many instances a replica takes
+    make a deployment unit; the instance around it makes its price. None where there is no such measurement or no price.
     """
-    equal = next((one for one in measured if _configuration(fleet.unit(one.unit)) == _configuration(unit)), None)
     instance, offering = equipment[unit.name][0], offerings.get(unit.name)
+    nodes, own = pack(unit, instance).instances_per_replica, _configuration(unit)
+    alike = (one for one in measured if _configuration(fleet.unit(one.unit)) == own)
+    equal = next((one for one in alike if one.instances_per_replica == nodes), None)
     if equal is None or prices.instance_price(unit, None, offering, instance) is None:
         return None
     price = prices.replica_price(unit, None, offering, instance)
@@ -104,14 +107,15 @@ def _as_measured(
         equal,
         unit=unit.name,
         price_usd_per_h=price.usd_per_h,
-        replicas_per_instance=price.replicas_per_instance,
+        replicas_per_instance=price.packing.replicas_per_instance,
+        instances_per_replica=price.packing.instances_per_replica,
         price_source=price.source,
         limit_source=f"as measured of {equal.unit}, the same devices and configuration ({equal.limit_source})",
     )
 
 
-def _configuration(unit: DeploymentUnit) -> tuple[str, str, int, int, int | None]:
-    parallel = (unit.tensor_parallel, unit.pipeline_parallel)
+def _configuration(unit: DeploymentUnit) -> tuple[object, ...]:
+    parallel = (unit.tensor_parallel, unit.pipeline_parallel, unit.disaggregated)
     return (unit.accelerator.lower(), unit.framework, *parallel, unit.max_num_seqs)
 
 

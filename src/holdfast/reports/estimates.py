@@ -59,6 +59,7 @@ def speed(value: Estimate) -> Table:
             f"Error of a decode step: {value.error:.0%}, the median "
             + ("of the accelerator that borrowing served worst." if value.borrowed else "of measurements held out."),
             f"Coefficients: {value.coefficients_source}.",
+            *((f"{value.across[0].upper()}{value.across[1:]}.",) if value.across else ()),
         ),
     )
 

@@ -24,11 +24,13 @@ def pools(plan: Plan) -> Table:
     tokens = any(pool.tokens_per_usd is not None for pool in plan.pools)
     guessed = any(pool.estimate_error is not None for pool in plan.pools)
     feasible = plan.status is PlanStatus.FEASIBLE
+    spanned = any(one.packing.spans for pool in plan.pools for one in pool.allotments)
     return Table(
         title="Pools" if feasible else "As far as the limits go, which is not enough",
         columns=(
             Column("unit"),
             Column("replicas"),
+            *((Column("instances"),) if spanned else ()),
             Column("weight", "%"),
             Column("expected", "requests/s", 2),
             Column("limit of a replica", "requests/s", 2),
@@ -38,7 +40,11 @@ def pools(plan: Plan) -> Table:
             Column("cost of a million requests", "USD", 2),
             *((Column("output", "tokens/USD", 0),) if tokens else ()),
         ),
-        rows=tuple(_pool(pool, guessed) + ((pool.tokens_per_usd,) if tokens else ()) for pool in plan.pools),
+        rows=tuple(
+            _pool(pool, guessed, _instances(plan, pool) if spanned else None)
+            + ((pool.tokens_per_usd,) if tokens else ())
+            for pool in plan.pools
+        ),
         notes=(
             f"Weights by {plan.fleet.spec.routing.weights.value}. “Filled to” is the expected traffic over what the "
             "replicas hold at their breaking points."
@@ -49,11 +55,18 @@ def pools(plan: Plan) -> Table:
     )
 
 
-def _pool(pool: PoolPlan, guessed: bool) -> tuple[Cell, ...]:
+def _instances(plan: Plan, pool: PoolPlan) -> int:
+    """In the period with the highest demand, as the pool's replicas are."""
+    rates = [period.demand_per_s for period in plan.periods]
+    return sum(one.instances(rates.index(max(rates))) for one in pool.allotments)
+
+
+def _pool(pool: PoolPlan, guessed: bool, instances: int | None) -> tuple[Cell, ...]:
     known = "measured" if pool.estimate_error is None else f"estimate ±{pool.estimate_error:.0%}"
     return (
         pool.unit,
         pool.replicas,
+        *(() if instances is None else (instances,)),
         pool.weight,
         pool.expected_per_s,
         pool.limit_per_s,

@@ -180,10 +180,7 @@ def _service(pool: PoolPlan, unit: DeploymentUnit, curve: Curve | None, *, queue
 
 def _lots(plan: Plan, pool: PoolPlan, unit: DeploymentUnit) -> tuple[Lot, ...]:
     """As the plan buys, and in the other zones of the unit in its main way at the mean price."""
-    lots = [
-        Lot(each.zone, each.capacity_type, each.instance_usd_per_h / each.replicas_per_instance, each.replicas)
-        for each in pool.allotments
-    ]
+    lots = [Lot(each.zone, each.capacity_type, each.replica_usd_per_h, each.replicas) for each in pool.allotments]
     there = {(lot.zone, lot.capacity_type) for lot in lots}
     periods = max(1, len(plan.periods))
     for zone in unit.zones or plan.fleet.spec.zones or ("",):

@@ -122,7 +122,7 @@ def _replicas(problem: Problem, found: Found, replicas: Ints) -> Iterator[Bindin
 
 def _quotas(problem: Problem, found: Found, replicas: Ints) -> Iterator[Binding]:
     for quota, vcpus in problem.requirement.quotas.items():
-        each = np.array([s.vcpus if s.quota == quota else 0 for _, s in problem.supplies])
+        each = problem.vcpus(quota)
         if not each.any():
             continue
         used = np.stack([problem.instances(row) for row in replicas]) @ each

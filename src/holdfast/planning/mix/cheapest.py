@@ -62,6 +62,7 @@ def allotments(problem: Problem, replicas: Ints) -> tuple[Allotment, ...]:
             instance_usd_per_h=supply.instance_usd_per_h,
             replicas_per_instance=candidate.replicas_per_instance,
             replicas=tuple(column.tolist()),
+            instances_per_replica=candidate.instances_per_replica,
         )
         for (candidate, supply), column in zip(problem.supplies, replicas.T, strict=True)
         if column.any()

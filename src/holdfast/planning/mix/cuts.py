@@ -118,7 +118,7 @@ def _step(problem: Problem, cut: Cut, index: int, replicas: Ints, most: Ints) ->
     used = problem.by_unit(replicas)
     room = np.minimum(problem.max_by_supply - replicas, (most - used)[problem.unit_of]) // problem.per_instance
     for quota, vcpus in problem.requirement.quotas.items():
-        each = np.array([s.vcpus if s.quota == quota else 0 for _, s in problem.supplies])
+        each = problem.vcpus(quota)
         free = vcpus - each @ problem.instances(replicas)
         room = np.where(each > 0, np.minimum(room, free // np.maximum(each, 1)), room)
     possible = (count <= room) & (used[problem.unit_of] > 0)

@@ -1,4 +1,8 @@
-"""What a mix is chosen from, and what it must do."""
+"""What a mix is chosen from, and what it must do.
+
+Where a replica takes several instances they are bought together and are one to every program: `Problem.prices` and
+`Problem.vcpus` are then of all of them, and `Problem.instances` counts such groups.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.model.fleet import CapacityType, Loss
+from holdfast.model.packing import Packing
 from holdfast.planning.mix.highs import Floats, Ints
 
 _LEAST_WORK = 0.01
@@ -48,6 +53,7 @@ class Candidate:
     limits_per_s: breaking point of one replica in requests/s, if all its requests are of one bucket, by bucket; 0 for
                   a bucket that it cannot serve (too long for its context), but not for all.
     supplies:     where and how its instances can be bought, each zone and capacity type once.
+    replicas_per_instance, instances_per_replica: one of the two is 1.
     min_replicas, max_replicas: over all supplies, in every period.
     startup_s:    seconds that a new replica is paid for before it serves.
     """
@@ -61,11 +67,13 @@ class Candidate:
     accelerator: str = ""
     instance_type: str = ""
     startup_s: float = 0.0
+    instances_per_replica: int = 1
 
     def __post_init__(self) -> None:
         if not all(0 <= limit < math.inf for limit in self.limits_per_s) or not any(self.limits_per_s):
             raise ValueError(f"the limits of {self.unit!r} must be finite and not negative, and one above 0")
-        if self.replicas_per_instance < 1 or not 0 <= self.min_replicas <= self.max_replicas:
+        one_of_each = min(self.replicas_per_instance, self.instances_per_replica) == 1
+        if not one_of_each or not 0 <= self.min_replicas <= self.max_replicas:
             raise ValueError(f"the replicas of {self.unit!r} are out of order")
         places = {(supply.zone, supply.capacity_type) for supply in self.supplies}
         if not places or len(places) < len(self.supplies):
@@ -73,9 +81,13 @@ class Candidate:
         if not 0 <= self.startup_s < math.inf:
             raise ValueError(f"the start-up time of {self.unit!r} must be finite and not negative")
 
+    @property
+    def packing(self) -> Packing:
+        return Packing(self.replicas_per_instance, self.instances_per_replica)
+
     def instances(self, replicas: int) -> int:
         """Whole instances that hold the replicas."""
-        return math.ceil(replicas / self.replicas_per_instance)
+        return self.packing.instances(replicas)
 
 
 @dataclass(frozen=True)
@@ -170,12 +182,16 @@ class Problem:
     @functools.cached_property
     def prices(self) -> Floats:
         """US dollars per hour of one instance, by supply."""
-        return np.array([supply.instance_usd_per_h for _, supply in self.supplies])
+        return np.array([s.instance_usd_per_h * c.instances_per_replica for c, s in self.supplies])
 
     @functools.cached_property
     def per_instance(self) -> Ints:
         """Replicas that one instance holds, by supply."""
         return np.array([candidate.replicas_per_instance for candidate, _ in self.supplies])
+
+    def vcpus(self, quota: str) -> Ints:
+        """vCPUs of one instance that count against the quota, by supply."""
+        return np.array([s.vcpus * c.instances_per_replica if s.quota == quota else 0 for c, s in self.supplies])
 
     @functools.cached_property
     def start_usd(self) -> Floats:

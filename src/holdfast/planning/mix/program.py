@@ -193,7 +193,7 @@ def _quota_rows(problem: Problem, program: Program, instances: Ints, give: Give 
     for quota, vcpus in problem.requirement.quotas.items():
         counted = np.array([index for index, (_, supply) in enumerate(problem.supplies) if supply.quota == quota])
         if len(counted):
-            each = np.array([problem.supplies[index][1].vcpus for index in counted], dtype=float)
+            each = problem.vcpus(quota)[counted].astype(float)
             given = [(0, np.array([give.quotas[quota]]), -1.0)] if give else []
             rows[quota] = int(program.rows(1, (0, instances[counted], each), *given, upper=float(vcpus))[0])
     return rows
