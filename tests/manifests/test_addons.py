@@ -50,10 +50,10 @@ def values(files: dict[str, File], name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("units", "cluster", "more"),
     [
-        ([unit()], {}, {"nvidia-device-plugin", "dcgm-exporter"}),
+        ([unit()], {}, {"karpenter", "nvidia-device-plugin", "dcgm-exporter"}),
         ([unit(nodes="auto-mode")], {}, {"gpu-operator"}),
         ([unit(nodes="hybrid")], {}, {"gpu-operator"}),
-        ([unit(instance="inf2.xlarge")], {}, {"neuron"}),
+        ([unit(instance="inf2.xlarge")], {}, {"karpenter", "neuron"}),
         ([unit(instance="inf2.xlarge", nodes="auto-mode")], {}, set()),
         ([unit(nodes="node-groups")], {}, {"nvidia-device-plugin", "dcgm-exporter", "cluster-autoscaler"}),
         (
@@ -64,7 +64,14 @@ def values(files: dict[str, File], name: str) -> dict[str, Any]:
         (
             [unit(instance="p5.48xlarge", framework="vllm", tensorParallel=4, devices=4, disaggregated={})],
             {"kvAwareRouting": True},
-            {"nvidia-device-plugin", "dcgm-exporter", "aws-efa-k8s-device-plugin", "agentgateway", "agentgateway-crds"},
+            {
+                "karpenter",
+                "nvidia-device-plugin",
+                "dcgm-exporter",
+                "aws-efa-k8s-device-plugin",
+                "agentgateway",
+                "agentgateway-crds",
+            },
         ),
     ],
 )

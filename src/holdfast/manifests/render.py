@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from holdfast.manifests import kustomization, namespace
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.images import tree as images
 from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
@@ -15,6 +16,7 @@ from holdfast.manifests.placement import placements
 from holdfast.manifests.routing import tree as routing
 from holdfast.manifests.scaling import tree as scaling
 from holdfast.manifests.serving import tree as serving
+from holdfast.manifests.terraform import tree as terraform
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.hardware import Accelerator, InstanceType
@@ -40,8 +42,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         *base,
         kustomization.of_folder(BASE, base),
         kustomization.overlay(plan, OVERLAY, BASE),
-        *addons.files(plan, placed),
-        *jobs.files(plan, placed),
+        *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
     ]
     return tuple(sorted(files, key=lambda file: file.path))

@@ -7,6 +7,9 @@ import dataclasses
 from holdfast.manifests.addons.chart import Chart
 from holdfast.model.plan import Plan
 
+CONTROLLER = "aws-load-balancer-controller"
+"""Name of the release, and of its service account."""
+
 
 def charts(plan: Plan) -> tuple[Chart, ...]:
     """The AWS Load Balancer Controller, and agentgateway where an InferencePool is routed to.
@@ -18,7 +21,7 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
     return (
         *(_agentgateway() if cluster.kv_aware_routing else ()),
         Chart(
-            name="aws-load-balancer-controller",
+            name=CONTROLLER,
             namespace="kube-system",
             repository="https://aws.github.io/eks-charts",
             chart="aws-load-balancer-controller",
@@ -30,7 +33,7 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
                 "region": plan.fleet.spec.region,
                 # Pods cannot ask the instance for its VPC: metadata is one hop away only.
                 "vpcTags": cluster.discovery,
-                "serviceAccount": {"name": "aws-load-balancer-controller"},
+                "serviceAccount": {"name": CONTROLLER},
                 "replicaCount": 2,
             },
         ),

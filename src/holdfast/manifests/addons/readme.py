@@ -36,7 +36,7 @@ By Flux, or by Helm alone: `values/` has each chart's values.
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-Terraform brings Karpenter, the EKS add-ons and the IAM roles. Roles belong to service accounts by EKS Pod Identity:
+Terraform brings the EKS add-ons and the IAM roles. Roles belong to service accounts by EKS Pod Identity:
 {_accounts(charts)}.
 
 A cluster with several fleets has these once: take the union of their lists, and of their values.
@@ -47,6 +47,7 @@ A cluster with several fleets has these once: take the union of their lists, and
 def _accounts(charts: tuple[Chart, ...]) -> str:
     known = {
         "aws-load-balancer-controller": "kube-system/aws-load-balancer-controller",
+        "karpenter": "kube-system/karpenter",
         "keda": "keda/keda-operator",
         "cluster-autoscaler": "kube-system/cluster-autoscaler",
     }

@@ -11,6 +11,7 @@ from holdfast.manifests.addons import (
     custom_resources,
     edge,
     helmfile,
+    karpenter,
     neuron,
     neuron_monitor,
     nvidia,
@@ -29,6 +30,7 @@ from holdfast.model.plan import Plan
 def charts(plan: Plan, placed: Sequence[Placement]) -> tuple[Chart, ...]:
     """The charts that the fleet needs, and no other; those that others come after first."""
     return (
+        *karpenter.charts(plan, placed),
         *watching.charts(plan),
         *edge.charts(plan),
         *nvidia.charts(placed),

@@ -1,0 +1,1 @@
+src/holdfast/manifests/images/build/holdfast.Dockerfile

@@ -1,0 +1,22 @@
+# One role for each workload, for its service account in this cluster alone.
+module "workload_access" {
+  source   = "./modules/workload-access"
+  for_each = var.workloads
+
+  name            = each.key
+  cluster_name    = module.eks.cluster_name
+  cluster_arn     = module.eks.cluster_arn
+  namespace       = each.value.namespace
+  service_account = each.value.service_account
+
+  bucket_arn    = local.bucket_arn
+  read_prefix   = each.value.read_prefix
+  write_prefix  = each.value.write_prefix
+  read_metrics  = each.value.read_metrics
+  bedrock_model = each.value.bedrock_model
+
+  region                   = var.region
+  account_id               = local.account_id
+  partition                = local.partition
+  permissions_boundary_arn = var.permissions_boundary_arn
+}
