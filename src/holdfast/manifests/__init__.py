@@ -3,7 +3,7 @@
 render      a plan and its hardware to files              manifest   one file, mostly one object
 placement   one pool with the hardware it runs on         names      Kubernetes names
 metadata    labels and annotations                        yaml       the only place that writes YAML
-namespace, kustomization   what holds the rest together
+namespace, kustomization, readme   what holds the rest together
 
 The areas are folders; in each, `tree` says which files a plan needs, and there is one module per kind:
 
@@ -25,7 +25,8 @@ Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5, Gateway API 1.6 and
 written in CEL are not evaluated.
 """
 
+from holdfast.manifests.kustomization import OVERLAY
 from holdfast.manifests.manifest import File, Manifest
-from holdfast.manifests.render import OVERLAY, render
+from holdfast.manifests.render import render
 
 __all__ = ["OVERLAY", "File", "Manifest", "render"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from holdfast.manifests import kustomization, namespace
+from holdfast.manifests import kustomization, namespace, readme
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.compute import tree as compute
 from holdfast.manifests.images import tree as images
@@ -21,8 +21,6 @@ from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.plan import Plan, PlanStatus
-
-OVERLAY = "production"
 
 
 def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]) -> tuple[File, ...]:
@@ -41,11 +39,11 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     files = [
         *base,
         kustomization.of_folder(BASE, base),
-        kustomization.overlay(plan, OVERLAY, BASE),
+        kustomization.overlay(plan, BASE),
         *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
     ]
-    return tuple(sorted(files, key=lambda file: file.path))
+    return tuple(sorted([*files, readme.file(plan, files)], key=lambda file: file.path))
 
 
 def _check(plan: Plan) -> None:

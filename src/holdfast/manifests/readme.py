@@ -1,0 +1,53 @@
+"""README of the tree: what is in it, in the order in which it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.manifests.kustomization import OVERLAY
+from holdfast.manifests.manifest import BASE, File, TextFile
+from holdfast.model.plan import Plan, PoolPlan
+
+_FOLDERS = {
+    "terraform": ("the account's part: network, cluster, rights, buckets", "its README has the two commands"),
+    "images": ("Dockerfiles of holdfast and of its server", "`make -C images build sbom push`"),
+    "hybrid": ("machines of your own, to be joined as nodes", "the README of each unit"),
+    "addons": ("charts that the cluster must run beside the fleet", "its README has the commands"),
+    "operator": ("the InferenceFleet resource and holdfast's operator", "`kubectl apply --server-side -k operator`"),
+    BASE: (
+        f"the fleet; `overlays/{OVERLAY}` is the place for what you change",
+        f"`kubectl apply -k overlays/{OVERLAY}`",
+    ),
+    "jobs": ("load and limit searches, suspended until you start them", "`kubectl apply -k jobs`"),
+    "observing": ("a CloudWatch dashboard, and Container Insights", "by the AWS command line"),
+}
+"""What a folder is and how it is applied, in order."""
+
+
+def file(plan: Plan, files: Sequence[File]) -> TextFile:
+    """The page that whoever opens the folder reads first."""
+    there = {each.path.partition("/")[0] for each in files}
+    steps = [f"| `{name}/` | {what} | {how} |" for name, (what, how) in _FOLDERS.items() if name in there]
+    fleet = plan.fleet.metadata
+    text = f"""# Fleet {fleet.name}
+
+{plan.demand_per_s:.6g} requests/s for {plan.cost_usd_per_h:.6g} USD/h, rendered by holdfast from a plan. The same plan
+gives the same bytes; `holdfast render PLAN --diff .` says what another plan changes, `holdfast render --check .` what is
+wrong here.
+
+| folder, in order | what | applied by |
+| --- | --- | --- |
+{chr(10).join(steps)}
+
+| pool | replicas | weight | USD/h | why |
+| --- | ---: | ---: | ---: | --- |
+{chr(10).join(_row(pool) for pool in plan.pools)}
+
+Keep your changes in the overlay, or in files of your own beside Terraform's: rendering anew leaves those alone.
+"""
+    return TextFile("README.md", text)
+
+
+def _row(pool: PoolPlan) -> str:
+    cost = pool.replicas * pool.price_usd_per_h
+    return f"| {pool.unit} | {pool.replicas} | {pool.weight} | {cost:.4g} | {pool.reason} |"
