@@ -79,8 +79,8 @@ def _lowest(placement: Placement) -> tuple[float, int]:
     """The lowest demand that is known, requests/s, and the replicas of the pool that belong to it."""
     demand, pool = placement.fleet.spec.demand, placement.pool
     if demand.day_per_s and pool.allotments:
-        by_hour = map(sum, zip(*(allotment.replicas for allotment in pool.allotments), strict=True))
-        return min(demand.day_per_s), min(by_hour)
+        hour = demand.day_per_s.index(min(demand.day_per_s))
+        return demand.day_per_s[hour], sum(allotment.replicas[hour] for allotment in pool.allotments)
     share = demand.rate_per_s / demand.planned_per_s
     # A product such as 3 x (1 / 3) must not come out one replica too many.
     return demand.rate_per_s, math.ceil(pool.replicas * share - 1e-9)
