@@ -149,8 +149,8 @@ def from_runs(asked: Circumstances, runs: Sequence[str]) -> Known:
 
 def _curves(
     asked: Circumstances, fleet: InferenceFleet, runs: Sequence[str]
-) -> tuple[dict[str, LoadCurve], list[Finding]]:
-    curves, found = dict[str, LoadCurve](), list[Finding]()
+) -> tuple[dict[str, list[LoadCurve]], list[Finding]]:
+    curves, found = dict[str, list[LoadCurve]](), list[Finding]()
     for given in runs:
         # Only here: reading runs loads the client too, which takes a tenth of a second.
         from holdfast.load import runs as load_runs
@@ -171,7 +171,7 @@ def _curves(
             )
         run = load_runs.read(Path(folder))
         if unit not in asked.names_left_out:
-            curves[unit] = run.curve
+            curves.setdefault(unit, []).append(run.curve)
             found += mismatches(fleet, unit, folder, run.record.spec)
     return curves, found
 
