@@ -22,6 +22,7 @@ from holdfast.model.measurements import Measurement
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
+from holdfast.performance import memory
 from holdfast.planning import (
     ageing,
     cores,
@@ -193,6 +194,7 @@ class _Shaped:
         auto, equipment = asked.declared.auto, catalog.equipment_of(fleet)
         cells = (*measured, *rest.cells(fleet, catalog.offerings_of(fleet), equipment, auto))
         settled = tp_rule.settle(fleet, auto, cells, equipment)
+        _check_parallelism(settled.fleet)
         return cls(settled.fleet, rest, cells, settled)
 
     def known(
@@ -223,6 +225,16 @@ class _Shaped:
             (*aged, *rest.findings, *self.settled.findings, *rule, *findings),
             {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
         )
+
+
+def _check_parallelism(fleet: InferenceFleet) -> None:
+    """Raises InputError where a unit's parallelism does not divide the model, if anybody knows its architecture."""
+    try:
+        model = models.architecture(fleet.spec.model.id)
+    except InputError:
+        return  # measured units of a model that nobody knows are planned all the same
+    for unit in fleet.spec.units:
+        memory.check(model, unit.tensor_parallel, unit.pipeline_parallel)
 
 
 def mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:
