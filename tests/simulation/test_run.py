@@ -66,6 +66,14 @@ def test_an_undisturbed_fleet_costs_its_replicas_and_loses_nothing(roomy: Plan) 
     assert (outcome.lost, outcome.slo_minutes_lost, outcome.recoveries) == (0, 0, ())
 
 
+def test_an_autoscaler_leaves_the_replicas_that_a_loss_takes_at_the_usual_rate() -> None:
+    """Planned for 20/s, two pools have 10 replicas each; at the usual 10/s half of them must survive the other's loss."""
+    plan = worlds.plan(2, demand={"rate": "10/s", "peak": "20/s"})
+    outcome = run(plan, "round-robin", rate="1/s")
+    assert {point.pool: point.ready for point in outcome.timeline.pools} == {"a": 5, "b": 5}
+    assert {point.ready for point in outcome.timeline.pools} == {5}
+
+
 def test_merit_order_serves_again_within_the_delay_and_two_seconds(roomy: Plan) -> None:
     """The capacity that is left is ready: nothing but the decision and the data plane take time."""
     outcome = run(roomy, events=[TWO_LEFT])
