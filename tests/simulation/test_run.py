@@ -67,7 +67,7 @@ def test_an_undisturbed_fleet_costs_its_replicas_and_loses_nothing(roomy: Plan) 
 
 
 def test_an_autoscaler_leaves_the_replicas_that_a_loss_takes_at_the_usual_rate() -> None:
-    """Planned for 20/s, two pools have 10 replicas each; at the usual 10/s half of them must survive the other's loss."""
+    """Planned for 20/s, two pools have 10 replicas each; at the usual 10/s half survives the loss of the other."""
     plan = worlds.plan(2, demand={"rate": "10/s", "peak": "20/s"})
     outcome = run(plan, "round-robin", rate="1/s")
     assert {point.pool: point.ready for point in outcome.timeline.pools} == {"a": 5, "b": 5}

@@ -147,7 +147,7 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, given: Curve | None) -
     if cold_start is None:
         raise InputError(
             f"the scenario does not say how long a replica of {unit.name} takes to come up",
-            where="spec.coldStart",
+            where=_place(scenario, "spec.coldStart"),
             mend=f"add {unit.name}, {unit.framework} or any",
         )
     lots = _lots(plan, pool, unit)
@@ -211,10 +211,15 @@ def _refuse_strangers(scenario: Scenario, found: tuple[Pool, ...], plan: Plan) -
     for number, event in enumerate(scenario.spec.events):
         scope = event.limit or event.loss or event.reclaim or event.price
         if scope is not None:
-            refuse_scope(scope, found, f"spec.events.{number}")
+            refuse_scope(scope, found, _place(scenario, f"spec.events.{number}"))
     known = ["any", *(pool.name for pool in found), *(unit.framework for unit in plan.fleet.spec.units)]
     for key in scenario.spec.cold_start:
-        _refuse("unit or framework", key, known, "spec.coldStart")
+        _refuse("unit or framework", key, known, _place(scenario, "spec.coldStart"))
+
+
+def _place(scenario: Scenario, key: str) -> str:
+    """Where in which of several scenarios something is wrong."""
+    return f"scenario {scenario.metadata.name}, {key}"
 
 
 def _refuse(kind: str, name: str | None, known: list[str], where: str) -> None:
