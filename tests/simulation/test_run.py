@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from holdfast.control.decision import Decision
 from holdfast.control.policies import POLICIES
+from holdfast.control.pool_states import PoolState
 from holdfast.load.traces import Trace
 from holdfast.model import document
 from holdfast.model.curve import Curve
@@ -210,3 +213,14 @@ def test_the_example_scenarios_can_be_read_and_speak_of_the_example_fleet() -> N
             for scope in (event.limit, event.loss, event.reclaim, event.price):
                 assert scope is None or scope.unit is None or wave.unit(scope.unit)
     assert len(paths) == 9
+
+
+def test_a_look_that_contradicts_the_one_before_is_refused(roomy: Plan) -> None:
+    turns = itertools.cycle([PoolState.IDLE, PoolState.SERVING])
+
+    def turning(*look: Any) -> Decision:
+        return dataclasses.replace(MERIT.decide(*look), states={"a": next(turns)})
+
+    policy = dataclasses.replace(MERIT, decide=turning)
+    outcome = simulate(roomy, worlds.scenario("2min"), policy, 1)
+    assert "pool a cannot go from IDLE to SERVING in one look" in {violation.text for violation in outcome.violations}
