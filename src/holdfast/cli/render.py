@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from holdfast import catalog, manifests
-from holdfast.cli import flags, rerender, trees
+from holdfast.cli import flags, others, rerender, trees
 from holdfast.manifests import File, checks
 from holdfast.model import codec
 from holdfast.model.changes import Change
@@ -97,7 +98,17 @@ def _is_plan(path: Path) -> bool:
 
 def _inspected(paths: Sequence[Path], crds: Path | None) -> Inspection:
     files = trees.manifests(paths)
-    return checks.inspect(files, trees.built(files), _crds(crds))
+    return _with_others(checks.inspect(files, trees.built(files), _crds(crds)), paths)
+
+
+def _with_others(done: Inspection, paths: Sequence[Path]) -> Inspection:
+    """And what checkov and terraform say of the same files."""
+    said = (others.checkov(paths), others.terraform(paths))
+    return replace(
+        done,
+        checked=(*done.checked, *(checked for one in said for checked in one.checked)),
+        undone=(*done.undone, *(line for one in said for line in one.undone)),
+    )
 
 
 def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
@@ -106,7 +117,8 @@ def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         for path, text in files.items():
             flags.write_text(Path(folder) / path, text)
-        return checks.inspect(files, trees.built(files, Path(folder)), _crds(crds))
+        done = checks.inspect(files, trees.built(files, Path(folder)), _crds(crds))
+        return _with_others(done, [Path(folder)])
 
 
 def _crds(folder: Path | None) -> Mapping[str, str]:
