@@ -48,7 +48,7 @@ def test_requests_go_to_the_pools_by_weight_and_to_bedrock_at_last(plan: Plan, r
     tree = render_of(weighted(plan, 70, 30))
     listed = config(tree)["model_list"]
     own = {one["litellm_params"]["api_base"]: one["litellm_params"]["weight"] for one in listed[:-1]}
-    assert own == {"http://gpt-oss-g5-spot.llm.svc:80/v1": 70, "http://gpt-oss-g5-on-demand.llm.svc:80/v1": 30}
+    assert own == {"http://gpt-oss-g5-spot.llm.svc:8000/v1": 70, "http://gpt-oss-g5-on-demand.llm.svc:8000/v1": 30}
     assert {one["model_name"] for one in listed[:-1]} == {MODEL}
     assert listed[-1]["litellm_params"] == {
         "model": "bedrock/openai.gpt-oss-20b-1:0",
