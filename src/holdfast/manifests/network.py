@@ -43,8 +43,13 @@ def to_dns(nodes: Nodes) -> Object:
 
 
 def to_https() -> Object:
-    """HTTPS to anywhere: AWS, Hugging Face and the Kubernetes API have no addresses that a policy could name."""
+    """HTTPS to anywhere: AWS and Hugging Face have no addresses that a policy could name."""
     return {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [port(443)]}
+
+
+def to_api() -> Object:
+    """HTTPS to the Kubernetes API, which is no address of an ipBlock to some network plugins (Cilium), and to all else."""
+    return {"ports": [port(443)]}
 
 
 def to_pod_identity() -> Object:

@@ -73,7 +73,7 @@ def _network(plan: Plan) -> Object:
         "podSelector": {"matchLabels": LABELS},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": reading,
-        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, {"ports": [_port(443)]}, *asking],
+        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, network.to_api(), *asking],
     }
 
 

@@ -198,7 +198,7 @@ def _network(plan: Plan) -> Object:
         "egress": [
             network.to_dns(cluster.nodes),
             {"to": [{"podSelector": fleet}], "ports": [network.port(engine.PORT)]},
-            network.to_https(),
+            network.to_api(),
         ],
     }
 
