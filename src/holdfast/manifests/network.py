@@ -48,7 +48,7 @@ def to_https() -> Object:
 
 
 def to_api() -> Object:
-    """HTTPS to the Kubernetes API, which is no address of an ipBlock to some network plugins (Cilium), and to all else."""
+    """HTTPS to the Kubernetes API, which some network plugins (Cilium) take for no address of an ipBlock."""
     return {"ports": [port(443)]}
 
 
