@@ -72,6 +72,7 @@ def test_behind_a_cascade_the_fleets_own_pods_alone_reach_a_pool(
     assert policy(tree, "g5-spot")["ingress"][0]["from"] == [own]
     assert "loadBalancerNetworks" not in tree["pools/g5-spot/network-policy.yaml"].note
 
+    assert "loadBalancerNetworks" in tree["cascade/network-policy.yaml"].note
     proxy = tree["cascade/network-policy.yaml"].object["spec"]["ingress"]
     assert proxy == [
         {"from": [{"ipBlock": {"cidr": "10.0.0.0/16"}}, own], "ports": [{"port": 4000, "protocol": "TCP"}]}

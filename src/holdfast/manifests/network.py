@@ -11,6 +11,11 @@ POD_IDENTITY_AGENT = "169.254.170.23/32"
 """Of the agent that hands out a pod's AWS credentials, on port 80 of each node (EKS user guide, "Set up the Amazon EKS
 Pod Identity Agent")."""
 
+LOAD_BALANCER_NOTE = (
+    "The load balancer is known by its networks alone: give those of its subnets in spec.cluster.loadBalancerNetworks, "
+    "or whatever else is in them may send requests too."
+)
+
 
 def port(number: int, protocol: str = "TCP") -> Object:
     return {"port": number, "protocol": protocol}

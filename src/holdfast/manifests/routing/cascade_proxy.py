@@ -74,7 +74,14 @@ def manifests(plan: Plan, asked: Cascade, placed: Sequence[Placement]) -> tuple[
         ),
         _service(plan),
         _of_kind(plan, "disruption-budget", "policy/v1", "PodDisruptionBudget", {"spec": budget}),
-        _of_kind(plan, "network-policy", "networking.k8s.io/v1", "NetworkPolicy", {"spec": _network(fleet)}),
+        _of_kind(
+            plan,
+            "network-policy",
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            {"spec": _network(fleet)},
+            network.LOAD_BALANCER_NOTE,
+        ),
         _of_kind(plan, "service-account", "v1", "ServiceAccount", account, _account_note(fleet, asked)),
     )
 

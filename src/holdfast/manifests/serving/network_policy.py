@@ -68,10 +68,7 @@ def _note(placement: Placement) -> str:
     cluster = placement.fleet.spec.cluster
     found = ["Needs a network plugin that enforces policies: the VPC CNI does so with enableNetworkPolicy."]
     if _is_target(cluster):
-        found.append(
-            "The load balancer is known by its networks alone: give those of its subnets in "
-            "spec.cluster.loadBalancerNetworks, or whatever else is in them may send requests too."
-        )
+        found.append(network.LOAD_BALANCER_NOTE)
     if network.reader(cluster) is None:
         found.append(
             "Prometheus is not in the cluster by its address: whoever reads metrics for it is not let in here."
