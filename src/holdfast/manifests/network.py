@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from holdfast.manifests.manifest import Object
 from holdfast.model.cluster import Cluster, Nodes
+from holdfast.model.fleet import InferenceFleet
 
 POD_IDENTITY_AGENT = "169.254.170.23/32"
 """Of the agent that hands out a pod's AWS credentials, on port 80 of each node (EKS user guide, "Set up the Amazon EKS
@@ -45,6 +46,13 @@ def to_dns(nodes: Nodes) -> Object:
         return {"ports": ports}
     pods = {"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
     return {"to": [_namespace("kube-system") | pods], "ports": ports}
+
+
+def to_dns_from_any_node(fleet: InferenceFleet) -> Object:
+    """As `to_dns`, for pods that are of no pool: where Auto Mode brings some of the nodes, they may be on one."""
+    cluster = fleet.spec.cluster
+    kinds = {cluster.nodes, *(unit.nodes for unit in fleet.spec.units)}
+    return to_dns(Nodes.AUTO_MODE if Nodes.AUTO_MODE in kinds else cluster.nodes)
 
 
 def to_https() -> Object:

@@ -32,7 +32,7 @@ def _network_policy(plan: Plan, runs: Runs) -> Manifest:
     """Nobody comes in; requests go to the fleet's servers, runs to S3, and names are asked for."""
     servers = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": plan.fleet.metadata.name}}}
     egress: list[Object] = [
-        network.to_dns(plan.fleet.spec.cluster.nodes),
+        network.to_dns_from_any_node(plan.fleet),
         {"to": [servers], "ports": [network.port(engine.PORT)]},
     ]
     if runs.s3 is not None:

@@ -196,7 +196,7 @@ def _network(fleet: InferenceFleet) -> Object:
             {"from": [*network.from_load_balancer(cluster), {"podSelector": pods}], "ports": [network.port(_PORT)]}
         ],
         "egress": [
-            network.to_dns(cluster.nodes),
+            network.to_dns_from_any_node(fleet),
             to_gateway if cluster.kv_aware_routing else to_pools,
             network.to_pod_identity(),
             network.to_https(),

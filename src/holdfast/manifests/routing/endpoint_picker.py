@@ -196,7 +196,7 @@ def _network(plan: Plan) -> Object:
             *network.from_reader(cluster, _METRICS_PORT),
         ],
         "egress": [
-            network.to_dns(cluster.nodes),
+            network.to_dns_from_any_node(plan.fleet),
             {"to": [{"podSelector": fleet}], "ports": [network.port(engine.PORT)]},
             network.to_api(),
         ],
