@@ -270,3 +270,30 @@ def test_the_readme_has_the_commands_that_the_tree_needs(
     text = files_of(plan_of((unit(),), data_plane=plane, cluster=OPEN))["addons/README.md"].text
     assert ("-k addons/crds" in text) is there
     assert "-k addons/objects" not in text
+
+
+def test_no_webhook_stands_before_the_services_of_the_other_charts(example: Example, files_of: FilesOf) -> None:
+    for name in EXAMPLES:
+        assert values(files_of(example(name)), "aws-load-balancer-controller")["enableServiceMutatorWebhook"] is False
+
+
+def test_a_controller_that_starts_before_gateway_api_is_there_does_not_go_without(
+    example: Example, files_of: FilesOf
+) -> None:
+    gates = values(files_of(example("gpt-oss-20b-g5")), "aws-load-balancer-controller")["controllerConfig"]
+    assert gates == {"featureGates": {"ALBGatewayAPI": True, "NLBGatewayAPI": False, "GatewayListenerSet": False}}
+    assert "controllerConfig" not in values(files_of(example("sd21-five-units")), "aws-load-balancer-controller")
+
+
+def test_what_the_shortage_alert_counts_is_read_from_karpenter(example: Example, files_of: FilesOf) -> None:
+    files = files_of(example("sd21-five-units"))
+    assert "karpenter_nodeclaims_disrupted_total" in files["base/prometheus-rule.yaml"].text
+    assert values(files, "karpenter")["serviceMonitor"] == {"enabled": True}
+    assert releases(files)["karpenter"]["needs"] == ["monitoring/kube-prometheus-stack"]
+
+
+def test_an_application_outlasts_the_definitions_that_it_waits_for(example: Example, files_of: FilesOf) -> None:
+    retry = read(files_of(example("sd21-five-units")), "addons/argocd/keda.yaml")["spec"]["syncPolicy"]["retry"]
+    seconds = [min(10 * retry["backoff"]["factor"] ** n, 180) for n in range(retry["limit"])]
+    assert (retry["backoff"]["duration"], retry["backoff"]["maxDuration"]) == ("10s", "3m")
+    assert sum(seconds) > 1200

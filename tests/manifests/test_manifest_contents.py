@@ -220,7 +220,10 @@ def test_a_weight_out_of_range_is_refused(weight: int, plan_of: PlanOf, render_o
         ({"image": "server"}, "'server' is not pinned"),
         ({"image": "registry.example:5000/server"}, "is not pinned"),
         ({"image": "registry.example/server:latest"}, "is not pinned"),
-        ({"tensorParallel": 2}, "needs 2 devices, and g5.xlarge has 1; choose a larger instanceType"),
+        (
+            {"tensorParallel": 2},
+            "needs 2 devices, and g5.xlarge has 1: a tensor-parallel group goes over",
+        ),
         (
             {"accelerator": "inferentia2", "instanceType": "inf2.xlarge", "tensorParallel": 2},
             "one device carries 2 ranks: give `devices:`",

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from holdfast.manifests import Manifest
-from holdfast.model.cluster import Cascade, Cluster
+from holdfast.model.cluster import Cascade, Cluster, Nodes
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
@@ -48,7 +48,7 @@ def test_requests_go_to_the_pools_by_weight_and_to_bedrock_at_last(plan: Plan, r
     tree = render_of(weighted(plan, 70, 30))
     listed = config(tree)["model_list"]
     own = {one["litellm_params"]["api_base"]: one["litellm_params"]["weight"] for one in listed[:-1]}
-    assert own == {"http://gpt-oss-g5-spot.llm.svc:80/v1": 70, "http://gpt-oss-g5-on-demand.llm.svc:80/v1": 30}
+    assert own == {"http://gpt-oss-g5-spot.llm.svc:8000/v1": 70, "http://gpt-oss-g5-on-demand.llm.svc:8000/v1": 30}
     assert {one["model_name"] for one in listed[:-1]} == {MODEL}
     assert listed[-1]["litellm_params"] == {
         "model": "bedrock/openai.gpt-oss-20b-1:0",
@@ -141,3 +141,11 @@ def test_names_are_asked_of_a_pod_except_on_auto_mode(plan: Plan, render_of: Ren
         for nodes in ("karpenter", "auto-mode")
     ]
     assert ["to" in rule for rule in asked] == [True, False]
+
+
+def test_one_pool_on_auto_mode_may_have_the_cascade_on_its_nodes(plan: Plan, render_of: RenderOf) -> None:
+    first, *others = plan.fleet.spec.units
+    units = (first.model_copy(update={"nodes": Nodes.AUTO_MODE}), *others)
+    fleet = plan.fleet.model_copy(update={"spec": plan.fleet.spec.model_copy(update={"units": units})})
+    egress = render_of(replace(plan, fleet=fleet))["cascade/network-policy.yaml"].object["spec"]["egress"]
+    assert "to" not in egress[0]

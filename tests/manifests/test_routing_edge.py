@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from holdfast.manifests import Manifest
+from holdfast.manifests import File, Manifest
 from holdfast.model.cluster import Edge
 from holdfast.model.fleet import DataPlane, Workload
 from holdfast.model.plan import Plan
@@ -161,3 +161,28 @@ def test_a_host_is_the_only_one_that_is_answered(edged: RenderOf) -> None:
 def test_an_edge_that_cannot_be_is_refused(edge: dict[str, Any], sentence: str) -> None:
     with pytest.raises(pydantic.ValidationError, match=sentence):
         Edge.model_validate(edge)
+
+
+@pytest.mark.parametrize(
+    ("edge", "expected"),
+    [
+        ({}, [{"protocolPort": "HTTPS:443", "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}]),
+        ({"redirectHttp": True}, [{"protocolPort": "HTTPS:443", "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}]),
+        ({"plainHttp": True}, None),
+    ],
+)
+def test_a_gateway_whose_certificate_is_found_by_host_refuses_old_tls_too(
+    edge: dict[str, Any], expected: object, edged: RenderOf
+) -> None:
+    tree = edged(DataPlane.GATEWAY_API, **edge)
+    assert tree["load-balancer-configuration.yaml"].object["spec"].get("listenerConfigurations") == expected
+
+
+def test_the_readme_says_which_secrets_are_to_be_made(
+    plan_of: PlanOf, files_of: Callable[..., dict[str, File]]
+) -> None:
+    plan = plan_of(cluster={"edge": {"host": "sd21.example.com", "authentication": OIDC}})
+    wanted = "create secret generic sign-in --from-file=clientID --from-file=clientSecret"
+    assert wanted in files_of(plan)["README.md"].text
+    none = plan_of(cluster={"edge": {"host": "sd21.example.com", "authentication": {"none": True}}})
+    assert "create secret" not in files_of(none)["README.md"].text

@@ -45,9 +45,11 @@ def test_a_rule_is_of_pods_and_keeps_the_adapters_matchers(example: Example, fil
 
 
 def test_one_scaler_to_a_pool(plan_of: PlanOf, render_of: RenderOf) -> None:
-    kinds = [manifest.object["kind"] for manifest in render_of(plan_of(cluster=CLUSTER)).values()]
+    tree = render_of(plan_of(cluster=CLUSTER))
+    kinds = [manifest.object["kind"] for manifest in tree.values()]
     assert kinds.count("HorizontalPodAutoscaler") == 2
     assert "ScaledObject" not in kinds
+    assert "HorizontalPodAutoscaler sd21-g5-triton owns it" in tree["pools/g5-triton/deployment.yaml"].note
 
 
 def test_an_hpa_keeps_one_replica_and_says_so(plan_of: PlanOf, render_of: RenderOf) -> None:

@@ -16,6 +16,7 @@ from holdfast.manifests import Manifest
 from holdfast.manifests.placement import Placement, Role, placements
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DataPlane
+from holdfast.model.packing import pack
 from holdfast.model.plan import Plan
 
 PlanOf = Callable[..., Plan]
@@ -135,7 +136,7 @@ def test_groups_are_scaled_as_a_whole(wide: Plan, render_of: RenderOf) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tensorParallel": 6, "pipelineParallel": 2},  # 12 devices do not fill nodes of 8
+        {"devices": 18, "pipelineParallel": 4},  # stages of four and of five devices
         {"tensorParallel": 12, "pipelineParallel": 4},  # neither within a node of 8 nor filling some
         {"framework": "triton"},
         {"accelerator": "a10g", "instanceType": "g5.xlarge", "tensorParallel": 2, "pipelineParallel": 1},  # no EFA
@@ -279,7 +280,7 @@ GPUS = [kind for kind in catalog.instance_types() if kind.resource_name == "nvid
     replicas=st.integers(1, 20),
     both=st.none() | st.fixed_dictionaries({"prefill": st.integers(1, 4), "decode": st.integers(1, 4)}),
 )
-def test_the_nodes_of_a_pool_hold_its_servers_and_hardly_more(
+def test_the_nodes_of_a_pool_are_those_that_the_plan_pays_for(
     kind: Any, tensor: int, pipeline: int, replicas: int, both: dict[str, int] | None, plan_of: PlanOf
 ) -> None:
     unit = WIDE | {
@@ -298,8 +299,9 @@ def test_the_nodes_of_a_pool_hold_its_servers_and_hardly_more(
         return
     servers = replicas * sum(target.servers_per_replica for target in found.scale_targets)
     assert found.devices_per_pod * found.nodes_per_server == tensor * pipeline
-    assert found.spans_nodes == (found.replicas_per_node == 0) == (found.nodes_per_server > 1)
-    free = found.most_nodes * kind.resource_count - servers * tensor * pipeline
-    wasted = 0 if found.spans_nodes else kind.resource_count % (tensor * pipeline)
-    assert 0 <= free < found.most_nodes * wasted + kind.resource_count
+    assert found.spans_nodes == (found.nodes_per_server > 1)
+    assert found.most_nodes == pack(found.unit, kind).instances(replicas)
+    pods_per_node = kind.resource_count // found.devices_per_pod
+    assert servers * found.nodes_per_server <= found.most_nodes * pods_per_node
+    assert found.devices_per_pod % tensor == 0 or tensor % found.devices_per_pod == 0, "a group fills nodes or one part"
     assert 0 <= found.fabric_interfaces <= kind.efa_interfaces

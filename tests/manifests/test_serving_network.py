@@ -15,6 +15,7 @@ from holdfast.model.plan import Plan
 PlanOf = Callable[..., Plan]
 RenderOf = Callable[..., dict[str, Manifest]]
 
+GATEWAY = "gateway.networking.k8s.io/gateway-name"
 OPEN: dict[str, Any] = {"edge": {"host": "sd21.example.com", "authentication": {"none": True}}}
 
 
@@ -60,6 +61,40 @@ def test_with_a_gateway_in_the_cluster_no_address_outside_is_let_in(
 ) -> None:
     rules = policy(render_of(example("llama-3.3-70b-llm-d")), "p5-tp8")["ingress"]
     assert cidrs(rules, "from") == set()
+    assert {"podSelector": {"matchExpressions": [{"key": GATEWAY, "operator": "Exists"}]}} in rules[0]["from"]
+
+
+def test_behind_a_cascade_the_fleets_own_pods_alone_reach_a_pool(
+    example: Callable[[str], Plan], render_of: RenderOf
+) -> None:
+    tree = render_of(example("gpt-oss-20b-g5"))
+    own = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gpt-oss"}}}
+    assert policy(tree, "g5-spot")["ingress"][0]["from"] == [own]
+    assert "loadBalancerNetworks" not in tree["pools/g5-spot/network-policy.yaml"].note
+
+    assert "loadBalancerNetworks" in tree["cascade/network-policy.yaml"].note
+    proxy = tree["cascade/network-policy.yaml"].object["spec"]["ingress"]
+    assert proxy == [
+        {"from": [{"ipBlock": {"cidr": "10.0.0.0/16"}}, own], "ports": [{"port": 4000, "protocol": "TCP"}]}
+    ]
+
+
+def test_the_pickers_metrics_are_for_prometheus_alone(example: Callable[[str], Plan], render_of: RenderOf) -> None:
+    rules = render_of(example("llama-3.3-70b-llm-d"))["inference/picker-network-policy.yaml"].object["spec"]["ingress"]
+    assert [namespaces([rule], "from") for rule in rules] == [set(), {"monitoring"}]
+    assert all(rule["from"] for rule in rules)
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "moe-700b-lws", "sd21-five-units"])
+def test_a_service_has_the_port_of_its_pods_as_the_vpc_cni_wants(
+    name: str, example: Callable[[str], Plan], render_of: RenderOf
+) -> None:
+    services = [
+        one.object["spec"]["ports"] for one in render_of(example(name)).values() if one.object["kind"] == "Service"
+    ]
+    assert services
+    for port in (port for ports in services for port in ports):
+        assert port["targetPort"] in (port["port"], port["name"])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import catalog
+from holdfast.model.hardware import InstanceType
 from holdfast.model.packing import Packing, obstacle, pack
 from holdfast.model.unit import DeploymentUnit, Disaggregated
 
@@ -37,7 +38,9 @@ def unit(
         (unit(8, 2), 1, 2),
         (unit(16), 1, 2),  # one group over both
         (unit(16, 2), 1, 4),
-        (unit(4, 3), 1, 2),  # half of the second is left over
+        (unit(4, 3), 1, 3),  # as many stages on each: two and one would split a group
+        (unit(4, 4), 1, 2),
+        (unit(2, 6), 1, 2),  # three stages on each, though one has room for four
         (unit(5, 3), 1, 3),  # two stages of five do not share eight devices
         (unit(2, 8, devices=4), 2, 1),  # as declared, whatever TP x PP is
         (unit(2, apart=(1, 1)), 2, 1),
@@ -50,13 +53,35 @@ def test_servers_lie_on_instances_without_a_group_split_over_parts_of_them(
     of: DeploymentUnit, replicas_per_instance: int, instances_per_replica: int
 ) -> None:
     assert pack(of, P5) == Packing(replicas_per_instance, instances_per_replica)
-    assert obstacle(of.devices_per_stage, P5) == ""
+    assert obstacle(of, P5) == ""
 
 
 def test_a_group_larger_than_an_instance_fills_several_that_have_efa() -> None:
-    assert "fills no whole instances of 8" in obstacle(12, P5)
-    assert "by EFA alone" in obstacle(2, catalog.instance_type("g5.xlarge"))
-    assert obstacle(16, G5) == ""
+    assert "fills no whole instances of 8" in obstacle(unit(12), P5)
+    assert "by EFA alone" in obstacle(unit(2), catalog.instance_type("g5.xlarge"))
+    assert obstacle(unit(16), G5) == ""
+
+
+@pytest.mark.parametrize(
+    "of, instance, why",
+    [
+        (unit(16).model_copy(update={"framework": "triton"}), P5, "by vLLM on GPUs alone"),
+        (unit(8).model_copy(update={"devices": 4}), catalog.instance_type("inf2.xlarge"), "by vLLM on GPUs alone"),
+        (unit(8, 3, devices=20), P5, "20 devices are no 3 pipeline stages of the same size"),
+    ],
+)
+def test_a_server_that_nothing_spreads_over_instances_must_fit_one(
+    of: DeploymentUnit, instance: InstanceType, why: str
+) -> None:
+    assert why in obstacle(of, instance)
+    assert obstacle(of.model_copy(update={"devices": instance.devices, "pipeline_parallel": 1}), instance) == ""
+
+
+@given(st.integers(1, 8), st.integers(1, 16))
+def test_every_instance_of_a_server_has_as_many_whole_stages(tensor: int, stages: int) -> None:
+    of = unit(tensor, stages)
+    each, left = divmod(stages, pack(of, P5).instances_per_replica)
+    assert left == 0 and each * tensor <= P5.devices
 
 
 def test_of_an_unknown_instance_type_a_replica_has_one() -> None:

@@ -116,7 +116,7 @@ def over_nodes(fleet: InferenceFleet, stages: int) -> DeploymentUnit:
 
 
 @pytest.mark.parametrize(
-    "stages, nodes, said", [(2, 1, ""), (4, 2, ""), (3, 2, ", 4 of their 16 devices unused"), (16, 8, "")]
+    "stages, nodes, said", [(2, 1, ""), (4, 2, ""), (3, 3, ", 12 of their 24 devices unused"), (16, 8, "")]
 )
 def test_a_replica_over_k_nodes_costs_k_instances(
     fleet: InferenceFleet,

@@ -141,7 +141,7 @@ def _packed(plan: Plan, pool: PoolPlan, one: Allotment, where: str) -> Iterator[
     """Replicas lie on instances as their devices make them; of types that nobody knows the counts are at least 1."""
     unit, packed = plan.fleet.unit(pool.unit), packing(plan, pool)
     instance = equipment.known_instance(unit.instance_type)
-    why_not = "" if instance is None else obstacle(unit.devices_per_stage, instance)
+    why_not = "" if instance is None else obstacle(unit, instance)
     if why_not:
         message = f"A replica of {pool.unit} cannot be placed on {unit.instance_type}: {why_not}."
         yield impossible(where, "shape", f"{unit.devices_per_replica} devices", "a replica that can be placed", message)

@@ -3,6 +3,7 @@
 render      a plan and its hardware to files              manifest   one file, mostly one object
 placement   one pool with the hardware it runs on         names      Kubernetes names
 metadata    labels and annotations                        yaml       the only place that writes YAML
+network     rules that NetworkPolicies share
 namespace, kustomization, readme   what holds the rest together
 
 The areas are folders; in each, `tree` says which files a plan needs, and there is one module per kind:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.manifests import names
 from holdfast.manifests.manifest import BASE, Object
+from holdfast.model import packing
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.plan import Plan, PoolPlan
-from holdfast.model.unit import VLLM
 
 
 class Role(enum.Enum):
@@ -48,7 +47,8 @@ class Placement:
 
     shared_service: the Service that it shares with other pools, where there are too many for one each.
 
-    Raises InputError when the hardware is not the unit's, or a server neither fits a node nor fills several.
+    Raises InputError when the hardware is not the unit's, or a server cannot be placed on it: what a plan is
+    refused for too (model.packing).
     """
 
     fleet: InferenceFleet
@@ -63,33 +63,19 @@ class Placement:
             raise InputError(
                 f"unit {self.unit.name} runs on {self.unit.instance_type}, but {self.instance.name} was given for it"
             )
-        if self.spans_nodes and not self._may_span():
-            raise self._too_large()
+        why_not = packing.obstacle(self.unit, self.instance)
+        if why_not:
+            raise self._too_large(why_not)
 
-    def _may_span(self) -> bool:
-        """Whether a server can be spread over whole nodes, by vLLM on GPUs.
-
-        A tensor-parallel group is exchanged with at every layer: it stays within a node, or fills several that have an
-        Elastic Fabric Adapter. Stages of a pipeline hand over once per pass, and may do so over any network.
-        """
-        there, tensor = self.instance.resource_count, self.unit.tensor_parallel
-        whole = self.unit.devices_per_server % there == 0
-        within = there % tensor == 0
-        over_fabric = tensor % there == 0 and self.instance.efa_interfaces > 0
-        gpus = self.unit.framework == VLLM and self.accelerator.ranks_per_device == 1
-        return gpus and whole and (within or over_fabric)
-
-    def _too_large(self) -> InputError:
+    def _too_large(self, why_not: str) -> InputError:
         asked, there = self.unit.devices_per_server, self.instance.resource_count
         ranks = self.accelerator.ranks_per_device
-        mend = (
-            "choose a larger instanceType; over several nodes goes vLLM on GPUs alone, with devices that fill them and "
-            "a tensorParallel that stays within a node, or fills several that have EFA"
-        )
+        mend = "choose a larger instanceType, or lower tensorParallel, pipelineParallel or devices"
         if ranks > 1 and self.unit.devices is None:
-            mend = f"one device carries {ranks} ranks: give `devices:` in the unit, the devices of one replica"
+            mend = f"one device carries {ranks} ranks: give `devices:` in the unit, the devices of one server"
         return InputError(
-            f"one replica of unit {self.unit.name} needs {asked} devices, and {self.instance.name} has {there}",
+            f"one server of unit {self.unit.name} needs {asked} devices, and {self.instance.name} has {there}: "
+            f"{why_not}",
             mend=mend,
         )
 
@@ -115,17 +101,19 @@ class Placement:
     @property
     def nodes_per_server(self) -> int:
         """Nodes of one server; 1 also where a node has room for several."""
-        return math.ceil(self.unit.devices_per_server / self.instance.resource_count)
+        if not self.spans_nodes:
+            return 1
+        return packing.instances_per_server(self.unit.devices_per_stage, self.unit.pipeline_parallel, self.instance)
 
     @property
     def devices_per_pod(self) -> int:
         """Devices of one pod, which is a server, or a server's part on one node."""
-        return min(self.unit.devices_per_server, self.instance.resource_count)
+        return self.unit.devices_per_server // self.nodes_per_server
 
     @property
-    def replicas_per_node(self) -> int:
-        """Servers that a node has room for, each a replica unless that is disaggregated; 0 where one takes several."""
-        return self.instance.resource_count // self.unit.devices_per_server
+    def servers_share_nodes(self) -> bool:
+        """Whether a node has room for several servers."""
+        return 2 * self.unit.devices_per_server <= self.instance.resource_count
 
     @property
     def most_nodes(self) -> int:
@@ -133,9 +121,8 @@ class Placement:
         return self.nodes_for(self.pool.autoscaling.max_replicas)
 
     def nodes_for(self, replicas: int) -> int:
-        """Nodes that so many replicas need."""
-        servers = replicas * sum(target.servers_per_replica for target in self.scale_targets)
-        return servers * self.nodes_per_server if self.spans_nodes else math.ceil(servers / self.replicas_per_node)
+        """Nodes that so many replicas need, as the plan counts and pays for them."""
+        return packing.pack(self.unit, self.instance).instances(replicas)
 
     @property
     def fabric_interfaces(self) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from holdfast.manifests.kustomization import OVERLAY
 from holdfast.manifests.manifest import BASE, File, TextFile
+from holdfast.manifests.routing import cascade_proxy
+from holdfast.manifests.serving import model_files
 from holdfast.model.plan import Plan, PoolPlan
 
 _FOLDERS = {
@@ -39,7 +41,7 @@ own: those are left alone.
 | folder, in order | what | applied by |
 | --- | --- | --- |
 {chr(10).join(steps)}
-
+{_secrets_text(plan)}
 | pool | replicas | weight | USD/h | why |
 | --- | ---: | ---: | ---: | --- |
 {chr(10).join(_row(pool) for pool in plan.pools)}
@@ -47,6 +49,38 @@ own: those are left alone.
 Keep your changes in the overlay, or in files of your own beside Terraform's: rendering anew leaves those alone.
 """
     return TextFile("README.md", text)
+
+
+def secrets(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Secrets that the tree names and does not hold, and their keys."""
+    spec = plan.fleet.spec
+    found: dict[str, tuple[str, ...]] = {}
+    if spec.model.source.token_secret is not None:
+        found[spec.model.source.token_secret] = (model_files.TOKEN_KEY,)
+    if spec.cluster.cascade is not None:
+        found[spec.cluster.cascade.key_secret] = (cascade_proxy.KEY,)
+    authentication = spec.cluster.edge.authentication
+    if authentication is not None and authentication.oidc is not None:
+        found[authentication.oidc.secret] = ("clientID", "clientSecret")
+    return found
+
+
+def _secrets_text(plan: Plan) -> str:
+    made = [
+        f"kubectl -n {plan.fleet.metadata.namespace} create secret generic {name} "
+        + " ".join(f"--from-file={key}" for key in keys)
+        for name, keys in secrets(plan).items()
+    ]
+    if not made:
+        return ""
+    return f"""
+No Secret is in the tree. Pods wait for these, which are yours to make once the namespace is there, from files that are
+named as their keys (an external secrets operator may bring them as well):
+
+```
+{chr(10).join(made)}
+```
+"""
 
 
 def _row(pool: PoolPlan) -> str:

@@ -1,9 +1,9 @@
 """How replicas lie on instances: several on one, or one over several.
 
 An instance that holds a whole replica may hold several. A replica that does not fit takes whole instances for itself,
-and devices that are left over there are paid for and idle: a server of pipeline stages as many as its stages need when
-none is split, a tensor-parallel group that is larger than an instance as many as it fills, and of a disaggregated
-replica the servers that fit one instance share it.
+and devices that are left over there are paid for and idle: a server of pipeline stages as many as it needs when none is
+split and each has as many of them, a tensor-parallel group that is larger than an instance as many as it fills, and of
+a disaggregated replica the servers that fit one instance share it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import math
 from dataclasses import dataclass
 
 from holdfast.model.hardware import InstanceType
-from holdfast.model.unit import DeploymentUnit
+from holdfast.model.unit import VLLM, DeploymentUnit
 
 NETWORK_GBPS = 400.0
 """Network of an instance that is made to share a replica with others: what EC2's first type for such work (p4d) has."""
+
+_GPU = "nvidia.com/gpu"
+"""Resource name of a GPU, one of which is one rank."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,36 @@ def pack(unit: DeploymentUnit, instance: InstanceType | None) -> Packing:
 
 
 def instances_per_server(devices_per_stage: int, stages: int, instance: InstanceType) -> int:
-    """Instances that a server of so many pipeline stages takes; 1 also where one has room for several servers."""
+    """Instances that a server of so many pipeline stages takes; 1 also where one has room for several servers.
+
+    All have the same number of stages: the ranks of a server are counted through, so many on each.
+    """
     if devices_per_stage > instance.devices:
         return stages * math.ceil(devices_per_stage / instance.devices)
-    return math.ceil(stages / (instance.devices // devices_per_stage))
+    room = instance.devices // devices_per_stage
+    return stages // max(each for each in range(1, min(room, stages) + 1) if stages % each == 0)
 
 
-def obstacle(devices_per_stage: int, instance: InstanceType) -> str:
-    """Why no server whose pipeline has stages of so many devices can be placed on such instances; empty if it can.
+def obstacle(unit: DeploymentUnit, instance: InstanceType) -> str:
+    """Why no replica of the unit can be placed on such instances; empty if it can.
+
+    A server goes over several instances by vLLM on GPUs alone: nothing else that is rendered can (manifests.serving).
+    """
+    devices, stages = unit.devices_per_server, unit.pipeline_parallel
+    if devices <= instance.devices:
+        return ""
+    if unit.framework != VLLM or instance.resource_name != _GPU:
+        return "a server goes over several instances by vLLM on GPUs alone"
+    if devices % stages:
+        return f"{devices} devices are no {stages} pipeline stages of the same size"
+    return group_obstacle(unit.devices_per_stage, instance)
+
+
+def group_obstacle(devices_per_stage: int, instance: InstanceType) -> str:
+    """Why no pipeline whose stages have so many devices can be placed on such instances; empty if one can.
 
     The devices of a stage, which is a tensor-parallel group, exchange at every layer: they stay within an instance, or
-    fill several that have Elastic Fabric Adapters.
+    fill several that have Elastic Fabric Adapters. Stages hand over once per pass, and may do so over any network.
     """
     there = instance.devices
     if devices_per_stage <= there:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from holdfast.model.architecture import FixedWork, ModelArchitecture
 from holdfast.model.errors import InputError
 from holdfast.model.hardware import Accelerator, InstanceType
-from holdfast.model.packing import instances_per_server, obstacle
+from holdfast.model.packing import group_obstacle, instances_per_server
 from holdfast.performance import coefficients, engines, memory, roofline
 from holdfast.performance.coefficients import Coefficients
 from holdfast.performance.memory import Fit
@@ -162,7 +162,7 @@ def _placed(
     stage = math.ceil(tensor_parallel / device.ranks_per_device)
     ranks = tensor_parallel * pipeline_parallel
     needed = f"a parallelism of {ranks} needs {ranks} {device.rank_name}s"
-    why_not = obstacle(stage, instance)
+    why_not = group_obstacle(stage, instance)
     if why_not:
         there = instance.devices * device.ranks_per_device
         raise InputError(

@@ -44,7 +44,7 @@ def cells(
         price = prices.instance_price(unit, None, offerings.get(unit.name), instance)
         for shape in _shapes(unit, model, instance, device, (auto or {}).get(unit.name, frozenset())):
             shaped = as_unit(unit, shape, device)
-            if (shape, price) not in found and not obstacle(shaped.devices_per_stage, instance):
+            if (shape, price) not in found and not obstacle(shaped, instance):
                 found[shape, price] = _cell(fleet, model, shaped, shape, price, equipment[unit.name])
     return tuple(found.values())
 

@@ -213,7 +213,7 @@ def _measured(
     each = [_of_one_replica(row) for row in rows]
     shown, why_not = _shown(each, slo)
     statistic, latency_s = _latency(shown, slo)
-    packing = None if obstacle(shaped.devices_per_stage, instance) else pack(shaped, instance)
+    packing = None if obstacle(shaped, instance) else pack(shaped, instance)
     peak = max(each, key=lambda row: row.rate_per_s or 0.0)
     return GridCell(
         configuration=configuration,

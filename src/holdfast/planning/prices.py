@@ -32,7 +32,7 @@ def packing(unit: DeploymentUnit, instance: InstanceType | None) -> Packing:
 
     Raises InputError when not even one replica can be placed.
     """
-    why_not = "" if instance is None else obstacle(unit.devices_per_stage, instance)
+    why_not = "" if instance is None else obstacle(unit, instance)
     if instance is not None and why_not:
         raise InputError(
             f"one replica of unit {unit.name!r} needs {unit.devices_per_replica} devices and {instance.name} has "

@@ -18,6 +18,11 @@ _NAMESPACE = "argocd"
 _FIRST = -1
 """Definitions come before the charts whose objects are of them."""
 
+_RETRY: Object = {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}}
+"""Waves order Applications only within an Application of Applications. Applied at once, those whose monitors wait for
+Prometheus' definitions fail first: here they try for some twenty minutes, where Argo CD's own five times last two and a
+half (argo-cd.readthedocs.io/en/stable/user-guide/auto_sync)."""
+
 
 def of_chart(plan: Plan, chart: Chart, charts: tuple[Chart, ...]) -> Manifest:
     """The chart at its version, with its values."""
@@ -54,6 +59,7 @@ def _manifest(plan: Plan, name: str, source: Object, namespace: str, order: int,
                 "automated": {"prune": False, "selfHeal": True},
                 # Definitions of Prometheus' operator are too long for the annotation of a client-side apply.
                 "syncOptions": ["CreateNamespace=true", "ServerSideApply=true"],
+                "retry": _RETRY,
             },
         },
     }

@@ -5,10 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 from holdfast.manifests.addons.chart import Chart
+from holdfast.manifests.manifest import Object
+from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 
 CONTROLLER = "aws-load-balancer-controller"
 """Name of the release, and of its service account."""
+
+_GATEWAY_API: Object = {
+    "controllerConfig": {"featureGates": {"ALBGatewayAPI": True, "NLBGatewayAPI": False, "GatewayListenerSet": False}}
+}
+"""What it is to serve of Gateway API. Left to itself it looks once, as it starts, which definitions are there, and goes
+without until it is restarted; only where all three are stated does it start again until they have come
+(pkg/gateway/crddetect of v3.5.0)."""
 
 
 def charts(plan: Plan) -> tuple[Chart, ...]:
@@ -35,6 +44,10 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
                 "vpcTags": cluster.discovery,
                 "serviceAccount": {"name": CONTROLLER},
                 "replicaCount": 2,
+                # It would stand before every new Service of the cluster and refuse them all until its own pods are up,
+                # in the middle of installing the other charts. Nothing here is a Service of type LoadBalancer.
+                "enableServiceMutatorWebhook": False,
+                **(_GATEWAY_API if plan.fleet.spec.data_plane is DataPlane.GATEWAY_API else {}),
             },
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.manifests.addons import watching
 from holdfast.manifests.addons.chart import Chart
 from holdfast.manifests.compute import nodes
 from holdfast.manifests.placement import Placement
@@ -26,7 +27,12 @@ def charts(plan: Plan, placed: Sequence[Placement]) -> tuple[Chart, ...]:
             version="1.14.1",
             seen="tag v1.14.1 of github.com/aws/karpenter-provider-aws, 2026-08-20",
             reason=f"Makes and removes nodes of {', '.join(pools)}.",
-            # The queue has this name in terraform/nodes.tf.
-            values={"settings": {"clusterName": cluster.name, "interruptionQueue": f"Karpenter-{cluster.name}"}},
+            values={
+                # The queue has this name in terraform/nodes.tf.
+                "settings": {"clusterName": cluster.name, "interruptionQueue": f"Karpenter-{cluster.name}"},
+                # Off in the chart. The alert of refused capacity (observing.shortage) reads what it counts.
+                "serviceMonitor": {"enabled": True},
+            },
+            after=(watching.RELEASE,),
         ),
     )

@@ -30,8 +30,8 @@ from holdfast.model.plan import Plan
 def charts(plan: Plan, placed: Sequence[Placement]) -> tuple[Chart, ...]:
     """The charts that the fleet needs, and no other; those that others come after first."""
     return (
-        *karpenter.charts(plan, placed),
         *watching.charts(plan),
+        *karpenter.charts(plan, placed),
         *edge.charts(plan),
         *nvidia.charts(placed),
         *neuron.charts(placed),

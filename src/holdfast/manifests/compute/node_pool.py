@@ -77,7 +77,7 @@ def _node(placement: Placement) -> Object:
 
 def _disruption(placement: Placement) -> Object:
     """One node at a time. Replicas that fill a node cannot be packed tighter, so that only empty nodes go."""
-    shared = placement.replicas_per_node > 1
+    shared = placement.servers_share_nodes
     return {
         "consolidationPolicy": "WhenEmptyOrUnderutilized" if shared else "WhenEmpty",
         "consolidateAfter": "5m",

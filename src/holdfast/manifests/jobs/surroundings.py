@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.manifests import metadata, names
+from holdfast.manifests import metadata, names, network
 from holdfast.manifests.jobs import job, pod
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.serving import engine
@@ -11,8 +11,6 @@ from holdfast.model.plan import Plan
 
 _SIZE = "20Gi"
 """A request is about a kilobyte on disk with its arrival times: room for some twenty million."""
-
-_POD_IDENTITY_AGENT = "169.254.170.23/32"
 
 
 def manifests(plan: Plan, runs: Runs) -> tuple[Manifest, ...]:
@@ -34,11 +32,11 @@ def _network_policy(plan: Plan, runs: Runs) -> Manifest:
     """Nobody comes in; requests go to the fleet's servers, runs to S3, and names are asked for."""
     servers = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": plan.fleet.metadata.name}}}
     egress: list[Object] = [
-        {"ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]},
-        {"to": [servers], "ports": [{"port": engine.PORT, "protocol": "TCP"}]},
+        network.to_dns_from_any_node(plan.fleet),
+        {"to": [servers], "ports": [network.port(engine.PORT)]},
     ]
     if runs.s3 is not None:
-        egress += [_to("0.0.0.0/0", 443), _to(_POD_IDENTITY_AGENT, 80)]
+        egress += [network.to_https(), network.to_pod_identity()]
     policy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -51,10 +49,6 @@ def _network_policy(plan: Plan, runs: Runs) -> Manifest:
         },
     }
     return Manifest(f"{job.FOLDER}/network-policy.yaml", policy)
-
-
-def _to(network: str, port: int) -> Object:
-    return {"to": [{"ipBlock": {"cidr": network}}], "ports": [{"port": port, "protocol": "TCP"}]}
 
 
 def _claim(plan: Plan, storage_class: str) -> Manifest:

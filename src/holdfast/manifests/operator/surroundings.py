@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.manifests import metadata
+from holdfast.manifests import metadata, network
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.observing.alert import Severity, alert
-from holdfast.manifests.serving import network_policy
 from holdfast.model import metrics
 from holdfast.model.plan import Plan
 
@@ -66,7 +65,7 @@ def _disruption() -> Object:
 def _network(plan: Plan) -> Object:
     """In: who reads metrics. Out: names, Prometheus, and HTTPS: the API server's and CloudWatch's addresses vary."""
     cluster = plan.fleet.spec.cluster
-    namespace = network_policy.reader(cluster)
+    namespace = network.reader(cluster)
     there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
     reading = [] if namespace is None else [{"from": [there], "ports": [_port(PORT)]}]
     asking = [] if namespace is None else [{"to": [there]}]
@@ -74,7 +73,7 @@ def _network(plan: Plan) -> Object:
         "podSelector": {"matchLabels": LABELS},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": reading,
-        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, {"ports": [_port(443)]}, *asking],
+        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, network.to_api(), *asking],
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.manifests import metadata, names, yaml
+from holdfast.manifests import metadata, names, network, yaml
 from holdfast.manifests.manifest import BASE, Manifest, Object
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.routing import cascade, confined, inference_gateway, traffic
@@ -74,7 +74,14 @@ def manifests(plan: Plan, asked: Cascade, placed: Sequence[Placement]) -> tuple[
         ),
         _service(plan),
         _of_kind(plan, "disruption-budget", "policy/v1", "PodDisruptionBudget", {"spec": budget}),
-        _of_kind(plan, "network-policy", "networking.k8s.io/v1", "NetworkPolicy", {"spec": _network(fleet)}),
+        _of_kind(
+            plan,
+            "network-policy",
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            {"spec": _network(fleet)},
+            network.LOAD_BALANCER_NOTE,
+        ),
         _of_kind(plan, "service-account", "v1", "ServiceAccount", account, _account_note(fleet, asked)),
     )
 
@@ -176,19 +183,22 @@ def _service(plan: Plan) -> Manifest:
 
 
 def _network(fleet: InferenceFleet) -> Object:
-    """In: the load balancer, whose addresses are those of its subnets. Out: pools, gateway, Bedrock."""
+    """In: the load balancer, and the fleet's own pods. Out: pools or their gateway, and Bedrock."""
+    cluster = fleet.spec.cluster
     pods = {"matchLabels": {"app.kubernetes.io/name": fleet.metadata.name}}
     gateway = {"matchLabels": inference_gateway.pod_labels(fleet)}
-    to_gateway = {"to": [{"podSelector": gateway}], "ports": [{"protocol": "TCP", "port": inference_gateway.PORT}]}
-    to_pools = {"to": [{"podSelector": pods}], "ports": [{"protocol": "TCP", "port": engine.PORT}]}
+    to_gateway = {"to": [{"podSelector": gateway}], "ports": [network.port(inference_gateway.PORT)]}
+    to_pools = {"to": [{"podSelector": pods}], "ports": [network.port(engine.PORT)]}
     return {
         "podSelector": {"matchLabels": _labels(fleet)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"ports": [{"protocol": "TCP", "port": _PORT}]}],
+        "ingress": [
+            {"from": [*network.from_load_balancer(cluster), {"podSelector": pods}], "ports": [network.port(_PORT)]}
+        ],
         "egress": [
-            confined.to_dns(fleet.spec.cluster),
-            to_gateway if fleet.spec.cluster.kv_aware_routing else to_pools,
-            confined.to_pod_identity(),
-            confined.to_https(),
+            network.to_dns_from_any_node(fleet),
+            to_gateway if cluster.kv_aware_routing else to_pools,
+            network.to_pod_identity(),
+            network.to_https(),
         ],
     }

@@ -6,10 +6,6 @@ import hashlib
 from collections.abc import Sequence
 
 from holdfast.manifests.manifest import Object
-from holdfast.model.cluster import Cluster, Nodes
-
-_POD_IDENTITY = "169.254.170.23/32"
-"""Of the EKS Pod Identity agent on every node (docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works)."""
 
 
 def pod(account: str, user: int, container: Object, volumes: Sequence[Object], *, speaks_to_api: bool) -> Object:
@@ -48,22 +44,3 @@ def spread(labels: dict[str, str]) -> Object:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": labels},
     }
-
-
-def to_dns(cluster: Cluster) -> Object:
-    """Egress to the cluster's DNS, which on EKS Auto Mode is no pod but on each node."""
-    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    if cluster.nodes is Nodes.AUTO_MODE:
-        return {"ports": ports}
-    dns = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
-    return {"to": [{"namespaceSelector": dns}], "ports": ports}
-
-
-def to_https() -> Object:
-    """Egress to AWS and to the Kubernetes API, whose addresses nobody knows beforehand."""
-    return {"ports": [{"protocol": "TCP", "port": 443}]}
-
-
-def to_pod_identity() -> Object:
-    """Egress to the agent that hands out a pod's AWS credentials."""
-    return {"to": [{"ipBlock": {"cidr": _POD_IDENTITY}}], "ports": [{"protocol": "TCP", "port": 80}]}

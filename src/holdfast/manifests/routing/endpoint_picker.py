@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from holdfast.manifests import metadata, names, yaml
+from holdfast.manifests import metadata, names, network, yaml
 from holdfast.manifests.manifest import BASE, Manifest, Object
 from holdfast.manifests.routing import confined, inference_gateway
 from holdfast.manifests.serving import engine
@@ -185,19 +185,20 @@ def _service(plan: Plan) -> Object:
 
 
 def _network(plan: Plan) -> Object:
+    cluster = plan.fleet.spec.cluster
     gateway = {"matchLabels": inference_gateway.pod_labels(plan.fleet)}
     fleet = {"matchLabels": {"app.kubernetes.io/name": plan.fleet.metadata.name}}
     return {
         "podSelector": {"matchLabels": labels(plan.fleet)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [
-            {"from": [{"podSelector": gateway}], "ports": [{"protocol": "TCP", "port": PORT}]},
-            {"ports": [{"protocol": "TCP", "port": _METRICS_PORT}]},
+            {"from": [{"podSelector": gateway}], "ports": [network.port(PORT)]},
+            *network.from_reader(cluster, _METRICS_PORT),
         ],
         "egress": [
-            confined.to_dns(plan.fleet.spec.cluster),
-            {"to": [{"podSelector": fleet}], "ports": [{"protocol": "TCP", "port": engine.PORT}]},
-            confined.to_https(),
+            network.to_dns_from_any_node(plan.fleet),
+            {"to": [{"podSelector": fleet}], "ports": [network.port(engine.PORT)]},
+            network.to_api(),
         ],
     }
 

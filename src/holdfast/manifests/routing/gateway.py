@@ -51,14 +51,11 @@ def _configuration(plan: Plan, edge: Edge) -> Manifest:
         spec["sourceRanges"] = list(edge.allow_from)
     if edge.web_acl is not None:
         spec["wafV2"] = {"webACL": edge.web_acl}
-    if edge.certificate_arn is not None:
-        spec["listenerConfigurations"] = [
-            {
-                "protocolPort": "HTTPS:443",
-                "defaultCertificate": edge.certificate_arn,
-                "sslPolicy": ingress.SSL_POLICY,
-            }
-        ]
+    if not edge.plain_http:
+        # Without a policy the controller takes its own default, ELBSecurityPolicy-2016-08, which still speaks TLS 1.0.
+        tls = {"protocolPort": "HTTPS:443", "sslPolicy": ingress.SSL_POLICY}
+        certificate = {} if edge.certificate_arn is None else {"defaultCertificate": edge.certificate_arn}
+        spec["listenerConfigurations"] = [tls | certificate]
     configuration = {
         "apiVersion": "gateway.k8s.aws/v1",
         "kind": "LoadBalancerConfiguration",

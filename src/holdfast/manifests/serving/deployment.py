@@ -6,6 +6,7 @@ from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest
 from holdfast.manifests.placement import Placement, ScaleTarget
 from holdfast.manifests.serving import engine, labels, model_files, pod
+from holdfast.model.cluster import Scaler
 
 _PROVISIONING_S = 900
 """How long a node and its image may take, an assumption; on top come the files and the server's start."""
@@ -14,8 +15,8 @@ _PROVISIONING_S = 900
 def manifest(placement: Placement, target: ScaleTarget) -> Manifest:
     """The Deployment of the pool's servers, without `replicas`.
 
-    The ScaledObject owns that field: a value here would throw the pool back to it whenever the tree is
-    applied, in the middle of a peak for instance.
+    The scaler owns that field: a value here would throw the pool back to it whenever the tree is applied, in the middle
+    of a peak for instance.
     """
     role = target.role
     started_s = _PROVISIONING_S + model_files.download_s(placement) + engine.loading_s(placement.unit)
@@ -43,5 +44,7 @@ def file_name(stem: str, target: ScaleTarget) -> str:
 
 def note(placement: Placement, target: ScaleTarget) -> str:
     """What a reader of the file should know."""
-    owner = f"replicas is left out: ScaledObject {target.name} owns it, and a value here would reset it."
+    hpa = placement.fleet.spec.cluster.scaler is Scaler.HPA
+    scaler = "HorizontalPodAutoscaler" if hpa else "ScaledObject"
+    owner = f"replicas is left out: {scaler} {target.name} owns it, and a value here would reset it."
     return "\n".join([owner, *model_files.notes(placement)])

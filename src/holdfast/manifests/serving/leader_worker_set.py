@@ -9,7 +9,7 @@ from holdfast.manifests.serving import deployment, labels, pod
 
 
 def manifest(placement: Placement, target: ScaleTarget) -> Manifest:
-    """The groups of the pool's servers, without `replicas`, which the ScaledObject owns."""
+    """The groups of the pool's servers, without `replicas`, which the scaler owns."""
     group = {
         "size": placement.nodes_per_server,
         # A rank that is gone takes the others' work with it: they begin together, or not at all.

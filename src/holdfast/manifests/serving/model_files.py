@@ -18,6 +18,9 @@ FOLDER = "/models"
 
 SUMS = "SHA256SUMS"
 
+TOKEN_KEY = "token"
+"""Key of the Secret that the fleet names for Hugging Face."""
+
 AWS_CLI = "public.ecr.aws/aws-cli/aws-cli:2.36.15"
 """With bash and sha256sum. As pinned in BerriAI/litellm's end-to-end tests, read 2026-11-21."""
 
@@ -126,4 +129,4 @@ def _token(placement: Placement) -> list[Object]:
     secret = placement.fleet.spec.model.source.token_secret
     if secret is None:
         return []
-    return [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": "token"}}}]
+    return [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": TOKEN_KEY}}}]

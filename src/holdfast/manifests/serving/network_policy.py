@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from holdfast.manifests import metadata
+from holdfast.manifests import metadata, network
+from holdfast.manifests.compute import nodes
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.serving import engine, model_files
-from holdfast.model.cluster import Cluster, Nodes
+from holdfast.model.cluster import Cluster
 
-_POD_IDENTITY_AGENT = "169.254.170.23/32"
-"""On each node, port 80 (EKS user guide, "Set up the Amazon EKS Pod Identity Agent")."""
-
-_GATEWAY = "gateway.networking.k8s.io/gateway-name"
-"""Label of the pods of a gateway that runs in the cluster (Gateway API, GEP-1762)."""
+_GATEWAYS: Object = {
+    "podSelector": {"matchExpressions": [{"key": "gateway.networking.k8s.io/gateway-name", "operator": "Exists"}]}
+}
+"""Pods of gateways that run in the cluster, by the label that GEP-1762 gives them."""
 
 
 def manifest(placement: Placement) -> Manifest:
@@ -26,37 +24,31 @@ def manifest(placement: Placement) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": metadata.selector(placement)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [*_from_edge(placement), *_from_reader(placement), *_among(placement, "from")],
-            "egress": [_names(placement), *_files(placement), *_among(placement, "to")],
+            "ingress": [
+                _from_edge(placement),
+                *network.from_reader(placement.fleet.spec.cluster, engine.PORT),
+                *_among(placement, "from"),
+            ],
+            "egress": [network.to_dns(nodes.kind(placement)), *_files(placement), *_among(placement, "to")],
         },
     }
     return Manifest(f"{placement.folder}/network-policy.yaml", policy, _note(placement))
 
 
-def reader(cluster: Cluster) -> str | None:
-    """Namespace of the Prometheus that reads the pods' metrics; None where its address is not in the cluster."""
-    host = (urlsplit(cluster.prometheus).hostname or "").split(".")
-    return host[1] if len(host) >= 3 and host[2] == "svc" else None
-
-
-def _from_edge(placement: Placement) -> list[Object]:
-    """The load balancer's addresses, unless a gateway in the cluster is the edge; and the fleet's own pods."""
+def _from_edge(placement: Placement) -> Object:
+    """The load balancer, or what stands between it and the pools; and the fleet's own pods, such as a cascade's."""
     fleet = placement.fleet
     cluster = fleet.spec.cluster
-    outside = [] if cluster.kv_aware_routing else cluster.load_balancer_networks
-    own = [
-        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": fleet.metadata.name}}},
-        {"podSelector": {"matchExpressions": [{"key": _GATEWAY, "operator": "Exists"}]}},
-    ]
-    return [{"from": [*({"ipBlock": {"cidr": network}} for network in outside), *own], "ports": [_port(engine.PORT)]}]
+    own = [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": fleet.metadata.name}}}]
+    edge = network.from_load_balancer(cluster) if _is_target(cluster) else []
+    if cluster.kv_aware_routing:
+        edge = [_GATEWAYS]
+    return {"from": [*edge, *own], "ports": [network.port(engine.PORT)]}
 
 
-def _from_reader(placement: Placement) -> list[Object]:
-    namespace = reader(placement.fleet.spec.cluster)
-    if namespace is None:
-        return []
-    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
-    return [{"from": [there], "ports": [_port(engine.PORT)]}]
+def _is_target(cluster: Cluster) -> bool:
+    """Whether the load balancer itself sends requests to the pools."""
+    return cluster.cascade is None and not cluster.kv_aware_routing
 
 
 def _among(placement: Placement, direction: str) -> list[Object]:
@@ -66,39 +58,18 @@ def _among(placement: Placement, direction: str) -> list[Object]:
     return [{direction: [{"podSelector": {"matchLabels": metadata.selector(placement)}}]}]
 
 
-def _names(placement: Placement) -> Object:
-    """Names are asked of CoreDNS; on Auto Mode it is no pod but on each node, which only the port tells."""
-    ports = [_port(53, "UDP"), _port(53)]
-    if (placement.unit.nodes or placement.fleet.spec.cluster.nodes) is Nodes.AUTO_MODE:
-        return {"ports": ports}
-    dns = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-    }
-    return {"to": [dns], "ports": ports}
-
-
 def _files(placement: Placement) -> list[Object]:
-    """HTTPS to wherever files are: neither S3 nor Hugging Face has addresses that a policy could name."""
-    found: list[Object] = [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [_port(443)]}]
-    if model_files.from_bucket(placement):
-        found.append({"to": [{"ipBlock": {"cidr": _POD_IDENTITY_AGENT}}], "ports": [_port(80)]})
-    return found
-
-
-def _port(number: int, protocol: str = "TCP") -> Object:
-    return {"port": number, "protocol": protocol}
+    """To wherever files are."""
+    identity = [network.to_pod_identity()] if model_files.from_bucket(placement) else []
+    return [network.to_https(), *identity]
 
 
 def _note(placement: Placement) -> str:
     cluster = placement.fleet.spec.cluster
     found = ["Needs a network plugin that enforces policies: the VPC CNI does so with enableNetworkPolicy."]
-    if not cluster.kv_aware_routing:
-        found.append(
-            "The load balancer is known by its networks alone: give those of its subnets in "
-            "spec.cluster.loadBalancerNetworks, or whatever else is in them may send requests too."
-        )
-    if reader(cluster) is None:
+    if _is_target(cluster):
+        found.append(network.LOAD_BALANCER_NOTE)
+    if network.reader(cluster) is None:
         found.append(
             "Prometheus is not in the cluster by its address: whoever reads metrics for it is not let in here."
         )

@@ -9,7 +9,9 @@ from holdfast.manifests.routing.target_group import TargetGroup
 from holdfast.manifests.serving import engine, labels
 from holdfast.model.fleet import DataPlane
 
-PORT = 80
+PORT = engine.PORT
+"""The pod's own: the VPC CNI's policies want a Service's port to be that of its containers (EKS user guide, "Amazon VPC
+CNI", considerations of network policies)."""
 
 
 def manifest(placement: Placement) -> Manifest:
