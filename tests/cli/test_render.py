@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_file_that_moved_is_no_change(holdfast: Run, plan: str, tmp_path: Path
         (["gone.json", "-o", "deploy"], "gone.json: the file cannot be read"),
         (["plan.json"], "there is nothing to do with it; give --out, --check or --diff"),
         (["plan.json", "plan.json", "-o", "deploy"], "one plan is rendered at a time"),
-        (["plan.json", "-o", "."], "the folder is not empty"),
+        (["plan.json", "-o", "."], "files that holdfast did not render"),
         (["plan.json", "--diff", "gone"], "gone: this is no folder"),
         (["plan.json", "--diff", "plan.json"], "plan.json: this is no folder"),
         (["plan.json", "--diff", ".", "--check"], "leave out --out and --check"),
@@ -159,3 +160,75 @@ def test_a_plan_written_by_hand_is_not_taken_for_a_manifest(holdfast: Run, plan:
     done = holdfast("render", "--check", "other.json")
     assert done.returncode == 2
     assert "version 99" in done.stderr
+
+
+def rendered(holdfast: Run, plan: str) -> subprocess.CompletedProcess[str]:
+    return holdfast("render", plan, "-o", "deploy")
+
+
+def without_a_pool(tmp_path: Path) -> None:
+    """Takes the last pool out of the plan in tmp_path."""
+    plan = codec.loads(Plan, (tmp_path / "plan.json").read_text(encoding="utf-8"), where="plan.json")
+    (tmp_path / "plan.json").write_text(codec.dumps(replace(plan, pools=plan.pools[:-1])), encoding="utf-8")
+
+
+def test_a_new_plan_is_rendered_over_the_old_tree_and_what_is_gone_goes(
+    holdfast: Run, plan: str, tmp_path: Path
+) -> None:
+    assert rendered(holdfast, plan).returncode == 0
+    pools = tmp_path / "deploy" / "base" / "pools"
+    before = {folder.name for folder in pools.iterdir()}
+    without_a_pool(tmp_path)
+    assert rendered(holdfast, plan).returncode == 0
+    after = {folder.name for folder in pools.iterdir()}
+    assert len(before - after) == 1
+    assert after < before
+    assert holdfast("render", plan, "--diff", "deploy").returncode == 0
+    subprocess.run(
+        ["sha256sum", "--check", ".rendered.sha256"], cwd=tmp_path / "deploy", capture_output=True, check=True
+    )
+
+
+def test_what_a_team_wrote_is_kept_when_a_plan_is_rendered_anew(holdfast: Run, plan: str, tmp_path: Path) -> None:
+    assert rendered(holdfast, plan).returncode == 0
+    overlay = tmp_path / "deploy" / "overlays" / "production" / "kustomization.yaml"
+    own = tmp_path / "deploy" / "terraform" / "team.auto.tfvars"
+    overlay.write_text(overlay.read_text() + "namePrefix: eu-\n")
+    own.write_text('api_allowed_cidrs = ["10.0.0.0/8"]\n')
+    without_a_pool(tmp_path)
+    done = rendered(holdfast, plan)
+    assert done.returncode == 0
+    assert "overlays/production/kustomization.yaml is yours" in done.stdout
+    assert "namePrefix: eu-" in overlay.read_text()
+    assert "10.0.0.0/8" in own.read_text()
+
+
+def test_an_overlay_that_nobody_touched_follows_the_plan(holdfast: Run, plan: str, tmp_path: Path) -> None:
+    assert rendered(holdfast, plan).returncode == 0
+    without_a_pool(tmp_path)
+    assert "is yours" not in rendered(holdfast, plan).stdout
+
+
+def test_a_change_in_the_base_stops_the_rendering_before_anything_is_written(
+    holdfast: Run, plan: str, tmp_path: Path
+) -> None:
+    assert rendered(holdfast, plan).returncode == 0
+    changed = change_image(tmp_path, "registry.example.com/mine:2")
+    before = {file: file.read_bytes() for file in (tmp_path / "deploy").rglob("*") if file.is_file()}
+    without_a_pool(tmp_path)
+    done = rendered(holdfast, plan)
+    assert done.returncode == 2
+    assert changed.relative_to(tmp_path / "deploy").as_posix() in done.stderr
+    assert "was changed by somebody" in done.stderr
+    assert {file: file.read_bytes() for file in (tmp_path / "deploy").rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("record", ["nonsense", f"{'0' * 64}  ../../etc/passwd", f"{'0' * 64}  /etc/passwd"])
+def test_a_spoilt_record_of_what_was_rendered_is_one_sentence(
+    record: str, holdfast: Run, plan: str, tmp_path: Path
+) -> None:
+    assert rendered(holdfast, plan).returncode == 0
+    (tmp_path / "deploy" / ".rendered.sha256").write_text(record)
+    done = rendered(holdfast, plan)
+    assert done.returncode == 2
+    assert "this is no list of checksums" in done.stderr

@@ -269,7 +269,7 @@ def test_a_plan_is_not_rendered_over_other_files(holdfast: Run, tmp_path: Path) 
     assert holdfast("plan", fleet, "--measurements", rows, "--out", "plan.json").returncode == 0
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "old.yaml").write_text("")
-    refused(holdfast("render", "plan.json", "-o", "deploy"), "the folder is not empty")
+    refused(holdfast("render", "plan.json", "-o", "deploy"), "files that holdfast did not render")
 
 
 def test_a_plan_file_of_something_else_is_one_sentence(holdfast: Run, tmp_path: Path) -> None:

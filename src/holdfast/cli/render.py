@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from holdfast import catalog, manifests
-from holdfast.cli import flags, trees
+from holdfast.cli import flags, rerender, trees
 from holdfast.manifests import File, checks
 from holdfast.model import codec
 from holdfast.model.changes import Change
@@ -22,7 +22,7 @@ from holdfast.reports import inspections, terminal
 
 @click.command()
 @click.argument("paths", metavar="PLAN | [DIR|FILE]...", nargs=-1, required=True, type=flags.FILE)
-@click.option("-o", "--out", type=flags.OUT, help="Folder for the tree of the PLAN; must be new or empty.")
+@click.option("-o", "--out", type=flags.OUT, help="Folder for the tree of the PLAN: new, or rendered before.")
 @click.option("--check", is_flag=True, help="Check the tree of the PLAN, or the manifests at DIR and FILE.")
 @click.option("--diff", "old", type=flags.OUT, help="Say what the PLAN changes of the tree in this folder.")
 @click.option("--crds", type=flags.OUT, help="With --check: a folder of CRDs to hold objects against.")
@@ -50,13 +50,13 @@ def render(
         _show_changes(_changes(_one(paths), old), old, as_json)
     elif out is not None:
         rendered = _rendered(_one(paths))
-        _write(rendered, out)
+        kept = rerender.write({file.path: file.text for file in rendered}, out)
         if check:
             _show(_inspected([out], crds), str(out), as_json)
         elif as_json:
-            flags.echo_json({"out": str(out), "files": [file.path for file in rendered]})
+            flags.echo_json({"out": str(out), "files": [file.path for file in rendered], "kept": kept})
         else:
-            click.echo(_written(rendered, out))
+            click.echo(_written(rendered, kept, out))
     elif check and len(paths) == 1 and _is_plan(paths[0]):
         _show(_inspected_plan(paths[0], crds), str(paths[0]), as_json)
     elif check:
@@ -78,18 +78,10 @@ def _rendered(plan: Path) -> tuple[File, ...]:
     return manifests.render(made, catalog.equipment_of(made.fleet))
 
 
-def _write(rendered: Sequence[File], out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        # Files of an older plan would be applied along with the new ones.
-        raise InputError(
-            "the folder is not empty", where=str(out), mend="give a new one, or see what changes with --diff"
-        )
-    for file in rendered:
-        flags.write_text(out / file.path, file.text)
-
-
-def _written(rendered: Sequence[File], out: Path) -> str:
-    return f"{len(rendered)} files in {out}; apply them with: kubectl apply -k {out}/overlays/{manifests.OVERLAY}"
+def _written(rendered: Sequence[File], kept: Sequence[str], out: Path) -> str:
+    yours = "".join(f"{path} is yours and was left as it is.\n" for path in kept)
+    apply = f"kubectl apply -k {out}/overlays/{manifests.OVERLAY}"
+    return f"{yours}{len(rendered)} files in {out}; apply the fleet with: {apply}"
 
 
 def _is_plan(path: Path) -> bool:

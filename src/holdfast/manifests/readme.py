@@ -32,8 +32,9 @@ def file(plan: Plan, files: Sequence[File]) -> TextFile:
     text = f"""# Fleet {fleet.name}
 
 {plan.demand_per_s:.6g} requests/s for {plan.cost_usd_per_h:.6g} USD/h, rendered by holdfast from a plan. The same plan
-gives the same bytes; `holdfast render PLAN --diff .` says what another plan changes, `holdfast render --check .` what is
-wrong here.
+gives the same bytes. `holdfast render PLAN --diff .` says what another plan changes, `holdfast render PLAN -o .` writes
+it here, and `holdfast render --check .` says what is wrong. Your changes belong in `overlays/`, or in files of your
+own: those are left alone.
 
 | folder, in order | what | applied by |
 | --- | --- | --- |
