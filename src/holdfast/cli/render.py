@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def _is_plan(path: Path) -> bool:
 
 def _inspected(paths: Sequence[Path], crds: Path | None) -> Inspection:
     files = trees.manifests(paths)
-    return checks.inspect(files, trees.built(files), _crds(crds))
+    done = checks.inspect(files, trees.built(files), _crds(crds))
+    return replace(done, undone=(*done.undone, *trees.terraform(trees.names(paths))))
 
 
 def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
@@ -106,7 +108,8 @@ def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
     with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
         for path, text in files.items():
             flags.write_text(Path(folder) / path, text)
-        return checks.inspect(files, trees.built(files, Path(folder)), _crds(crds))
+        done = checks.inspect(files, trees.built(files, Path(folder)), _crds(crds))
+    return replace(done, undone=(*done.undone, *trees.terraform(files)))
 
 
 def _crds(folder: Path | None) -> Mapping[str, str]:
