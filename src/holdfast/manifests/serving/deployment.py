@@ -44,4 +44,11 @@ def file_name(stem: str, target: ScaleTarget) -> str:
 def note(placement: Placement, target: ScaleTarget) -> str:
     """What a reader of the file should know."""
     owner = f"replicas is left out: ScaledObject {target.name} owns it, and a value here would reset it."
-    return "\n".join([owner, *model_files.notes(placement)])
+    own = [] if placement.unit.runs_vllm else [_OWN_SERVER]
+    return "\n".join([owner, *own, *model_files.notes(placement)])
+
+
+_OWN_SERVER = (
+    "The image's own command must serve on port 8000 and answer /health, /readiness and /metrics. The Dockerfiles in\n"
+    "images/ have the framework, and no such server yet."
+)
