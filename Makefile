@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
 OUT ?= holdfast-demo
 
 .PHONY: demo test check checkov coverage clean
@@ -25,7 +26,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 checkov: $(CHECKOV)/.installed
-	$(CHECKOV)/bin/checkov --config-file .ci/checkov.yaml
+	$(CHECKOV)/bin/checkov --config-file src/holdfast/manifests/checks/checkov.yaml $(SCANNED:%=--directory %)
 
 clean:
 	rm -rf $(VENV) $(CHECKOV) build dist holdfast-demo holdfast-runs .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from holdfast import catalog, manifests
-from holdfast.cli import flags, rerender, trees
+from holdfast.cli import flags, others, rerender, trees
 from holdfast.manifests import File, checks
 from holdfast.model import codec
 from holdfast.model.changes import Change
@@ -98,8 +98,17 @@ def _is_plan(path: Path) -> bool:
 
 def _inspected(paths: Sequence[Path], crds: Path | None) -> Inspection:
     files = trees.manifests(paths)
-    done = checks.inspect(files, trees.built(files), _crds(crds))
-    return replace(done, undone=(*done.undone, *trees.terraform(trees.names(paths))))
+    return _with_others(checks.inspect(files, trees.built(files), _crds(crds)), paths)
+
+
+def _with_others(done: Inspection, paths: Sequence[Path]) -> Inspection:
+    """And what checkov and terraform say of the same files."""
+    said = (others.checkov(paths), others.terraform(paths))
+    return replace(
+        done,
+        checked=(*done.checked, *(checked for one in said for checked in one.checked)),
+        undone=(*done.undone, *(line for one in said for line in one.undone)),
+    )
 
 
 def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
@@ -109,7 +118,7 @@ def _inspected_plan(plan: Path, crds: Path | None) -> Inspection:
         for path, text in files.items():
             flags.write_text(Path(folder) / path, text)
         done = checks.inspect(files, trees.built(files, Path(folder)), _crds(crds))
-    return replace(done, undone=(*done.undone, *trees.terraform(files)))
+        return _with_others(done, [Path(folder)])
 
 
 def _crds(folder: Path | None) -> Mapping[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from holdfast.cli import flags
 from holdfast.manifests import checks
@@ -29,18 +29,6 @@ def manifests(paths: Sequence[Path]) -> dict[str, str]:
             mend="give the folder or the files of manifests",
         )
     return found
-
-
-def names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The paths of all files at `paths`, whatever they are."""
-    return tuple(file.as_posix() for path in paths for file in _files(path))
-
-
-def terraform(names: Iterable[str]) -> tuple[str, ...]:
-    """A sentence for each folder of Terraform's among these files, with the modules below it: no check reads them."""
-    folders = {PurePath(name).parent for name in names if name.endswith(".tf")}
-    roots = sorted(folder for folder in folders if folders.isdisjoint(folder.parents))
-    return tuple(f"{root} is Terraform's to judge: terraform init, terraform validate, checkov" for root in roots)
 
 
 def everything(folder: Path) -> dict[str, str]:

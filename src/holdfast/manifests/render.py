@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from holdfast.manifests import kustomization, namespace, readme
 from holdfast.manifests.addons import tree as addons
+from holdfast.manifests.checks import exceptions
 from holdfast.manifests.compute import tree as compute
 from holdfast.manifests.images import tree as images
 from holdfast.manifests.jobs import tree as jobs
@@ -43,7 +44,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
     ]
-    return tuple(sorted([*files, readme.file(plan, files)], key=lambda file: file.path))
+    return tuple(sorted([*files, readme.file(plan, files), exceptions.file()], key=lambda file: file.path))
 
 
 def _check(plan: Plan) -> None:
