@@ -29,6 +29,7 @@ def test_it_reads_well_in_eighty_columns() -> None:
         "TTFT",
         "ITL",
         "binds",
+        "together",
         "Physical limit",
         "Coefficients: a100-40gb",
         "Error of a decode step: ",
@@ -57,6 +58,28 @@ def test_fewer_bits_need_fewer_devices() -> None:
     whole, narrow = (json.loads(run(*asked, *more).output) for more in ((), ("--dtype", "int4")))
 
     assert narrow["tensor_parallel"] < whole["tensor_parallel"]
+
+
+def test_a_kv_cache_of_half_the_bits_holds_twice_the_requests_and_is_read_in_half_the_time() -> None:
+    asked = ("meta-llama/Llama-3.1-8B", "--instance", "g5.12xlarge", "--tp", "4", *LENGTHS, "--json")
+    whole, half = (json.loads(run(*asked, *more).output) for more in ((), ("--kv-dtype", "fp8")))
+
+    assert half["memory"]["kv_gib_per_sequence"] == whole["memory"]["kv_gib_per_sequence"] / 2
+    assert half["points"][0]["terms"]["cache_s"] == pytest.approx(whole["points"][0]["terms"]["cache_s"] / 2)
+    assert whole["memory"]["sequences"] * 2 <= half["memory"]["sequences"] <= whole["memory"]["sequences"] * 2 + 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("meta-llama/Llama-3.1-8B", "--instance", "g5.12xlarge", "--tp", "4", *LENGTHS),
+        ("deepseek-ai/DeepSeek-V3", "--instance", "p5.48xlarge", "--tp", "8", "--pp", "2", *LENGTHS),
+        ("stabilityai/stable-diffusion-2-1-base", "--instance", "g5.xlarge"),
+    ],
+)
+def test_the_terms_of_a_request_add_up_to_what_it_takes_of_the_replica(arguments: tuple[str, ...]) -> None:
+    for point in json.loads(run(*arguments, "--json").output)["points"]:
+        assert sum(point["terms"].values()) == pytest.approx(1 / point["rate_per_s"])
 
 
 def test_an_image_model_has_no_tokens_to_show() -> None:

@@ -296,7 +296,7 @@ def test_where_every_unit_lacks_a_price_that_is_asked_for(tmp_path: Path) -> Non
         (("--without", ""), ("--without:", "''")),
         (("--without", "inf2", "--without", "trn1", "--without", "a10g", "--without", "l4"), ("no unit is left",)),
         (("--budget", "20"), ("--budget:", "has no unit", "$1.006/h")),
-        (("--budget", "0$/h"), ("--budget:", "buys nothing")),
+        (("--budget", "0$/h"), ("--budget:", "is not above 0")),
         (("--budget", "-5$/h"), ("--budget:", "is not a price")),
         (("--budget", "nan$/h"), ("--budget:", "is not a price")),
         (("--budget", "20$/d"), ("--budget:", "not a unit of a price")),

@@ -242,7 +242,7 @@ def test_a_run_of_our_own_gives_its_breaking_point_with_the_interval(
         point,
     )
 
-    (evidence,), findings = from_breaking_points(fleet, {"single": curve}, offerings, hardware)
+    (evidence,), findings = from_breaking_points(fleet, {"single": [curve]}, offerings, hardware)
 
     assert evidence.limit_per_s == 4.0
     assert evidence.tokens_out_per_s == pytest.approx(400.0)
@@ -258,7 +258,7 @@ def test_a_run_of_other_requests_than_the_workloads_says_so(
 ) -> None:
     point = BreakingPoint(4.0, 3.8, 4.5, 0.9, Cause.LATENCY, "p95 rose above 2 s")
     levels = (stage(2.0, 0.5, 200.0, tokens_in_per_s=96.0), stage(4.0, 0.9, 400.0, tokens_in_per_s=204.0))
-    curves = {"single": LoadCurve("single", levels, point), "quad": LoadCurve("quad", levels)}
+    curves = {"single": [LoadCurve("single", levels, point)], "quad": [LoadCurve("quad", levels)]}
 
     evidence, findings = from_breaking_points(fleet, curves, offerings, hardware)
 
@@ -272,7 +272,7 @@ def test_a_run_of_other_requests_than_the_workloads_says_so(
 def test_a_run_that_nothing_broke_says_so(fleet: InferenceFleet, offerings: Offerings, hardware: Hardware) -> None:
     point = BreakingPoint(4.0, 4.0, math.inf, 0.5, Cause.NONE, "the search ended at its ceiling")
 
-    (evidence,), _ = from_breaking_points(fleet, {"single": LoadCurve("single", (), point)}, offerings, hardware)
+    (evidence,), _ = from_breaking_points(fleet, {"single": [LoadCurve("single", (), point)]}, offerings, hardware)
 
     assert "held 4/s, nothing broke it" in evidence.limit_source
     assert evidence.tokens_out_per_s is None
@@ -283,7 +283,7 @@ def test_a_unit_that_holds_no_load_at_all_is_left_out_with_the_searchs_reason(
     fleet: InferenceFleet, offerings: Offerings, hardware: Hardware
 ) -> None:
     point = BreakingPoint(0.0, 0.0, 0.5, 0.9, Cause.LATENCY, "p95 is 3 s at the lowest rate")
-    curves = {"single": LoadCurve("single", (), point), "quad": LoadCurve("quad")}
+    curves = {"single": [LoadCurve("single", (), point)], "quad": [LoadCurve("quad")]}
 
     evidence, findings = from_breaking_points(fleet, curves, offerings, hardware)
 
@@ -300,7 +300,7 @@ def test_a_sweep_gives_its_highest_level_that_meets_the_slo(
     spoilt, behind = stage(9.0, 0.1, invalid="the client lagged"), replace(stage(8.0, 1.0), offered_per_s=20.0)
     curve = LoadCurve("single", (stage(2.0, 0.5), stage(4.0, 1.5, 400.0), stage(6.0, 2.5), spoilt, behind))
 
-    (evidence,), _ = from_breaking_points(fleet, {"single": curve}, offerings, hardware)
+    (evidence,), _ = from_breaking_points(fleet, {"single": [curve]}, offerings, hardware)
 
     assert (evidence.limit_per_s, evidence.tokens_out_per_s, evidence.latency_s) == (4.0, 400.0, 1.5)
     assert evidence.limit_source == (
@@ -314,7 +314,7 @@ def test_a_sweep_without_such_a_level_leaves_its_unit_out(
 ) -> None:
     curve = LoadCurve("single", (stage(6.0, 2.5),))
 
-    evidence, (finding, _) = from_breaking_points(fleet, {"single": curve}, offerings, hardware)
+    evidence, (finding, _) = from_breaking_points(fleet, {"single": [curve]}, offerings, hardware)
 
     assert evidence == ()
     assert "none of its 1 rows meets the SLO; the nearest: latency p95 2.5 s above 2 s" in finding.message

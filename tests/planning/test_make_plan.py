@@ -1,6 +1,7 @@
 """The plan as a whole: it holds, it explains itself, it survives JSON."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -110,6 +111,24 @@ def test_the_price_of_surviving_a_loss_is_stated(fleet: InferenceFleet) -> None:
     assert {pool.unit: pool.replicas for pool in plan.pools} == {"single": 5, "quad": 2}
     assert any("the largest pool, quad, goes, the others carry 10/s" in reason for reason in plan.reasons)
     assert any("this insurance costs 14.0000 USD/h" in reason for reason in plan.reasons)
+
+
+@pytest.mark.parametrize(
+    "demand, said",
+    [
+        ({"rate_per_s": "10/s"}, "keep this reserve: they go no lower than these replicas."),
+        ({"rate_per_s": "4/s", "peak_per_s": "10/s"}, "keep the reserve for 4/s, the lowest demand; above that"),
+        ({"rate_per_s": "4/s", "day_per_s": ("10/s", *("2/s",) * 23)}, "keep the reserve for 2/s, the lowest demand;"),
+    ],
+)
+def test_what_the_rendered_scalers_keep_of_the_reserve_is_said(
+    fleet: InferenceFleet, demand: dict[str, Any], said: str
+) -> None:
+    policy = CapacityPolicy(utilization_target="80%", survive="one-pool")
+
+    plan = make_plan(changed(fleet, demand=Demand(**demand), capacity=policy), [SINGLE, QUAD])
+
+    assert [said in reason for reason in plan.reasons if "`holdfast render`" in reason] == [True]
 
 
 def test_units_without_evidence_are_named(fleet: InferenceFleet) -> None:

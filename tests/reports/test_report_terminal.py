@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.stages import BreakingPoint, Cause, LoadCurve, Stage, Summary
 from holdfast.model.tables import Column, Table
-from holdfast.reports import cells, tabulate, terminal
+from holdfast.reports import cells, plan_tables, tabulate, terminal
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -130,6 +130,14 @@ def test_an_infeasible_plan_opens_with_it(plan: Plan) -> None:
     assert terminal.text(terminal.plan(short)).startswith(
         "infeasible: no plan of these units holds 20 requests/s\n- 3 requests/s are missing\n"
     )
+
+
+def test_the_pools_of_an_infeasible_plan_have_no_columns_of_traffic(plan: Plan) -> None:
+    columns = [
+        {column.name for column in plan_tables.pools(dataclasses.replace(plan, status=status)).columns}
+        for status in PlanStatus
+    ]
+    assert columns[0] - columns[1] == {"weight", "expected", "filled to"}
 
 
 @pytest.mark.parametrize(

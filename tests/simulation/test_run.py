@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from holdfast.control.decision import Decision
 from holdfast.control.policies import POLICIES
+from holdfast.control.pool_states import PoolState
 from holdfast.load.traces import Trace
 from holdfast.model import document
 from holdfast.model.curve import Curve
@@ -64,6 +67,14 @@ def test_an_undisturbed_fleet_costs_its_replicas_and_loses_nothing(roomy: Plan) 
     outcome = run(roomy)
     assert outcome.cost_usd == pytest.approx(roomy.cost_usd_per_h / 2)
     assert (outcome.lost, outcome.slo_minutes_lost, outcome.recoveries) == (0, 0, ())
+
+
+def test_an_autoscaler_leaves_the_replicas_that_a_loss_takes_at_the_usual_rate() -> None:
+    """Planned for 20/s, two pools have 10 replicas each; at the usual 10/s half survives the loss of the other."""
+    plan = worlds.plan(2, demand={"rate": "10/s", "peak": "20/s"})
+    outcome = run(plan, "round-robin", rate="1/s")
+    assert {point.pool: point.ready for point in outcome.timeline.pools} == {"a": 5, "b": 5}
+    assert {point.ready for point in outcome.timeline.pools} == {5}
 
 
 def test_merit_order_serves_again_within_the_delay_and_two_seconds(roomy: Plan) -> None:
@@ -202,3 +213,14 @@ def test_the_example_scenarios_can_be_read_and_speak_of_the_example_fleet() -> N
             for scope in (event.limit, event.loss, event.reclaim, event.price):
                 assert scope is None or scope.unit is None or wave.unit(scope.unit)
     assert len(paths) == 9
+
+
+def test_a_look_that_contradicts_the_one_before_is_refused(roomy: Plan) -> None:
+    turns = itertools.cycle([PoolState.IDLE, PoolState.SERVING])
+
+    def turning(*look: Any) -> Decision:
+        return dataclasses.replace(MERIT.decide(*look), states={"a": next(turns)})
+
+    policy = dataclasses.replace(MERIT, decide=turning)
+    outcome = simulate(roomy, worlds.scenario("2min"), policy, 1)
+    assert "pool a cannot go from IDLE to SERVING in one look" in {violation.text for violation in outcome.violations}

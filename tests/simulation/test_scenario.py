@@ -68,7 +68,7 @@ def test_the_nearest_cold_start_counts() -> None:
 @pytest.mark.parametrize(
     ("events", "sentence"),
     [
-        ([{"loss": {"unit": "aa", "at": "1s"}}], "no unit 'aa'; did you mean 'a'"),
+        ([{"loss": {"unit": "aa", "at": "1s"}}], "scenario test, spec.events.0: .* no unit 'aa'; did you mean 'a'"),
         ([{"loss": {"zone": "us-west-2a", "at": "1s"}}], "no zone 'us-west-2a'"),
         ([{"reclaim": {"capacityType": "spot", "at": "1s"}}], "no replicas of spot"),
     ],

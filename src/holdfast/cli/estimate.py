@@ -21,6 +21,9 @@ from holdfast.planning import candidates
 from holdfast.planning.candidates import Load
 from holdfast.reports import estimates, terminal
 
+_KV_DTYPES = [dtype.value for dtype in (Dtype.BF16, Dtype.FP16, Dtype.FP8, Dtype.INT8)]
+"""Those that engines store a KV cache in."""
+
 
 @click.command()
 @click.argument("model")
@@ -39,6 +42,7 @@ from holdfast.reports import estimates, terminal
 @click.option("--output-tokens", type=flags.COUNT, help="Of each request.")
 @click.option("--max-num-seqs", type=flags.COUNT, help="The engine's batch limit. By default the engine's own.")
 @click.option("--dtype", type=click.Choice([dtype.value for dtype in Dtype]), help="Weights stored otherwise.")
+@click.option("--kv-dtype", type=click.Choice(_KV_DTYPES), help="KV cache stored otherwise.")
 @click.option("--framework", help="Whose coefficients: vllm, tensorrt-llm, deepspeed-mii. By default vllm.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 def estimate(
@@ -50,6 +54,7 @@ def estimate(
     output_tokens: int | None,
     max_num_seqs: int | None,
     dtype: str | None,
+    kv_dtype: str | None,
     framework: str | None,
     as_json: bool,
 ) -> None:
@@ -62,7 +67,7 @@ def estimate(
     MODEL is a Hugging Face id that the catalogue knows, or the folder of a config.json. More parallelism than one
     instance carries takes several of them. Exit code 1 when it does not fit.
     """
-    architecture = _stored_as(models.architecture(model), dtype)
+    architecture = _cached_as(_stored_as(models.architecture(model), dtype), kv_dtype)
     kind = catalog.instance_type(instance)
     device = catalog.accelerator(kind.accelerator)
     lengths = _lengths(architecture, input_tokens, output_tokens)
@@ -87,7 +92,7 @@ def estimate(
         flags.echo_json(_json(found, kind, lengths, least))
     elif found.fit.fits:
         click.echo(_heading(found, kind) + "\n")
-        for table in (estimates.memory(found), estimates.speed(found)):
+        for table in (estimates.memory(found), estimates.speed(found), estimates.terms(found)):
             click.echo(terminal.text(terminal.table(table)))
     else:
         click.echo(_refusal(found, kind, least))
@@ -104,6 +109,14 @@ def _stored_as(model: ModelArchitecture | FixedWork, dtype: str | None) -> Model
         return replace(model, weight_dtype=weights)
     plain = model.embedding_parameters if weights.bytes < Dtype.BF16.bytes else 0.0
     return replace(model, weight_dtype=weights, plain_parameters=plain)
+
+
+def _cached_as(model: ModelArchitecture | FixedWork, dtype: str | None) -> ModelArchitecture | FixedWork:
+    if dtype is None:
+        return model
+    if isinstance(model, FixedWork):
+        raise InputError(f"{model.name} keeps no KV cache", where="--kv-dtype", mend="leave it out")
+    return replace(model, kv_dtype=Dtype(dtype))
 
 
 def _lengths(

@@ -22,6 +22,7 @@ from holdfast.model.measurements import Measurement
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.model.stages import LoadCurve
 from holdfast.model.tables import Table
+from holdfast.performance import memory
 from holdfast.planning import (
     ageing,
     cores,
@@ -149,8 +150,8 @@ def from_runs(asked: Circumstances, runs: Sequence[str]) -> Known:
 
 def _curves(
     asked: Circumstances, fleet: InferenceFleet, runs: Sequence[str]
-) -> tuple[dict[str, LoadCurve], list[Finding]]:
-    curves, found = dict[str, LoadCurve](), list[Finding]()
+) -> tuple[dict[str, list[LoadCurve]], list[Finding]]:
+    curves, found = dict[str, list[LoadCurve]](), list[Finding]()
     for given in runs:
         # Only here: reading runs loads the client too, which takes a tenth of a second.
         from holdfast.load import runs as load_runs
@@ -171,7 +172,7 @@ def _curves(
             )
         run = load_runs.read(Path(folder))
         if unit not in asked.names_left_out:
-            curves[unit] = run.curve
+            curves.setdefault(unit, []).append(run.curve)
             found += mismatches(fleet, unit, folder, run.record.spec)
     return curves, found
 
@@ -193,6 +194,7 @@ class _Shaped:
         auto, equipment = asked.declared.auto, catalog.equipment_of(fleet)
         cells = (*measured, *rest.cells(fleet, catalog.offerings_of(fleet), equipment, auto))
         settled = tp_rule.settle(fleet, auto, cells, equipment)
+        _check_parallelism(settled.fleet)
         return cls(settled.fleet, rest, cells, settled)
 
     def known(
@@ -223,6 +225,16 @@ class _Shaped:
             (*aged, *rest.findings, *self.settled.findings, *rule, *findings),
             {**shown, **parallelism.of_cells(self.cells, choices, self.settled.choices)},
         )
+
+
+def _check_parallelism(fleet: InferenceFleet) -> None:
+    """Raises InputError where a unit's parallelism does not divide the model, if anybody knows its architecture."""
+    try:
+        model = models.architecture(fleet.spec.model.id)
+    except InputError:
+        return  # measured units of a model that nobody knows are planned all the same
+    for unit in fleet.spec.units:
+        memory.check(model, unit.tensor_parallel, unit.pipeline_parallel)
 
 
 def mismatches(fleet: InferenceFleet, unit: str, folder: str, run: RunSpec) -> Iterator[Finding]:

@@ -52,7 +52,7 @@ class _Output:
     "runs",
     metavar="UNIT=DIR",
     multiple=True,
-    help="A run directory of `holdfast limit` for one unit; may be repeated.",
+    help="A run directory of `holdfast limit` for one unit. Repeatable: units, or a unit at each of workload.sizes.",
 )
 @click.option("--measured-only", is_flag=True, help="Leave units without measurements out, instead of estimating them.")
 @click.option("--out", type=flags.OUT, help="Write the plan here, for `holdfast render`; NAME.html is a page.")

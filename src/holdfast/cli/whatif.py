@@ -51,13 +51,6 @@ def _rates(text: str) -> tuple[float, float]:
     return rates
 
 
-def _budget(text: str) -> float:
-    usd_per_h = quantities.price_usd_per_h(text)
-    if usd_per_h <= 0:
-        raise ValueError(f"a budget of {text} buys nothing; write it like '20$/h'")
-    return usd_per_h
-
-
 OPTIONS = (
     option(
         _SECTION,
@@ -83,7 +76,7 @@ OPTIONS = (
     option(
         _SECTION,
         "--budget",
-        type=flags.Quantity("price", _budget),
+        type=flags.Quantity("price", quantities.price_usd_per_h),
         metavar="PRICE",
         help="The most load that this holds, as 20$/h.",
     ),

@@ -76,7 +76,10 @@ def share(text: object) -> float:
 
 def price_usd_per_h(text: object) -> float:
     """US dollars per hour from `$1.006/h` or `1.006 USD/h`. Raises ValueError with a sentence."""
-    return _read(text, _PRICE, "price", "$1.006/h")
+    value = _read(text, _PRICE, "price", "$1.006/h")
+    if value == 0:
+        raise ValueError(f"{text!r} is not above 0; what costs nothing has no cheapest mix")
+    return value
 
 
 def vcpus(text: object) -> int:

@@ -39,7 +39,7 @@ class Point:
     ttft_s:      from sending to the first token; of an image to the image.
     itl_s:       between tokens, prefills of others included; None where a request has one token, or is an image.
     binds:       what takes most of the time: `compute`, `memory`, `link` or `overhead`.
-    terms:       seconds of one request's share, by what they are spent on.
+    terms:       seconds of the replica that one request takes, by what they are spent on; together 1 / rate_per_s.
     """
 
     concurrency: int
@@ -221,4 +221,4 @@ def _image(model: FixedWork, device: Accelerator, given: Coefficients, concurren
     """One image after the other: a batch of them saves no arithmetic, and the arithmetic is nearly all."""
     one = roofline.image(model, device, given)
     latency_s = concurrency * one.total_s
-    return Point(concurrency, 1 / one.total_s, 0.0, latency_s, None, latency_s, one.binds, one)
+    return Point(concurrency, 1 / one.total_s, 0.0, latency_s, None, latency_s, one.binds, one.counted)

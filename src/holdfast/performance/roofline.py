@@ -70,6 +70,11 @@ class Terms:
         return Terms(*(mine + others for mine, others in zip(self._counted(), other._counted(), strict=True)))
 
     @property
+    def counted(self) -> Terms:
+        """The terms that add up to the total: of the two that overlap the shorter is 0."""
+        return Terms(*self._counted())
+
+    @property
     def binds(self) -> str:
         """What takes most of the time: `compute`, `memory`, `link` or `overhead`."""
         compute_s, weights_s, cache_s, link_s, overhead_s = self._counted()

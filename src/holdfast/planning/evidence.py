@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding, Severity
-from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo
+from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Slo, Workload
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.judgement import Judgement, best, nearest
 from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.performance import curve
-from holdfast.planning import measured_size, prices
-
-_RANKS = ("tensor_parallel", "pipeline_parallel")
-_CONFIGURATION = ("instance_type", "accelerator", "framework", *_RANKS, "max_num_seqs")
+from holdfast.planning import each_size, measured_size, prices
+from holdfast.planning import rows as measured_rows
 
 Found = tuple[tuple[UnitEvidence, ...], tuple[Finding, ...]]
 
@@ -41,27 +39,59 @@ def from_measurements(
     where: the measurement file, as findings name it.
     Raises InputError when a unit has no price or does not fit its instance.
     """
-    findings = [
-        *_strangers(fleet, rows, where),
-        *_mismatches(fleet, rows, where),
-        *_of_other_lengths(fleet, rows, where),
-    ]
-    evidence = []
+    findings = list(measured_rows.said(fleet, rows, where))
+    evidence = list[UnitEvidence]()
     for unit in fleet.spec.units:
-        own = _as_planned(fleet, unit, rows)
-        found = best(own, fleet.spec.slo)
-        if found is None:
-            line, reason = why_no_row(own, fleet.spec.slo)
-            far = measured_size.otherwise(own[0], fleet.spec.workload) if own else ""
-            findings.append(left_out(unit, where, line, f"{reason}{f' ({far})' if far else ''}"))
-            continue
-        row, judgement = found
-        price = prices.replica_price(unit, row, offerings.get(unit.name), hardware.get(unit.name))
-        alike = [other for other in own if _set_up(other) == _set_up(row)]
-        made = evidence_of_row(row, price, _limit_source(row, judgement, own, where), alike)
-        evidence.append(replace(made, other_size=measured_size.otherwise(row, fleet.spec.workload)))
-        findings.extend(of_other_size(evidence[-1], where, row.row))
+        priced = _Priced(unit, fleet.spec.slo, offerings.get(unit.name), hardware.get(unit.name), where)
+        known, said = priced.of(measured_rows.configured(unit, rows), fleet.spec.workload)
+        evidence += known
+        findings += said
     return tuple(evidence), tuple(findings)
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """A unit, what is known of its price, and what it is held to."""
+
+    unit: DeploymentUnit
+    slo: Slo
+    offering: Offering | None
+    instance: InstanceType | None
+    where: str
+
+    def of(self, rows: Sequence[Measurement], workload: Workload) -> Found:
+        """From the rows at each size of the workload, in the set-up that carries most of the mixture, where one was
+        measured at all of them; else from those nearest in length to the mean."""
+        sized = each_size.measured(rows, workload)
+        if not sized:
+            known, said = self.of_length(measured_size.nearest(rows, workload), workload)
+            return known, (*(_partly_measured(self.unit, workload, rows, self.where) if known else ()), *said)
+        found = [self._of_sizes(one, workload) for one in sized]
+        return max(found, key=lambda made: made[0][0].limit_per_s if made[0] else 0.0)
+
+    def _of_sizes(self, sized: each_size.BySize, workload: Workload) -> Found:
+        """From rows of one set-up; nothing where it does not meet the SLO at every size."""
+        made = list[UnitEvidence]()
+        for size, rows in zip(workload.sizes, sized, strict=True):
+            known, said = self.of_length(rows, each_size.of_size(workload, size), f"at {each_size.named(size)} ")
+            if not known:
+                return known, said
+            made += known
+        return (each_size.together(workload, made),), ()
+
+    def of_length(self, rows: Sequence[Measurement], workload: Workload, at: str = "") -> Found:
+        """From rows of one length of request; at: which, where there are several."""
+        found = best(rows, self.slo)
+        far = measured_size.otherwise(rows[0], workload) if rows else ""
+        if found is None:
+            line, reason = why_no_row(rows, self.slo)
+            return (), (left_out(self.unit, self.where, line, f"{at}{reason}{f' ({far})' if far else ''}"),)
+        row, judgement = found
+        price = prices.replica_price(self.unit, row, self.offering, self.instance)
+        alike = [other for other in rows if each_size.set_up(other) == each_size.set_up(row)]
+        made = evidence_of_row(row, price, _limit_source(row, judgement, rows, self.where), alike)
+        made = replace(made, other_size=measured_size.otherwise(row, workload))
+        return (made,), () if at else tuple(of_other_size(made, self.where, row.row))
 
 
 def evidence_of_row(
@@ -100,6 +130,26 @@ def of_other_size(known: UnitEvidence, where: str, row: int) -> Iterator[Finding
             found="requests of another length",
             expected="requests as long as the workload's",
             message=f"Unit {known.unit!r} was {known.other_size}; its limit is taken as it is, not scaled.",
+        )
+
+
+def _partly_measured(
+    unit: DeploymentUnit, workload: Workload, rows: Sequence[Measurement], where: str
+) -> Iterator[Finding]:
+    """What is to be said of a unit that was measured at sizes of the workload, but not of one set-up at all of them."""
+    lacking = each_size.unmeasured(rows, workload)
+    whole, some = len(workload.sizes), len(workload.sizes) - len(lacking)
+    if some:
+        lack = f"but not at {', '.join(map(each_size.named, lacking))}" if lacking else "but never of one set-up"
+        yield Finding(
+            file=where,
+            row=rows[0].row,
+            check="size",
+            severity=Severity.NOTE,
+            found=f"rows at {some} of the workload's {whole} sizes",
+            expected="rows of one set-up at each of them",
+            message=f"Unit {unit.name!r} was measured at {some} of the workload's {whole} sizes, {lack}: its "
+            "limits by size are scaled from the rows nearest to the mean.",
         )
 
 
@@ -156,80 +206,4 @@ def refuse_strangers(names: Sequence[str], rows: Sequence[Measurement], where: s
         f"no row is of a unit of the fleet (rows are of {', '.join(measured) or 'nothing'})",
         where=where,
         mend=f"name them as the fleet does: {', '.join(dict.fromkeys(near or names))}",
-    )
-
-
-def _strangers(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
-    names = {unit.name for unit in fleet.spec.units}
-    first_rows = {row.unit: row.row for row in reversed(rows) if row.unit not in names}
-    for unit, line in sorted(first_rows.items(), key=lambda item: item[1]):
-        yield Finding(
-            file=where,
-            row=line,
-            check="unknown-unit",
-            severity=Severity.NOTE,
-            found=unit,
-            expected=", ".join(sorted(names)),
-            message=f"The rows of {unit!r} are not used: the fleet has no unit of that name.",
-        )
-
-
-def _as_planned(fleet: InferenceFleet, unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
-    """Of the unit's rows of its configuration those whose requests are nearest in length to the workload's."""
-    return measured_size.nearest(_configured(unit, rows), fleet.spec.workload)
-
-
-def _configured(unit: DeploymentUnit, rows: Sequence[Measurement]) -> list[Measurement]:
-    """The unit's rows of the TP, PP and batch that it is planned with; else those of its TP and PP; else all."""
-    own = [row for row in rows if row.unit == unit.name]
-    parallel = [row for row in own if not any(_differs(row, unit, key) for key in _RANKS)]
-    return [row for row in parallel if not _differs(row, unit, "max_num_seqs")] or parallel or own
-
-
-def _set_up(row: Measurement) -> tuple[int | None, ...]:
-    return (row.replicas or 1, row.tensor_parallel, row.pipeline_parallel, row.max_num_seqs)
-
-
-def _differs(row: Measurement, unit: DeploymentUnit, key: str) -> bool:
-    return getattr(row, key) not in (None, getattr(unit, key))
-
-
-def _mismatches(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
-    for unit in fleet.spec.units:
-        used = _as_planned(fleet, unit, rows)
-        for key in _CONFIGURATION:
-            others = [row for row in rows if row.unit == unit.name and _differs(row, unit, key)]
-            if others:
-                yield _mismatch(unit, key, others[0], where, used=others[0] in used)
-
-
-def _of_other_lengths(fleet: InferenceFleet, rows: Sequence[Measurement], where: str) -> Iterator[Finding]:
-    for unit in fleet.spec.units:
-        used = _as_planned(fleet, unit, rows)
-        aside = [row for row in _configured(unit, rows) if row not in used]
-        if aside:
-            count, say = (f"{len(aside)} rows", "say") if len(aside) > 1 else ("A row", "says")
-            yield Finding(
-                file=where,
-                row=aside[0].row,
-                check="size",
-                severity=Severity.NOTE,
-                found=f"{len(used) + len(aside)} rows of several lengths of request",
-                expected=f"the {len(used)} nearest to the workload's",
-                message=f"{count} of {unit.name!r}, with requests of another length than those nearest to the "
-                f"workload's, {say} nothing of its limit.",
-            )
-
-
-def _mismatch(unit: DeploymentUnit, key: str, row: Measurement, where: str, used: bool) -> Finding:
-    measured, planned = getattr(row, key), getattr(unit, key)
-    aside = "" if used else "; rows of that kind are compared in the grid and say nothing of the unit's limit"
-    return Finding(
-        file=where,
-        row=row.row,
-        check="configuration",
-        severity=Severity.SUSPICIOUS if used else Severity.NOTE,
-        found=f"{key} {measured}",
-        expected=f"{key} {planned}",
-        message=f"Unit {unit.name!r} was measured with {key} {measured} and is planned with {planned}{aside}.",
     )

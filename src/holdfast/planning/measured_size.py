@@ -31,6 +31,15 @@ def nearest(rows: Sequence[Measurement], workload: Workload) -> list[Measurement
     return [row for row in rows if _alike(_lengths(row, workload), _lengths(best, workload))]
 
 
+def at(rows: Sequence[Measurement], workload: Workload) -> list[Measurement]:
+    """The rows that state the lengths of the workload's requests, which states them."""
+    return [
+        row
+        for row in rows
+        if all(tokens is not None and _one(tokens, asked) for _, tokens, asked in _lengths(row, workload))
+    ]
+
+
 def otherwise(row: Measurement, workload: Workload) -> str:
     """Which lengths were measured and how far that is from the workload's; empty where they are alike or unknown.
 

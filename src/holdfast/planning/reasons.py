@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from holdfast.model.fleet import CapacityType, DeploymentUnit, InferenceFleet, Loss, format_slo
+from holdfast.model.fleet import CapacityType, Demand, DeploymentUnit, InferenceFleet, Loss, format_slo
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.quantities import format_share
 from holdfast.planning.mix import Candidate, Mix, Problem, Requirement, cheapest_mix
@@ -151,6 +151,7 @@ def _of_mix(
     )
     if requirement.survive:
         yield from _of_survival(problem, mix, peak)
+        yield _of_reserve(fleet.spec.demand)
     yield from (binding.words for binding in mix.binding)
 
 
@@ -175,9 +176,16 @@ def _of_survival(problem: Problem, mix: Mix, peak: int) -> Iterator[str]:
         f"If {largest} goes, the others carry {rest * demand.sum():.4g}/s at their limits; this insurance costs "
         f"{f'{premium:.4f}' if exact else f'about {premium:.2f}'} USD/h."
     )
-    yield (
-        "The reserve stands only as long as its replicas do: an autoscaler that follows the traffic shrinks a pool "
-        "that carries little to minReplicas."
+
+
+def _of_reserve(demand: Demand) -> str:
+    """What keeps the replicas that wait for a loss; the floors are those of `manifests.scaling.bounds`."""
+    lowest_per_s = min(demand.day_per_s, default=demand.rate_per_s)
+    if lowest_per_s >= demand.planned_per_s:
+        return "The scalers that `holdfast render` writes keep this reserve: they go no lower than these replicas."
+    return (
+        f"The scalers that `holdfast render` writes keep the reserve for {lowest_per_s:.4g}/s, the lowest demand; "
+        "above that they follow the traffic, and part of the reserve for more may be missing."
     )
 
 

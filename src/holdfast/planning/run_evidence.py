@@ -5,10 +5,13 @@ Of a run without a search (a sweep) it is the highest rate among its levels that
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from holdfast.model.errors import InputError
+from holdfast.model.findings import Finding
 from holdfast.model.fleet import DeploymentUnit, InferenceFleet, Workload
 from holdfast.model.hardware import InstanceType, Offering
 from holdfast.model.judgement import Judgement, best
@@ -16,8 +19,11 @@ from holdfast.model.measurements import Measurement
 from holdfast.model.plan import UnitEvidence
 from holdfast.model.stages import BreakingPoint, LoadCurve, Stage, Summary
 from holdfast.performance.curve import of_held, of_stages
-from holdfast.planning import measured_size, prices
+from holdfast.planning import each_size, measured_size, prices
 from holdfast.planning.evidence import Found, evidence_of_row, left_out, of_other_size, why_no_row
+
+Priced = Callable[[], prices.ReplicaPrice]
+"""The price of a replica, when it is asked for: of a unit that is left out nobody has to know it."""
 
 _FOLLOWS = 0.95
 """Throughput follows an offered rate as long as it is at least this share of it."""
@@ -25,50 +31,88 @@ _FOLLOWS = 0.95
 
 def from_breaking_points(
     fleet: InferenceFleet,
-    curves: Mapping[str, LoadCurve],
+    curves: Mapping[str, Sequence[LoadCurve]],
     offerings: Mapping[str, Offering],
     hardware: Mapping[str, InstanceType],
 ) -> Found:
     """Evidence from measured runs of one replica each, and a finding for each unit that none of them gives a limit.
 
-    curves, offerings, hardware: by unit name; a unit may be absent from any.
-    Raises InputError when a unit has no price or does not fit its instance.
+    curves, offerings, hardware: by unit name; a unit may be absent from any. A unit may have one run, or one at each of
+    the workload's sizes. Raises InputError when a unit has no price or does not fit its instance, or has other runs.
     """
-    evidence, findings = [], []
+    evidence, findings = list[UnitEvidence](), list[Finding]()
     for unit in fleet.spec.units:
-        curve = curves.get(unit.name)
-        point = curve.breaking_point if curve is not None else None
-        if curve is not None and curve.stages and point is None:
-            rows = _rows(unit, curve)
-            found = best(rows, fleet.spec.slo)
-            if found is None:
-                findings.append(left_out(unit, "", 0, why_no_row(rows, fleet.spec.slo)[1]))
-                continue
-            row, judgement = found
-            price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-            known = evidence_of_row(row, price, _level_source(row, judgement, rows), rows)
-            evidence.append(replace(known, held=_held(curve)))
-            continue
-        if curve is None or point is None or point.rate_per_s <= 0:
-            reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
-            findings.append(left_out(unit, "", 0, reason))
-            continue
-        price = prices.replica_price(unit, None, offerings.get(unit.name), hardware.get(unit.name))
-        evidence.append(_evidence_of_curve(unit, curve, point, price))
-    sized = [_of_its_size(known, curves[known.unit], fleet.spec.workload) for known in evidence]
-    return tuple(sized), (*findings, *(found for known in sized for found in of_other_size(known, "", 0)))
+        runs, workload = curves.get(unit.name, ()), fleet.spec.workload
+        priced = functools.partial(prices.replica_price, unit, None, offerings.get(unit.name), hardware.get(unit.name))
+        if len(runs) > 1:
+            known, said = _of_sizes(fleet, unit, runs, priced)
+        elif runs:
+            known, said = _of_run(fleet, unit, runs[0], priced)
+            known = tuple(_of_its_size(one, runs[0], workload) for one in known)
+            findings += (found for one in known for found in of_other_size(one, "", 0))
+        else:
+            known, said = (), (left_out(unit, "", 0, "no run measured it"),)
+        evidence += known
+        findings += said
+    return tuple(evidence), tuple(findings)
+
+
+def _of_run(fleet: InferenceFleet, unit: DeploymentUnit, curve: LoadCurve, priced: Priced, at: str = "") -> Found:
+    """From one run; at: the length of its requests, where there are several."""
+    point = curve.breaking_point
+    if point is None and curve.stages:
+        rows = _rows(unit, curve)
+        found = best(rows, fleet.spec.slo)
+        if found is None:
+            return (), (left_out(unit, "", 0, f"{at}{why_no_row(rows, fleet.spec.slo)[1]}"),)
+        row, judgement = found
+        known = evidence_of_row(row, priced(), _level_source(row, judgement, rows), rows)
+        return (replace(known, held=_held(curve)),), ()
+    if point is None or point.rate_per_s <= 0:
+        reason = "no run measured it" if point is None else f"it holds no load at all: {point.why}"
+        return (), (left_out(unit, "", 0, f"{at}{reason}"),)
+    return (_evidence_of_curve(unit, curve, point, priced()),), ()
+
+
+def _of_sizes(fleet: InferenceFleet, unit: DeploymentUnit, runs: Sequence[LoadCurve], priced: Priced) -> Found:
+    """From a run at each of the workload's sizes; nothing where one of them gives no limit."""
+    workload, made = fleet.spec.workload, list[UnitEvidence]()
+    for size in workload.sizes:
+        asked = each_size.of_size(workload, size)
+        alike = [run for run in runs if measured_size.at([_sent(unit.name, run)], asked)]
+        if len(alike) != 1:
+            raise _other_runs(unit, runs, f"{len(alike) or 'none'} of them with {each_size.named(size)}")
+        known, said = _of_run(fleet, unit, alike[0], priced, f"at {each_size.named(size)} ")
+        if not known:
+            return known, said
+        made += known
+    if len(runs) != len(workload.sizes):
+        raise _other_runs(unit, runs, f"and the workload has {len(workload.sizes) or 'no'} sizes")
+    return (each_size.together(workload, made),), ()
+
+
+def _other_runs(unit: DeploymentUnit, runs: Sequence[LoadCurve], what: str) -> InputError:
+    return InputError(
+        f"unit {unit.name!r} has {len(runs)} runs, {what}",
+        where=f"spec.units.{unit.name}",
+        mend="give one run of it, or one at each of workload.sizes",
+    )
 
 
 def _of_its_size(known: UnitEvidence, curve: LoadCurve, workload: Workload) -> UnitEvidence:
     """The evidence with the mean lengths of all requests of its run, where those are not the workload's."""
+    return replace(known, other_size=measured_size.otherwise(_sent(known.unit, curve), workload))
+
+
+def _sent(unit: str, curve: LoadCurve) -> Measurement:
+    """The mean lengths of all requests of a run."""
     valid = [stage for stage in curve.stages if stage.valid]
-    sent = Measurement(
+    return Measurement(
         row=0,
-        unit=known.unit,
+        unit=unit,
         input_tokens=_per_request((stage.tokens_in_per_s, stage.achieved_per_s) for stage in valid),
         output_tokens=_per_request((stage.tokens_out_per_s, stage.achieved_per_s) for stage in valid),
     )
-    return replace(known, other_size=measured_size.otherwise(sent, workload))
 
 
 def _per_request(levels: Iterable[tuple[float, float]]) -> float | None:

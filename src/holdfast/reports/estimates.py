@@ -64,6 +64,37 @@ def speed(value: Estimate) -> Table:
     )
 
 
+def terms(value: Estimate) -> Table:
+    """What a request takes of the replica, term by term of the roofline."""
+    return Table(
+        title="What one request takes of the replica",
+        columns=(
+            Column("in flight"),
+            *(Column(name, "ms", 2) for name in ("compute", "weights", "cache", "link", "overhead", "together")),
+        ),
+        rows=tuple(
+            (
+                point.concurrency,
+                *(
+                    seconds * 1000
+                    for seconds in (
+                        point.terms.compute_s,
+                        point.terms.weights_s,
+                        point.terms.cache_s,
+                        point.terms.link_s,
+                        point.terms.overhead_s,
+                        1 / point.rate_per_s,
+                    )
+                ),
+            )
+            for point in value.points
+        ),
+        notes=(
+            "Together they are 1 / rate. Weights are read while the arithmetic runs: pass by pass the longer counts.",
+        ),
+    )
+
+
 def _speed(point: Point, tokens: bool) -> tuple[str | float | int | None, ...]:
     return (
         point.concurrency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from holdfast.model.cost_curve import CostCurve, CostPoint
 from holdfast.model.plan import Plan, PlanStatus, PoolPlan, ScalingTarget
@@ -20,31 +20,30 @@ def surety(plan: Plan) -> str:
 
 
 def pools(plan: Plan) -> Table:
-    """The pools of a plan: replicas, share of traffic, how full, at what cost."""
+    """The pools of a plan: replicas, share of traffic, how full, at what cost. Nothing is given to those of an
+    infeasible plan, so it says nothing of their traffic."""
     tokens = any(pool.tokens_per_usd is not None for pool in plan.pools)
     guessed = any(pool.estimate_error is not None for pool in plan.pools)
     feasible = plan.status is PlanStatus.FEASIBLE
     spanned = any(one.packing.spans for pool in plan.pools for one in pool.allotments)
+    columns: tuple[tuple[Column, Callable[[PoolPlan], Cell], bool], ...] = (
+        (Column("unit"), lambda pool: pool.unit, True),
+        (Column("replicas"), lambda pool: pool.replicas, True),
+        (Column("instances"), lambda pool: _instances(plan, pool), spanned),
+        (Column("weight", "%"), lambda pool: pool.weight, feasible),
+        (Column("expected", "requests/s", 2), lambda pool: pool.expected_per_s, feasible),
+        (Column("limit of a replica", "requests/s", 2), lambda pool: pool.limit_per_s, True),
+        (Column("known from"), _known_from, guessed),
+        (Column("filled to", "%", 0), lambda pool: pool.utilization * 100, feasible),
+        (Column("price of a replica", "USD/h", 3), lambda pool: pool.price_usd_per_h, True),
+        (Column("cost of a million requests", "USD", 2), lambda pool: pool.usd_per_million_requests, True),
+        (Column("output", "tokens/USD", 0), lambda pool: pool.tokens_per_usd, tokens),
+    )
+    shown = [(column, of) for column, of, wanted in columns if wanted]
     return Table(
         title="Pools" if feasible else "As far as the limits go, which is not enough",
-        columns=(
-            Column("unit"),
-            Column("replicas"),
-            *((Column("instances"),) if spanned else ()),
-            Column("weight", "%"),
-            Column("expected", "requests/s", 2),
-            Column("limit of a replica", "requests/s", 2),
-            *((Column("known from"),) if guessed else ()),
-            Column("filled to", "%", 0),
-            Column("price of a replica", "USD/h", 3),
-            Column("cost of a million requests", "USD", 2),
-            *((Column("output", "tokens/USD", 0),) if tokens else ()),
-        ),
-        rows=tuple(
-            _pool(pool, guessed, _instances(plan, pool) if spanned else None)
-            + ((pool.tokens_per_usd,) if tokens else ())
-            for pool in plan.pools
-        ),
+        columns=tuple(column for column, _ in shown),
+        rows=tuple(tuple(of(pool) for _, of in shown) for pool in plan.pools),
         notes=(
             f"Weights by {plan.fleet.spec.routing.weights.value}. “Filled to” is the expected traffic over what the "
             "replicas hold at their breaking points."
@@ -61,20 +60,8 @@ def _instances(plan: Plan, pool: PoolPlan) -> int:
     return sum(one.instances(rates.index(max(rates))) for one in pool.allotments)
 
 
-def _pool(pool: PoolPlan, guessed: bool, instances: int | None) -> tuple[Cell, ...]:
-    known = "measured" if pool.estimate_error is None else f"estimate ±{pool.estimate_error:.0%}"
-    return (
-        pool.unit,
-        pool.replicas,
-        *(() if instances is None else (instances,)),
-        pool.weight,
-        pool.expected_per_s,
-        pool.limit_per_s,
-        *((known,) if guessed else ()),
-        pool.utilization * 100,
-        pool.price_usd_per_h,
-        pool.usd_per_million_requests,
-    )
+def _known_from(pool: PoolPlan) -> str:
+    return "measured" if pool.estimate_error is None else f"estimate ±{pool.estimate_error:.0%}"
 
 
 def reasons(plan: Plan) -> Table:

@@ -5,7 +5,8 @@
 which is the HPA's formula for a metric of type AverageValue, left alone within its tolerance, bounded by what may
 change within a minute, and on the way down by the most that was desired within the stabilisation window. Source:
 Kubernetes documentation, "Horizontal Pod Autoscaling", sections "Algorithm details" and "Configurable scaling
-behavior". Bounds and metric are those that `manifests/scaling/scaled_object.py` renders.
+behavior". The metric is the one that `manifests/scaling/scaled_object.py` renders, the bounds are those of `bounds.py`
+there: a pool keeps what a loss takes at the lowest demand, and one with a weight is never scaled to nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ MINUTE_S = 60.0
 
 
 class Autoscaler:
-    """Of one pool. target_per_s: what a replica shall carry."""
+    """Of one pool. target_per_s: what a replica shall carry. low, high: bounds on its replicas."""
 
     def __init__(self, model: AutoscalerModel, target_per_s: float, low: int, high: int) -> None:
         self._model, self._target_per_s, self._low, self._high = model, target_per_s, low, high

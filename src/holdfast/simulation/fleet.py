@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from holdfast.manifests.scaling import bounds
 from holdfast.model.curve import Curve
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import CapacityType, DeploymentUnit
@@ -53,6 +54,7 @@ class Pool:
     """One pool of a simulated fleet.
 
     planned: replicas by period of the plan: of each hour of the day, or the one of all time.
+    kept:    replicas that its autoscaler leaves it at least, as it is rendered.
     weight:  of the plan, at its highest demand.
     curve:   what its service is made of; None where that is its limit and the mean latency there.
     starts_at_s: the time of day at which time begins.
@@ -67,6 +69,7 @@ class Pool:
     planned: tuple[int, ...]
     min_replicas: int
     max_replicas: int
+    kept: int
     lots: tuple[Lot, ...]
     service: Service
     curve: Curve | None
@@ -144,7 +147,7 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, given: Curve | None) -
     if cold_start is None:
         raise InputError(
             f"the scenario does not say how long a replica of {unit.name} takes to come up",
-            where="spec.coldStart",
+            where=_place(scenario, "spec.coldStart"),
             mend=f"add {unit.name}, {unit.framework} or any",
         )
     lots = _lots(plan, pool, unit)
@@ -159,6 +162,7 @@ def _pool(plan: Plan, pool: PoolPlan, scenario: Scenario, given: Curve | None) -
         planned=by_period if pool.allotments else (pool.replicas,),
         min_replicas=pool.autoscaling.min_replicas,
         max_replicas=pool.autoscaling.max_replicas,
+        kept=bounds.fewest(plan.fleet, pool)[0],
         lots=lots,
         service=_service(pool, unit, curve, queue=scenario.spec.replica.queue),
         curve=curve,
@@ -207,10 +211,15 @@ def _refuse_strangers(scenario: Scenario, found: tuple[Pool, ...], plan: Plan) -
     for number, event in enumerate(scenario.spec.events):
         scope = event.limit or event.loss or event.reclaim or event.price
         if scope is not None:
-            refuse_scope(scope, found, f"spec.events.{number}")
+            refuse_scope(scope, found, _place(scenario, f"spec.events.{number}"))
     known = ["any", *(pool.name for pool in found), *(unit.framework for unit in plan.fleet.spec.units)]
     for key in scenario.spec.cold_start:
-        _refuse("unit or framework", key, known, "spec.coldStart")
+        _refuse("unit or framework", key, known, _place(scenario, "spec.coldStart"))
+
+
+def _place(scenario: Scenario, key: str) -> str:
+    """Where in which of several scenarios something is wrong."""
+    return f"scenario {scenario.metadata.name}, {key}"
 
 
 def _refuse(kind: str, name: str | None, known: list[str], where: str) -> None:

@@ -135,9 +135,7 @@ class _Run:
         )
         self._recorder = Recorder(self._traffic, self._cluster, self._supply, self._bounds, weights, INTERVAL_S)
         self._autoscalers = [
-            Autoscaler(
-                spec.autoscaler, pool.limit_per_s * capacity.utilization_target, pool.min_replicas, pool.max_replicas
-            )
+            Autoscaler(spec.autoscaler, pool.limit_per_s * capacity.utilization_target, pool.kept, pool.max_replicas)
             for pool in pools
         ]
         self._meter = RateMeter(spec.looks)

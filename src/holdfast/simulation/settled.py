@@ -83,4 +83,4 @@ def _decided_weights(
 def _scaled(pool: Pool, weights: dict[str, int], rate_per_s: float, target: float) -> int:
     share = weights.get(pool.name, 0) / sum(weights.values())
     wanted = math.ceil(rate_per_s * share / (pool.limit_per_s * target) - 1e-9)
-    return min(max(wanted, pool.min_replicas), pool.max_replicas)
+    return min(max(wanted, pool.kept), pool.max_replicas)

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.control import shortages
+from holdfast.control import pool_states, shortages
 from holdfast.control.decision import Decision
 from holdfast.control.invariants import check
 from holdfast.control.observation import Applied, Observation
 from holdfast.control.policies import Policy
+from holdfast.control.states import IllegalMoveError
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
 from holdfast.simulation.clock import Clock
@@ -168,6 +169,7 @@ class Shell:
         self._due_s = math.inf
         self._looked_s = -math.inf
         self._looks = 0
+        self._before: tuple[float, Decision] | None = None
 
     def start(self) -> None:
         self._look_at(self._clock.now_s)
@@ -210,13 +212,25 @@ class Shell:
             data_plane=settings.data_plane,
             restart=self._looks % RESTART_EVERY == 0,
         )
+        refused += self._contradictions(decision, now_s)
         self._looks += 1
+        self._before = (now_s, decision)
         for text in refused:
             self._refuse(Violation(now_s, text))
         if not refused and self._api_works:
             self._act(decision)
         every_s = settings.policy.look_every_s
         self._look_at(decision.next_look_s if every_s is None else now_s + every_s)
+
+    def _contradictions(self, decision: Decision, now_s: float) -> list[str]:
+        """What of this look cannot be, after the look before."""
+        if self._before is None or now_s >= self._before[0] + self._settings.routing.dwell_s:
+            return []
+        try:
+            pool_states.follow(self._before[1].states, decision.states)
+        except IllegalMoveError as error:
+            return [str(error)]
+        return []
 
     def _observe(self, now_s: float) -> Observation:
         if self._api_works:

@@ -107,7 +107,10 @@ def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
 
 def _plan(fleet: InferenceFleet, curves: Mapping[str, LoadCurve]) -> Plan:
     found, findings = run_evidence.from_breaking_points(
-        fleet, curves, catalog.offerings_of(fleet), catalog.hardware_of(fleet)
+        fleet,
+        {unit: [curve] for unit, curve in curves.items()},
+        catalog.offerings_of(fleet),
+        catalog.hardware_of(fleet),
     )
     return make_plan(fleet, found, findings=findings)
 
