@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from holdfast.manifests import File, Manifest
+from holdfast.model.fleet import InferenceFleet
 from manifests.rule_files import EXAMPLES, VLLM, ExampleOf, FilesOf, asked_for, exported, promtool, rules
 
 ACCELERATORS = {"DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED", "neuroncore_utilization_ratio"}
@@ -83,6 +85,29 @@ def test_cloudwatch_can_place_every_widget(files: dict[str, File]) -> None:
     places = [{"x": w["x"], "y": w["y"], "w": w["width"], "h": w["height"]} for w in widgets]
     assert not any(overlap(one, other) for one, other in combinations(places, 2))
     assert all(widget["properties"]["region"] == "us-west-2" for widget in widgets)
+
+
+def searches(files: dict[str, File]) -> list[str]:
+    widgets = json.loads(files["observing/cloudwatch-dashboard.json"].text)["widgets"]
+    return [metric[0]["expression"] for widget in widgets for metric in widget["properties"]["metrics"]]
+
+
+def test_target_groups_are_searched_by_the_beginning_of_their_names(example: ExampleOf, files_of: FilesOf) -> None:
+    found = [search for search in searches(files_of(example("sd21-five-units"))) if "ApplicationELB" in search]
+    assert len(found) == 6
+    assert all(" targetgroup/k8s-inferenc'" in search for search in found)
+
+
+def test_target_groups_whose_names_are_ours_are_searched_by_these(example: ExampleOf, files_of: FilesOf) -> None:
+    plan = example("sd21-five-units")
+    document = plan.fleet.model_dump(mode="json", by_alias=True)
+    document["spec"]["dataPlane"] = "gateway-api"
+    files = files_of(replace(plan, fleet=InferenceFleet.model_validate(document)))
+    named = [path for path, file in files.items() if path.endswith("target-group.yaml") and "sd21-" in file.text]
+    assert named
+    for path in named:
+        assert "targetGroupName: sd21-" in files[path].text
+    assert all(" targetgroup/sd21'" in search for search in searches(files) if "ApplicationELB" in search)
 
 
 def test_a_dashboard_is_the_same_once_read_back_from_its_file(files: dict[str, File]) -> None:

@@ -26,7 +26,12 @@ MODEL = "meta.llama3-3-70b-instruct-v1:0"
 
 WORKLOADS: dict[str, dict[str, Any]] = {
     "sd21-model": {"namespace": "inference", "service_account": "sd21", "read_prefix": "sd21"},
-    "sd21-load": {"namespace": "inference", "service_account": "sd21-load", "write_prefix": "results/sd21"},
+    "sd21-load": {
+        "namespace": "inference",
+        "service_account": "sd21-load",
+        "read_prefix": "results/sd21",
+        "write_prefix": "results/sd21",
+    },
     "keda": {"namespace": "keda", "service_account": "keda-operator", "read_metrics": True},
     "sd21-cascade": {"namespace": "inference", "service_account": "sd21-cascade", "bedrock_model": MODEL},
     "far-cascade": {"namespace": "far", "service_account": "far-cascade", "bedrock_model": f"us.{MODEL}"},
@@ -168,13 +173,21 @@ def test_a_replica_lists_and_reads_one_prefix(applied: Applied) -> None:
     ]
 
 
-def test_a_load_job_writes_one_prefix_and_reads_nothing(applied: Applied) -> None:
+def test_a_load_job_reads_and_writes_one_prefix_and_deletes_nothing(applied: Applied) -> None:
+    below = f"arn:aws:s3:::{BUCKET}/results/sd21/*"
     assert rights_of(applied, "prod-sd21-load") == [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": below},
+        {
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": f"arn:aws:s3:::{BUCKET}",
+            "Condition": {"StringLike": {"s3:prefix": ["results/sd21", "results/sd21/*"]}},
+        },
         {
             "Effect": "Allow",
             "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
-            "Resource": f"arn:aws:s3:::{BUCKET}/results/sd21/*",
-        }
+            "Resource": below,
+        },
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import pytest
 
 from holdfast import catalog
 from holdfast.manifests import File, Manifest
-from holdfast.manifests.terraform import quotas, workloads
+from holdfast.manifests.terraform import quotas
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import CapacityType
+from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.plan import Plan
 from manifests import terraform_cli
 from manifests.terraform_cli import ACCOUNT
@@ -119,8 +120,8 @@ def test_every_account_with_rights_is_one_that_pods_run_as(
     files = files_of(plan)
     objects = [file.object for file in files.values() if isinstance(file, Manifest)]
     accounts = {item["metadata"]["name"] for item in objects if item.get("kind") == "ServiceAccount"}
-    # The jobs that measure load are applied by hand, and KEDA's account is its chart's.
-    others = {workloads.load_account(plan.fleet), "keda-operator"}
+    # KEDA's account is its chart's.
+    others = {"keda-operator"}
     given = {workload["service_account"] for workload in values_of(files)["workloads"].values()}
     assert given - others <= accounts
 
@@ -147,7 +148,46 @@ def test_keda_reads_metrics_only_where_it_scales_on_cloudwatch(
 def test_the_operator_and_replicas_that_load_from_hugging_face_have_no_rights(
     example: Callable[[str], Plan], files_of: FilesOf
 ) -> None:
-    assert values_of(files_of(example("pilot-auto-mode")))["workloads"].keys() == {"pilot-load"}
+    assert values_of(files_of(example("pilot-auto-mode")))["workloads"] == {}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_jobs_have_rights_to_where_they_keep_runs_and_to_nothing_else(
+    name: str, example: Callable[[str], Plan], files_of: FilesOf
+) -> None:
+    plan = example(name)
+    files = files_of(plan)
+    values = values_of(files)
+    kept, read = set(), set()
+    for path, file in files.items():
+        if isinstance(file, Manifest) and path.startswith("jobs/") and file.object["kind"] == "Job":
+            pod = file.object["spec"]["template"]["spec"]
+            for container in [*pod.get("initContainers", []), *pod["containers"]]:
+                source, destination = container["args"][-2:]
+                kept |= {destination} if container["name"] == "keep" else set()
+                read |= {source} if container["name"] == "fetch" else set()
+    may = values["workloads"].get(f"{plan.fleet.metadata.name}-load")
+    assert (may is not None) == bool(kept) == bool(read)
+    if may is not None:
+        assert may["read_prefix"] == may["write_prefix"] != ""
+        below = f"s3://{may.get('bucket', values['bucket']['name'])}/{may['write_prefix']}/"
+        assert all(address.startswith(below) for address in kept | read)
+
+
+def test_runs_in_a_bucket_of_their_own_are_in_it(example: Callable[[str], Plan], files_of: FilesOf) -> None:
+    plan = example("sd21-five-units")
+    document = plan.fleet.model_dump(mode="json", by_alias=True)
+    document["spec"]["cluster"]["holdfast"]["runs"] = {"s3": "s3://runs.example.com/sd21/"}
+    values = values_of(files_of(replace(plan, fleet=InferenceFleet.model_validate(document))))
+    may = values["workloads"]["sd21-load"]
+    assert (may["bucket"], may["write_prefix"]) == ("runs.example.com", "sd21")
+    assert values["bucket"]["name"] == "models.example.com"
+
+
+def test_a_fleet_without_a_model_in_s3_has_the_bucket_of_its_runs(
+    example: Callable[[str], Plan], files_of: FilesOf
+) -> None:
+    assert values_of(files_of(example("llama-3.3-70b-llm-d")))["bucket"] == {"name": "runs.example.com"}
 
 
 def test_a_cascade_invokes_its_one_model(example: Callable[[str], Plan], files_of: FilesOf) -> None:

@@ -150,7 +150,7 @@ def _json(done: Inspection) -> dict[str, Any]:
 
 
 def _changes(plan: Path, old: Path) -> tuple[Change, ...]:
-    new = {file.path: file.text for file in _rendered(plan)}
+    new = {file.path: file.text for file in _rendered(plan) if not trees.is_hidden(file.path)}
     return checks.changes(trees.everything(old), new)
 
 

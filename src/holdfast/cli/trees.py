@@ -32,7 +32,7 @@ def manifests(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """The texts of all files in a folder, by path within it. Raises InputError."""
+    """The texts of all files in a folder that are not hidden, by path within it. Raises InputError."""
     if not folder.is_dir():
         raise InputError("this is no folder", where=str(folder), mend="give the folder of a rendered tree")
     return {file.relative_to(folder).as_posix(): flags.read_text(file) for file in _files(folder)}
@@ -68,5 +68,10 @@ def _files(path: Path) -> Iterator[Path]:
     for count, file in enumerate(sorted(path.rglob("*"))):
         if count > _MOST:
             raise InputError(f"the folder has more than {_MOST:,} files", where=str(path), mend="give a smaller one")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts):
+        if file.is_file() and not is_hidden(file.relative_to(path).as_posix()):
             yield file
+
+
+def is_hidden(path: str) -> bool:
+    """Whether the file or a folder above it is hidden: of git, of tools, a record of ours. Such files are not compared."""
+    return any(part.startswith(".") for part in path.split("/"))

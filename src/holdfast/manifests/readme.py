@@ -12,10 +12,16 @@ from holdfast.model.plan import Plan, PoolPlan
 
 _FOLDERS = {
     "terraform": ("the account's part: network, cluster, rights, buckets", "its README has the two commands"),
-    "images": ("Dockerfiles of holdfast and of its server", "`make -C images build sbom push`"),
+    "images": (
+        "Dockerfiles of holdfast, also beside PyTorch; its own server is not in it yet",
+        "`make -C images build sbom push`",
+    ),
     "hybrid": ("machines of your own, to be joined as nodes", "the README of each unit"),
     "addons": ("charts that the cluster must run beside the fleet", "its README has the commands"),
-    "operator": ("the InferenceFleet resource and holdfast's operator", "`kubectl apply --server-side -k operator`"),
+    "operator": (
+        "the InferenceFleet resource and holdfast's operator, whose verb `holdfast operator` is not in the image yet",
+        "`kubectl apply --server-side -k operator`",
+    ),
     BASE: (
         f"the fleet; `overlays/{OVERLAY}` is the place for what you change",
         f"`kubectl apply -k overlays/{OVERLAY}`",

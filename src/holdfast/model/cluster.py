@@ -146,7 +146,7 @@ class Cascade(Document):
 class Runs(Document):
     """Where the runs of measuring jobs are kept: exactly one of these.
 
-    s3:            `s3://bucket/prefix`, which the jobs' service account may write to by EKS Pod Identity.
+    s3:            `s3://bucket/prefix`, which the jobs' service account may read and write by EKS Pod Identity.
     storage_class: of a volume that pods on several nodes may write to at once (ReadWriteMany), e.g. of Amazon EFS.
     """
 

@@ -9,7 +9,7 @@ from holdfast.model.fleet import InferenceFleet
 def of(fleet: InferenceFleet) -> Runs | None:
     """As the fleet says, else beside its model's files; None where neither is known.
 
-    `results/<fleet>` is where the rendered Terraform lets the jobs' service account write.
+    The rendered Terraform lets the jobs' service account read and write there.
     """
     own, source = fleet.spec.cluster.holdfast, fleet.spec.model.source.s3
     if own is not None and own.runs is not None:

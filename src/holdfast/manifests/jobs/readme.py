@@ -39,6 +39,8 @@ Take the pool's traffic away (its weight to 0), hold it at one replica, measure,
 
 and remove the annotation (`paused-replicas-`). A pool that a HorizontalPodAutoscaler scales is held by its
 `maxReplicas`.
+A Job that fails is never complete, and `kubectl logs` of its pod has the sentence: exit code 1 says that not even the
+lowest rate holds.
 While other traffic reaches the pool, or more replicas come, what is found is no replica's limit.
 
 ## Load

@@ -29,7 +29,10 @@ def _account(plan: Plan) -> Manifest:
 
 
 def _network_policy(plan: Plan, runs: Runs) -> Manifest:
-    """Nobody comes in; requests go to the fleet's servers, runs to S3, and names are asked for."""
+    """Nobody comes in; requests go to the fleet's servers, runs to S3.
+
+    Names are asked of whoever has the port: on nodes of Auto Mode, where jobs may be too, DNS is no pod.
+    """
     servers = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": plan.fleet.metadata.name}}}
     egress: list[Object] = [
         network.to_dns_from_any_node(plan.fleet),

@@ -9,7 +9,9 @@ import json
 import re
 
 from holdfast.manifests.manifest import Object, TextFile
-from holdfast.model.fleet import InferenceFleet
+from holdfast.manifests.routing import target_group
+from holdfast.model.cluster import Scaler
+from holdfast.model.fleet import DataPlane, InferenceFleet
 
 FOLDER = "observing"
 
@@ -24,7 +26,8 @@ _KEPT = 8
 def dashboard(fleet: InferenceFleet) -> TextFile:
     """The body of a CloudWatch dashboard (CloudWatch API reference, "Dashboard body structure and syntax").
 
-    The load balancer's target groups are found by their namespace: their names end in hashes.
+    The load balancer's target groups are found by how their names begin, as they end in hashes: with the namespace
+    where the controller made them, with the fleet where its scaler needs names that are known.
     """
     widgets = [
         _balanced(fleet, "Requests per minute", "RequestCount", "Sum"),
@@ -55,10 +58,18 @@ def container_insights() -> TextFile:
 
 
 def _balanced(fleet: InferenceFleet, title: str, metric: str, statistic: str) -> Object:
-    kept = re.sub(r"[^a-zA-Z0-9]", "", fleet.metadata.namespace)[:_KEPT]
     schema = "{AWS/ApplicationELB,TargetGroup,LoadBalancer}"
-    search = f"SEARCH('{schema} MetricName=\"{metric}\" \"targetgroup/k8s-{kept}\"', '{statistic}', 60)"
+    # Without quotes, which would ask for a dimension that is this and nothing more (CloudWatch user guide, "CloudWatch
+    # search expression examples": InstanceType=micro against InstanceType="t2.micro").
+    search = f"SEARCH('{schema} MetricName=\"{metric}\" targetgroup/{_target_groups(fleet)}', '{statistic}', 60)"
     return _widget(fleet, title, search)
+
+
+def _target_groups(fleet: InferenceFleet) -> str:
+    spec = fleet.spec
+    if spec.data_plane is DataPlane.GATEWAY_API and spec.cluster.scaler is Scaler.KEDA_CLOUDWATCH:
+        return target_group.begins(fleet)
+    return f"k8s-{re.sub(r'[^a-zA-Z0-9]', '', fleet.metadata.namespace)[:_KEPT]}"
 
 
 def _inside(fleet: InferenceFleet, title: str, metric: str, schema: str) -> Object:

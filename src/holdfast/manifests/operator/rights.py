@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.operator import resource_definition, surroundings
 from holdfast.model.plan import Plan
 
 LEASE = "holdfast-operator"
+
+_EVENTS_OF_NODES = "default"
+"""Namespace of the events of what has none (client-go, tools/events: an event has its object's, or this)."""
 
 _SEE = ["get", "list", "watch"]
 _APPLY = [*_SEE, "create", "patch", "delete"]
@@ -32,7 +36,7 @@ def manifests(plan: Plan) -> tuple[Manifest, ...]:
     return (
         *_granted("cluster", None, _in_the_cluster()),
         *_granted("leader", surroundings.NAMESPACE, _leading()),
-        *_granted("node-events", "default", [_rule("events.k8s.io", ["events"], _SEE)]),
+        *_granted("node-events", _EVENTS_OF_NODES, [_rule("events.k8s.io", ["events"], _SEE)]),
         *_granted(f"fleets-{fleet.namespace}", fleet.namespace, _in_a_namespace()),
     )
 
@@ -79,6 +83,9 @@ def _granted(what: str, namespace: str | None, rules: Sequence[Object]) -> tuple
     """A role and its binding, in a namespace or in the whole cluster."""
     kind = "ClusterRole" if namespace is None else "Role"
     described = surroundings.described(f"{surroundings.NAME}-{what}", namespace)
+    if namespace == _EVENTS_OF_NODES:
+        why = {"CKV_K8S_21": "Events of NodeClaims, which have no namespace, are in this one"}
+        described["annotations"] = described["annotations"] | metadata.explained(why)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,

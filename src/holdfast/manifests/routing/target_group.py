@@ -93,4 +93,13 @@ def name(fleet: InferenceFleet, service: str) -> str:
     """A name that no other target group of the account and region has, by cluster, namespace and Service."""
     parts = (fleet.spec.cluster.name, fleet.metadata.namespace, service)
     digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]
-    return f"{service[: _LONGEST_NAME - 9].rstrip('-')}-{digest}"
+    return f"{_begins(service)}-{digest}"
+
+
+def begins(fleet: InferenceFleet) -> str:
+    """What `name` begins with for all Services of a fleet, whose names begin with the fleet's."""
+    return _begins(fleet.metadata.name)
+
+
+def _begins(service: str) -> str:
+    return service[: _LONGEST_NAME - 9].rstrip("-")

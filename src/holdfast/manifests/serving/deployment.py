@@ -47,4 +47,11 @@ def note(placement: Placement, target: ScaleTarget) -> str:
     hpa = placement.fleet.spec.cluster.scaler is Scaler.HPA
     scaler = "HorizontalPodAutoscaler" if hpa else "ScaledObject"
     owner = f"replicas is left out: {scaler} {target.name} owns it, and a value here would reset it."
-    return "\n".join([owner, *model_files.notes(placement)])
+    own = [] if placement.unit.runs_vllm else [_OWN_SERVER]
+    return "\n".join([owner, *own, *model_files.notes(placement)])
+
+
+_OWN_SERVER = (
+    "The image's own command must serve on port 8000 and answer /health, /readiness and /metrics. The Dockerfiles in\n"
+    "images/ have the framework, and no such server yet."
+)

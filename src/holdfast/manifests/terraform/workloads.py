@@ -5,7 +5,7 @@ The operator is not here: it speaks to the Kubernetes API alone.
 
 from __future__ import annotations
 
-from holdfast.manifests import names
+from holdfast.manifests.jobs import place, pod
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.routing import cascade_proxy
 from holdfast.manifests.serving import service_account
@@ -20,35 +20,41 @@ aws` and no role of its own a trigger asks with the operator's rights."""
 
 
 def bucket(fleet: InferenceFleet) -> str | None:
-    """The bucket of the fleet's model; None where the model comes from elsewhere."""
-    source = fleet.spec.model.source.s3
-    return None if source is None else source.removeprefix(_S3).partition("/")[0]
-
-
-def load_account(fleet: InferenceFleet) -> str:
-    """Service account of the jobs that measure load."""
-    return names.label(fleet.metadata.name, "load")
-
-
-def results_prefix(fleet: InferenceFleet) -> str:
-    """Where in the bucket these jobs write; beside the prefix that replicas read, not below it."""
-    return f"results/{fleet.metadata.name}"
+    """The bucket of the fleet's model, else that of its jobs' runs; None where neither is in S3."""
+    address = fleet.spec.model.source.s3 or _runs(fleet)
+    return None if address is None else _parts(address)[0]
 
 
 def rights(fleet: InferenceFleet) -> dict[str, Object]:
     """Terraform's variable `workloads`: by name, a service account and what it may do."""
     name, cluster = fleet.metadata.name, fleet.spec.cluster
-    found = {f"{name}-load": _of(fleet, load_account(fleet), write_prefix=results_prefix(fleet))}
-    source = fleet.spec.model.source.s3
+    found: dict[str, Object] = {}
+    runs, source = _runs(fleet), fleet.spec.model.source.s3
+    if runs is not None:
+        own, prefix = _parts(runs)
+        elsewhere = {} if own == bucket(fleet) else {"bucket": own}
+        # What joins the shards of a load reads them there.
+        found[f"{name}-load"] = _of(fleet, pod.account(fleet), read_prefix=prefix, write_prefix=prefix, **elsewhere)
     if source is not None:
-        prefix = source.removeprefix(_S3).partition("/")[2].strip("/")
-        found[f"{name}-model"] = _of(fleet, service_account.name(fleet), read_prefix=prefix)
+        found[f"{name}-model"] = _of(fleet, service_account.name(fleet), read_prefix=_parts(source)[1])
     if cluster.cascade is not None:
         account = cascade_proxy.name(fleet)
         found[f"{name}-cascade"] = _of(fleet, account, bedrock_model=cluster.cascade.bedrock_model)
     if cluster.scaler is Scaler.KEDA_CLOUDWATCH:
         found["keda"] = _KEDA | {"read_metrics": True}
     return found
+
+
+def _runs(fleet: InferenceFleet) -> str | None:
+    """Where in S3 the rendered jobs keep runs; None where there are no jobs, or a volume keeps them."""
+    runs = None if fleet.spec.cluster.holdfast is None else place.of(fleet)
+    return None if runs is None else runs.s3
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Bucket and prefix, without slashes at its ends."""
+    found, _, prefix = address.removeprefix(_S3).partition("/")
+    return found, prefix.strip("/")
 
 
 def _of(fleet: InferenceFleet, account: str, **may: str) -> Object:

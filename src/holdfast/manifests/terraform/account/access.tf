@@ -9,7 +9,7 @@ module "workload_access" {
   namespace       = each.value.namespace
   service_account = each.value.service_account
 
-  bucket_arn    = local.bucket_arn
+  bucket_arn    = each.value.bucket == null ? local.bucket_arn : "arn:${local.partition}:s3:::${each.value.bucket}"
   read_prefix   = each.value.read_prefix
   write_prefix  = each.value.write_prefix
   read_metrics  = each.value.read_metrics

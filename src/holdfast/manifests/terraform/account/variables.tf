@@ -221,10 +221,11 @@ variable "bucket" {
 }
 
 variable "workloads" {
-  description = "What runs with rights in AWS, by name: its service account, and what it may do. Prefixes are of the bucket, without a slash at the ends; \"\" is all of it."
+  description = "What runs with rights in AWS, by name: its service account, and what it may do. Prefixes are of `bucket`, or of another one that is there already, without a slash at the ends; \"\" is all of it."
   type = map(object({
     namespace       = string
     service_account = string
+    bucket          = optional(string)
     read_prefix     = optional(string)
     write_prefix    = optional(string)
     read_metrics    = optional(bool, false)
@@ -243,6 +244,12 @@ variable "workloads" {
       ])
     ])
     error_message = "A workload that may do nothing in AWS needs no role: remove it."
+  }
+  validation {
+    condition = alltrue([
+      for workload in var.workloads : workload.bucket == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", workload.bucket)) && (workload.read_prefix != null || workload.write_prefix != null)
+    ])
+    error_message = "A workload's bucket has 3 to 63 characters a-z, 0-9, . and -, and a prefix that is of it."
   }
   validation {
     condition = alltrue([
