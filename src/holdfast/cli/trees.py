@@ -73,5 +73,5 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether the file or a folder above it is hidden: of git, of tools, a record of ours. Such files are not compared."""
+    """Whether the file or a folder above it is hidden: of git, of tools, a record of ours."""
     return any(part.startswith(".") for part in path.split("/"))
