@@ -232,3 +232,18 @@ def test_a_spoilt_record_of_what_was_rendered_is_one_sentence(
     done = rendered(holdfast, plan)
     assert done.returncode == 2
     assert "this is no list of checksums" in done.stderr
+
+
+def test_the_tree_that_the_documentation_walks_through_is_as_it_says(holdfast: Run, tmp_path: Path) -> None:
+    text = (EXAMPLES.parent / "docs" / "manifests.md").read_text(encoding="utf-8")
+    fleet, rows = str(EXAMPLES / "deploy" / "sd21-five-units.yaml"), str(EXAMPLES / "sd21" / "measurements.csv")
+    assert holdfast("plan", fleet, "--measurements", rows, "--out", "plan.json").returncode == 0
+    told = json.loads(holdfast("render", "plan.json", "-o", "deploy", "--check", "--json").stdout)
+    written = json.loads(holdfast("render", "plan.json", "-o", "deploy", "--json").stdout)["files"]
+    assert f"{len(written)} files with {told['objects']} Kubernetes objects" in text
+    for step in ("terraform/terraform.tfvars.json", "base/pools/inf2-neuronx/scaled-object.yaml", "base/ingress.yaml"):
+        assert step in written
+    values = json.loads((tmp_path / "deploy" / "terraform" / "terraform.tfvars.json").read_text())
+    assert values["vcpus"]["Inf"] == 21 * 4
+    scaled = (tmp_path / "deploy" / "base" / "pools" / "inf2-neuronx" / "scaled-object.yaml").read_text()
+    assert "targetMetricValue: '84'" in scaled
