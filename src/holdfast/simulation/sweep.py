@@ -180,11 +180,11 @@ def on_cores(workers: int) -> Carry:
                     trial = wanted[numbers[one]]
                     raise TrialError(trial, cases[trial.case].name, "its process was killed") from error
         except BaseException:
-            # The pool itself would wait for the runs that have begun.
-            pool.shutdown(wait=False, cancel_futures=True)
+            # The pool itself would wait for the runs that have begun. It alone waits for the processes to end: of two
+            # threads that do, one takes the exit code and the other believes for ever that the process runs.
             for child in set(multiprocessing.active_children()) - before:
                 child.terminate()
-                child.join()
+            pool.shutdown(cancel_futures=True)
             raise
         pool.shutdown()
 
