@@ -120,6 +120,14 @@ class Placement:
         """Nodes that the largest number of replicas needs."""
         return self.nodes_for(self.pool.autoscaling.max_replicas)
 
+    @property
+    def node_limit(self) -> int:
+        """Nodes that the pool may have: the most that it needs, and one more.
+
+        A node that drifts, expires or rolls out is replaced before it goes, which at the most could never begin.
+        """
+        return self.most_nodes + 1
+
     def nodes_for(self, replicas: int) -> int:
         """Nodes that so many replicas need, as the plan counts and pays for them."""
         return packing.pack(self.unit, self.instance).instances(replicas)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from holdfast.manifests.checks.objects import Mapping, mapping
 from holdfast.manifests.checks.quantities import amount
-from holdfast.manifests.checks.trees import Container, Tree, Workload
+from holdfast.manifests.checks.trees import Container, Workload
 
 NEURON_CORE = "aws.amazon.com/neuroncore"
 _VENDORS = ("nvidia.com/", "aws.amazon.com/neuron", "amd.com/")
@@ -36,10 +34,6 @@ def uses_devices(workload: Workload) -> bool:
     return any(
         devices(container) or mapping(container.spec, "resources").get("claims") for container in workload.containers
     )
-
-
-def accelerated(tree: Tree) -> Sequence[Workload]:
-    return [workload for workload in tree.workloads if uses_devices(workload)]
 
 
 def of_pod(workload: Workload) -> dict[str, float]:

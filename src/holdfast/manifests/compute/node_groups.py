@@ -70,7 +70,7 @@ def _group(placement: Placement, way: CapacityType, fewest: int) -> Object:
         "capacity_type": "SPOT" if way is CapacityType.SPOT else "ON_DEMAND",
         "zones": list(nodes.zones(placement)),
         "min_size": fewest,
-        "max_size": placement.most_nodes + 1,
+        "max_size": placement.node_limit,
         "labels": selection.node_labels(placement),
         "taints": [taint | {"effect": _EFFECTS[taint["effect"]]} for taint in selection.taints(placement)],
         "ami_type": "AL2023_x86_64_NVIDIA" if nodes.is_nvidia(placement) else "AL2023_x86_64_NEURON",

@@ -41,11 +41,8 @@ def manifest(placement: Placement) -> Manifest:
 
 
 def limits(placement: Placement) -> dict[str, str]:
-    """CPUs and devices of the most nodes that the pool may need and one more.
-
-    A node that drifts, expires or rolls out is replaced before it goes, which at the limit could never begin.
-    """
-    count = placement.most_nodes + 1
+    """CPUs and devices of the most nodes that the pool may have."""
+    count = placement.node_limit
     return {
         "cpu": str(count * placement.instance.vcpus),
         placement.accelerator.resource_name: str(count * placement.instance.resource_count),

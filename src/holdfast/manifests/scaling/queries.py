@@ -67,11 +67,6 @@ def check(unit: str, scaling: Autoscaling) -> None:
             raise InputError(f"the autoscaling target of pool {unit} is {value:g} {what}", mend="plan anew")
 
 
-def request_rate(placement: Placement) -> str:
-    """Requests per second that the pool completes."""
-    return _rate(_series(placement, "vllm:request_success_total", placement.scale_target.role), _PERIOD_S)
-
-
 def _completed(scaling: Autoscaling) -> ScalingTarget:
     """The plan's own target, of a plan that says it in no other terms."""
     return ScalingTarget(

@@ -16,8 +16,6 @@ from holdfast.manifests.placement import Placement
 FOLDER = "/models"
 """Where files from a bucket are."""
 
-SUMS = "SHA256SUMS"
-
 TOKEN_KEY = "token"
 """Key of the Secret that the fleet names for Hugging Face."""
 

@@ -24,7 +24,7 @@ def vcpus(placed: Sequence[Placement]) -> dict[str, int]:
     """
     needed: Counter[str] = Counter()
     for placement in placed:
-        most = (placement.most_nodes + 1) * placement.instance.vcpus
+        most = placement.node_limit * placement.instance.vcpus
         for name in {quota_class(placement.instance, way) for way in placement.unit.ways}:
             if name is not None:
                 needed[name] += most
