@@ -18,6 +18,7 @@ class Chart:
     seen:       where and when that version was read.
     reason:     why the fleet needs it, as a sentence.
     after:      releases that must be there before.
+    account:    its service account with rights in AWS, by EKS Pod Identity; empty where it needs none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Chart:
     reason: str
     values: Object = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    account: str = ""
 
     @property
     def is_oci(self) -> bool:

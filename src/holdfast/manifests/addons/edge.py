@@ -32,6 +32,7 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
         Chart(
             name=CONTROLLER,
             namespace="kube-system",
+            account="aws-load-balancer-controller",
             repository="https://aws.github.io/eks-charts",
             chart="aws-load-balancer-controller",
             version="3.5.0",

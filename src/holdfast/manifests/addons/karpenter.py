@@ -21,6 +21,7 @@ def charts(plan: Plan, placed: Sequence[Placement]) -> tuple[Chart, ...]:
     return (
         Chart(
             name="karpenter",
+            account="karpenter",
             namespace="kube-system",
             repository="oci://public.ecr.aws/karpenter",
             chart="karpenter",

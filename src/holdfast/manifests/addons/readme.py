@@ -45,10 +45,4 @@ A cluster with several fleets has these once: take the union of their lists, and
 
 
 def _accounts(charts: tuple[Chart, ...]) -> str:
-    known = {
-        "aws-load-balancer-controller": "kube-system/aws-load-balancer-controller",
-        "karpenter": "kube-system/karpenter",
-        "keda": "keda/keda-operator",
-        "cluster-autoscaler": "kube-system/cluster-autoscaler",
-    }
-    return ", ".join(f"`{known[chart.name]}`" for chart in charts if chart.name in known)
+    return ", ".join(f"`{chart.namespace}/{chart.account}`" for chart in charts if chart.account)

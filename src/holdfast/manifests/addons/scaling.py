@@ -29,6 +29,7 @@ def _keda(scaler: Scaler) -> Chart:
     where = "CloudWatch" if scaler is Scaler.KEDA_CLOUDWATCH else "Prometheus"
     return Chart(
         name="keda",
+        account="keda-operator",
         namespace="keda",
         repository="https://kedacore.github.io/charts",
         chart="keda",
@@ -79,6 +80,7 @@ def _cluster_autoscaler(plan: Plan, groups: Sequence[Placement]) -> Chart:
     units = ", ".join(pool.unit.name for pool in groups)
     return Chart(
         name="cluster-autoscaler",
+        account="cluster-autoscaler",
         namespace="kube-system",
         repository="https://kubernetes.github.io/autoscaler",
         chart="cluster-autoscaler",
