@@ -11,6 +11,7 @@
         routing: RoutingPolicy        how traffic moves when capacity does                         routing
         data_plane: DataPlane         what carries the traffic                                     routing
         cluster: Cluster              the cluster it is deployed to, and the choices there         cluster
+        planning, approval, ...       whose plan an operator deploys, and who lets it change       operation
 
 The parts are in the files on the right; all their names are had from here. Keys are camelCase in YAML and snake_case in
 Python, where fields that carry a unit say so in their name. Unknown keys are refused. `document.py` reads the YAML and
@@ -28,6 +29,8 @@ from holdfast.model.capacity import CapacityPolicy, Loss, Quota
 from holdfast.model.cluster import Cluster
 from holdfast.model.declaration import Document, Name, Zone
 from holdfast.model.demand import Demand
+from holdfast.model.operation import Approval, Planning
+from holdfast.model.quantities import Share
 from holdfast.model.routing import DataPlane, Ramp, RoutingPolicy, WeightPolicy
 from holdfast.model.slo import Percentiles, Slo, format_slo, parse_slo
 from holdfast.model.unit import CapacityType, DeploymentUnit
@@ -35,6 +38,7 @@ from holdfast.model.workload import Api, RequestSize, ServedModel, TokenLengths,
 
 __all__ = [
     "Api",
+    "Approval",
     "CapacityPolicy",
     "CapacityType",
     "Cluster",
@@ -48,6 +52,7 @@ __all__ = [
     "Metadata",
     "Name",
     "Percentiles",
+    "Planning",
     "Quota",
     "Ramp",
     "RequestSize",
@@ -69,6 +74,12 @@ class Metadata(Document):
 
 
 class FleetSpec(Document):
+    """What is declared of a fleet.
+
+    planning, approval: for an operator: who plans, and whether a new plan waits for a person.
+    replan_bound: how far demand, a price or a limit moves from what the plan was made on before there is a new one.
+    """
+
     model: ServedModel
     workload: Workload
     slo: Slo
@@ -80,6 +91,9 @@ class FleetSpec(Document):
     routing: RoutingPolicy = RoutingPolicy()
     data_plane: DataPlane = DataPlane.ALB
     cluster: Cluster = Cluster()
+    planning: Planning = Planning.AUTO
+    approval: Approval = Approval.AUTOMATIC
+    replan_bound: Share = 0.1
 
     @pydantic.model_validator(mode="after")
     def _unit_names_differ(self) -> Self:

@@ -36,6 +36,8 @@ class PoolStatus(Document):
     unit:     the name of its unit.
     weight:   as it was applied.
     ready_replicas, desired_replicas: that take traffic, and that are asked for.
+    lasting_replicas: those that take traffic and have no interruption notice; stable_since: when that number last fell,
+              or first rose from 0.
     shortage: whether it is believed to get no capacity.
     reason:   of its weight, a sentence.
     """
@@ -44,8 +46,22 @@ class PoolStatus(Document):
     weight: Annotated[int, Field(ge=0, le=999)]
     ready_replicas: Annotated[int, Field(ge=0)]
     desired_replicas: Annotated[int, Field(ge=0)]
+    lasting_replicas: Annotated[int, Field(ge=0)]
+    stable_since: _Time
     shortage: bool
     reason: str
+
+
+class Proposal(Document):
+    """A new plan that waits for a person.
+
+    id:         the annotation `holdfast.dev/approved` with this value on the fleet lets it through.
+    reason:     what moved; difference: from the plan that runs, in sentences.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+    reason: str
+    difference: str
 
 
 class FleetStatus(Document):
@@ -56,6 +72,7 @@ class FleetStatus(Document):
     weights:             of the pools in their order, e.g. `60/40`.
     shortages:           pools that are believed to get no capacity.
     cost_per_hour:       of the replicas that are there, e.g. `$10.59`.
+    proposal:            a new plan that waits for a person; absent without one.
     """
 
     observed_generation: Annotated[int, Field(ge=0)]
@@ -65,4 +82,5 @@ class FleetStatus(Document):
     weights: str
     shortages: Annotated[int, Field(ge=0)]
     cost_per_hour: str
+    proposal: Proposal | None = None
     conditions: tuple[Condition, ...]

@@ -1,0 +1,1 @@
+"""Readers of metrics that others keep: Prometheus, CloudWatch."""
