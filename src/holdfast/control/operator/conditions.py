@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.control.look import SLACK
-from holdfast.control.operator import by_hand
+from holdfast.control.operator import by_hand, wording
 from holdfast.control.operator.account import Account
 from holdfast.control.operator.by_hand import Override
 from holdfast.control.operator.reasons import Reason, Status, Type
+from holdfast.control.operator.wording import count
 from holdfast.control.pool_states import PoolState
-from holdfast.model import quantities
+from holdfast.model import instants, quantities
 from holdfast.model.pools import CapacityPool, RoutingMode
 from holdfast.model.status import Condition
 
 LOST = (PoolState.LOST, PoolState.SHORT, PoolState.DRAINING)
-_MOST = 2000
-"""Characters of a message: what more there is to say is in the log."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,19 @@ def _condition(account: Account, type_: Type, rule: _Rule, before: Sequence[Cond
         type=type_.value,
         status=first.status,
         reason=first.reason.value,
-        message=_shortened(" ".join(messages)),
-        last_transition_time=rfc3339(account.now_s) if known is None else known.last_transition_time,
+        message=wording.shortened(" ".join(messages)),
+        last_transition_time=_second(account.now_s) if known is None else known.last_transition_time,
         observed_generation=account.generation,
     )
 
 
+def _second(t_s: float) -> str:
+    return instants.rfc3339(float(int(t_s)))
+
+
 def _ready(account: Account) -> Iterator[_Finding]:
     if account.error:
-        yield _Finding("Unknown", Reason.LOOK_FAILED, _look_failed(account))
+        yield _Finding("Unknown", Reason.LOOK_FAILED, wording.look_failed(account))
         return
     if account.plan is None:
         yield _Finding("False", *_unplanned(account))
@@ -79,36 +81,34 @@ def _incomplete(account: Account) -> Iterator[_Finding]:
 def _carrying(account: Account) -> Iterator[_Finding]:
     seen = account.observation
     if seen is None or not seen.pools_known:
-        yield _Finding("Unknown", Reason.API_UNANSWERED, _unanswered(account))
+        yield _Finding("Unknown", Reason.API_UNANSWERED, wording.unanswered())
         return
     ready = sum(pool.ready for pool in seen.pools)
     pending = sum(pool.pending for pool in seen.pools)
+    coming = f"{count(pending, 'replica is', 'replicas are')} on the way"
     if not ready:
-        message = (
-            f"No replica takes traffic; {_count(pending, 'replica is', 'replicas are')} on the way. {_look(account)}"
-        )
+        message = f"No replica takes traffic; {coming}. {wording.waiting(account)}"
         yield _Finding("False", Reason.NO_REPLICA_READY, message)
         return
-    holds = f"{_count(ready, 'ready replica holds', 'ready replicas hold')}"
+    holds = count(ready, "ready replica holds", "ready replicas hold")
     limit_per_s = sum(pool.ready * pool.limit_per_s for pool in seen.pools)
     if seen.rate_per_s is None or not seen.rate_known:
-        message = f"{holds} {_rate(limit_per_s)}, and nobody knows how many requests come. {_metrics(account)}"
+        message = f"{holds} {wording.rate(limit_per_s)}, and nobody knows how many requests come. {wording.metrics()}"
         yield _Finding("Unknown", Reason.RATE_UNKNOWN, message)
     elif seen.rate_per_s > limit_per_s * (1 + SLACK):
-        too_much = f"{holds} {_rate(limit_per_s)}, and {_rate(seen.rate_per_s)} come"
+        too_much = f"{holds} {wording.rate(limit_per_s)}, and {wording.rate(seen.rate_per_s)} come"
         if pending:
-            message = f"{too_much}; {_count(pending, 'replica is', 'replicas are')} on the way. {_look(account)}"
-            yield _Finding("False", Reason.SCALING, message)
+            yield _Finding("False", Reason.SCALING, f"{too_much}; {coming}. {wording.waiting(account)}")
         else:
             message = f"{too_much}; no more are asked for. Raise maxReplicas or demand, or add a unit."
             yield _Finding("False", Reason.OVERLOADED, message)
     else:
-        yield _Finding("True", Reason.SERVING, f"{holds} {_rate(limit_per_s)}, which is enough.")
+        yield _Finding("True", Reason.SERVING, f"{holds} {wording.rate(limit_per_s)}, which is enough.")
 
 
 def _degraded(account: Account) -> Iterator[_Finding]:
     if account.error:
-        yield _Finding("True", Reason.LOOK_FAILED, _look_failed(account))
+        yield _Finding("True", Reason.LOOK_FAILED, wording.look_failed(account))
     for violation in account.refused:
         message = f"A decision was not carried out: {violation}. Weights and replicas stay as they are."
         yield _Finding("True", Reason.DECISION_REFUSED, message)
@@ -118,7 +118,7 @@ def _degraded(account: Account) -> Iterator[_Finding]:
         yield _Finding("True", reason, f"{failure.kind} {failure.name} {became}: {failure.why}.")
     if not by_hand.understood(account.fleet):
         text = f"The annotation {by_hand.ANNOTATION} says {by_hand.written(account.fleet)!r}, and counts as auto"
-        yield _Finding("True", Reason.OVERRIDE_UNKNOWN, f"{text}: `{_failover(account)} auto` removes it.")
+        yield _Finding("True", Reason.OVERRIDE_UNKNOWN, f"{text}: `{wording.failover(account)} auto` removes it.")
     if account.plan is None:
         yield _Finding("Unknown", Reason.NO_PLAN, "No plan runs that the fleet could fall short of.")
         return
@@ -131,21 +131,21 @@ def _degraded(account: Account) -> Iterator[_Finding]:
 def _short_pools(account: Account) -> Iterator[_Finding]:
     seen = account.observation
     if seen is None or not seen.pools_known:
-        yield _Finding("Unknown", Reason.API_UNANSWERED, _unanswered(account))
+        yield _Finding("Unknown", Reason.API_UNANSWERED, wording.unanswered())
         return
     for pool in seen.pools:
         holding = [fact for fact in pool.shortages if fact.holds(account.now_s)]
         if holding:
             newest = max(holding, key=lambda fact: (fact.expires_s, fact.at_s, fact.reason))
             message = (
-                f"{pool.name} gets no capacity ({newest.reason}) and is tried again after {_clock(newest.expires_s)}: "
-                "`kubectl get nodeclaims` shows its attempts."
+                f"{pool.name} gets no capacity ({newest.reason}) and is tried again after "
+                f"{wording.clock(newest.expires_s)}: `kubectl get nodeclaims` shows its attempts."
             )
             yield _Finding("True", Reason.POOL_SHORT, message)
     for pool in seen.pools:
         if pool.draining:
-            notice = _count(pool.draining, "ready replica has", "ready replicas have")
-            gone = f" and will be gone from {_clock(pool.gone_at_s)}" if pool.gone_at_s else ""
+            notice = count(pool.draining, "ready replica has", "ready replicas have")
+            gone = f" and will be gone from {wording.clock(pool.gone_at_s)}" if pool.gone_at_s else ""
             message = f"{pool.name}: {notice} an interruption notice{gone}; replacements are asked for."
             yield _Finding("True", Reason.POOL_INTERRUPTED, message)
     yield _Finding("False", Reason.AS_PLANNED, "Nothing is short, interrupted or refused.")
@@ -159,17 +159,17 @@ def _failed_over(account: Account) -> Iterator[_Finding]:
     asked = by_hand.override(account.fleet)
     if asked is Override.CAPACITY:
         message = (
-            f"By hand, by the annotation {by_hand.ANNOTATION}: every ready replica gets the same share. "
-            f"`{_failover(account)} auto` takes it back."
+            f"By hand (annotation {by_hand.ANNOTATION}): every ready replica gets the same share. "
+            f"`{wording.failover(account)} auto` takes it back."
         )
         yield _Finding("True", Reason.BY_HAND, message)
     elif applied.mode is RoutingMode.COST_OPTIMIZED:
         message = "Traffic goes to the cheapest pools first."
         if asked is Override.COST:
-            message += f" Dwell time and ramp are set aside by hand: `{_failover(account)} auto` brings them back."
+            message += f" Dwell and ramp are set aside by hand: `{wording.failover(account)} auto` brings them back."
         yield _Finding("False", Reason.COST_OPTIMIZED, message)
     else:
-        since = f"Since {_clock(applied.mode_since_s)} traffic goes by what is ready, not by what is cheapest"
+        since = f"Since {wording.clock(applied.mode_since_s)} traffic goes by what is ready, not by what is cheapest"
         yield _Finding("True", Reason.CAPACITY_LOST, f"{since}{_losses(account)}. {_way_back(account)}")
 
 
@@ -184,6 +184,8 @@ def _way_back(account: Account) -> str:
     seen, decision, routing = account.observation, account.decision, account.routing
     if routing.policy != "merit-order" or seen is None or decision is None or not decision.states:
         return f"It goes back when the policy {routing.policy} says so."
+    if PoolState.UNKNOWN in decision.states.values():
+        return "The weights are held until pools and rate are known again."
     lost = [pool for pool in seen.pools if decision.states.get(pool.name) in LOST]
     proving = [pool for pool in seen.pools if decision.states.get(pool.name) is PoolState.PROVING]
     if lost:
@@ -192,28 +194,30 @@ def _way_back(account: Account) -> str:
         return f"It goes back by steps when {names} can carry the share again and has lasted {stable}."
     if proving:
         names = ", ".join(pool.name for pool in proving)
-        return (
-            f"It goes back by steps when {names} has proved itself, not before {_clock(_proved_s(account, proving))}."
-        )
+        return f"It goes back by steps when {names} has proved itself, not before {_proved(account, proving)}."
     step, every = quantities.format_share(routing.ramp.step), quantities.format_duration(routing.ramp.every_s)
     return f"It is on its way back, by steps of {step} every {every}."
 
 
-def _proved_s(account: Account, proving: Sequence[CapacityPool]) -> float:
-    return max(pool.ready_since_s for pool in proving) + account.routing.dwell_s
+def _proved(account: Account, proving: Sequence[CapacityPool]) -> str:
+    """When the pools, as they are now, and the mode will have lasted the dwell time."""
+    began_s = [pool.ready_since_s for pool in proving]
+    if account.applied is not None:
+        began_s.append(account.applied.mode_since_s)
+    return wording.clock(max(began_s) + account.routing.dwell_s)
 
 
 def _stale(account: Account) -> Iterator[_Finding]:
     seen = account.observation
     if account.error:
-        yield _Finding("Unknown", Reason.LOOK_FAILED, _look_failed(account))
+        yield _Finding("Unknown", Reason.LOOK_FAILED, wording.look_failed(account))
     elif seen is None:
         yield _Finding("Unknown", Reason.NO_PLAN, "No plan runs whose pools could be seen.")
     else:
         if not seen.pools_known:
-            yield _Finding("True", Reason.API_UNANSWERED, _unanswered(account))
+            yield _Finding("True", Reason.API_UNANSWERED, wording.unanswered())
         if not seen.rate_known:
-            yield _Finding("True", Reason.RATE_UNKNOWN, f"The offered rate is unknown. {_metrics(account)}")
+            yield _Finding("True", Reason.RATE_UNKNOWN, f"The offered rate is unknown. {wording.metrics()}")
         yield _Finding("False", Reason.UP_TO_DATE, "API server and metrics answer.")
 
 
@@ -228,53 +232,3 @@ _RULES: tuple[tuple[Type, _Rule], ...] = (
 def _unplanned(account: Account) -> tuple[Reason, str]:
     problem = account.plan_problem
     return (Reason.NO_PLAN, "There is no plan yet.") if problem is None else (problem.reason, problem.sentence)
-
-
-def _look_failed(account: Account) -> str:
-    return (
-        f"The operator failed while it looked at the fleet ({account.error}) and tries again; weights stay as they are. "
-        "`kubectl -n holdfast-system logs deploy/holdfast-operator` has the traceback."
-    )
-
-
-def _unanswered(account: Account) -> str:
-    return (
-        "The API server has not told of the fleet for half a minute; weights and replicas are held. "
-        "`kubectl -n holdfast-system logs deploy/holdfast-operator` says what fails."
-    )
-
-
-def _metrics(account: Account) -> str:
-    return "The operator's log says what Prometheus or CloudWatch answered."
-
-
-def _look(account: Account) -> str:
-    return (
-        f"`kubectl -n {account.namespace} get pods -l app.kubernetes.io/name={account.name}` shows what they wait for."
-    )
-
-
-def _failover(account: Account) -> str:
-    return f"holdfast failover {account.name} -n {account.namespace} --to"
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= _MOST else f"{message[: _MOST - 1]}…"
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
-
-
-def _rate(rate_per_s: float) -> str:
-    return f"{rate_per_s:.3g}/s"
-
-
-def _clock(t_s: float) -> str:
-    """As a person reads it: the second in which it is, UTC."""
-    return datetime.datetime.fromtimestamp(int(t_s), datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def rfc3339(t_s: float) -> str:
-    """Unix seconds as Kubernetes writes times, to the microsecond."""
-    return datetime.datetime.fromtimestamp(t_s, datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

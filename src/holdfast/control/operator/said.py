@@ -7,12 +7,12 @@ nothing but its series. New events of a fleet are bounded, for nobody reads the 
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.conditions import rfc3339
 from holdfast.control.operator.reasons import TELLINGS, Type, Word
 from holdfast.kube.kinds import EVENT, FLEET, Object
 from holdfast.model.status import FleetStatus, PoolStatus
@@ -34,7 +34,7 @@ _HEALTHY[Type.FAILED_OVER.value] = "False"
 
 @dataclass(frozen=True)
 class Saying:
-    """Something to say of a fleet. topic: what makes two sayings of one reason the same; empty where the reason does."""
+    """Something to say of a fleet. topic: by which two sayings of one reason are the same; empty where any are."""
 
     reason: str
     note: str
@@ -160,7 +160,7 @@ def tell(
     patched: dict[str, Object] = {}
     for key, one in series.items():
         if one.count > one.written and (one.written == 1 or now_s - one.written_s >= SERIES_EVERY_S):
-            patched[one.name] = {"series": {"count": one.count, "lastObservedTime": rfc3339(one.last_s)}}
+            patched[one.name] = {"series": {"count": one.count, "lastObservedTime": _micro_time(one.last_s)}}
             series[key] = replace(one, written=one.count, written_s=now_s)
     return Memory(series, tuple(created_s), unsaid), Writes(tuple(created), patched)
 
@@ -173,7 +173,7 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
         "metadata": {"name": f"{about['name']}.{digest}", "namespace": about["namespace"]},
-        "eventTime": rfc3339(now_s),
+        "eventTime": _micro_time(now_s),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:128],
         "action": saying.action,
@@ -193,3 +193,8 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
 
 def _pools(status: FleetStatus | None) -> tuple[PoolStatus, ...]:
     return () if status is None else status.pools
+
+
+def _micro_time(t_s: float) -> str:
+    """Kubernetes' MicroTime: six decimals, neither more nor less (k8s.io/apimachinery, meta/v1/micro_time.go)."""
+    return datetime.datetime.fromtimestamp(t_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.conditions import conditions, rfc3339
+from holdfast.control.operator.conditions import conditions
+from holdfast.model import instants
 from holdfast.model.plan import Plan
 from holdfast.model.pools import CapacityPool, RoutingMode
 from holdfast.model.status import FleetStatus, PoolStatus
@@ -94,7 +95,7 @@ def _pool(account: Account, pool: CapacityPool) -> PoolStatus:
         ready_replicas=pool.ready,
         desired_replicas=asked,
         lasting_replicas=pool.lasting,
-        stable_since=rfc3339(pool.ready_since_s),
+        stable_since=instants.rfc3339(pool.ready_since_s),
         shortage=any(fact.holds(account.now_s) for fact in pool.shortages),
         reason=_HELD if decision is None else decision.reasons.get(pool.name, _HELD),
     )
