@@ -51,20 +51,18 @@ PLAN = Plan(1, DECLARED, PlanStatus.FEASIBLE, 7.06, 0.0, 3.0, (_pool_plan("inf2"
 
 def pool(name: str, ready: int, pending: int = 0, **more: Any) -> CapacityPool:
     """Of 4 planned replicas that each hold 1/s."""
-    return CapacityPool(
-        **{
-            "name": name,
-            "limit_per_s": 1.0,
-            "usd_per_million_requests": PRICES[name] / 3600 * 1e6,
-            "ready": ready,
-            "pending": pending,
-            "planned": 4,
-            "min_replicas": 1,
-            "max_replicas": 10,
-            "ready_since_s": LONG_AGO_S,
-        }
-        | more
-    )
+    known: dict[str, Any] = {
+        "name": name,
+        "limit_per_s": 1.0,
+        "usd_per_million_requests": PRICES[name] / 3600 * 1e6,
+        "ready": ready,
+        "pending": pending,
+        "planned": 4,
+        "min_replicas": 1,
+        "max_replicas": 10,
+        "ready_since_s": LONG_AGO_S,
+    }
+    return CapacityPool(**(known | more))
 
 
 def shortage(name: str, at_s: float = NOW_S, holds_s: float = 180.0) -> Shortage:

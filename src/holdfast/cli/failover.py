@@ -104,7 +104,7 @@ def _can(fleet: Object, asked: Override) -> None:
 async def _taken_up(connection: Connection, name: str, namespace: str, asked: Override) -> Shown:
     """The fleet, once its status was written with what is asked."""
     while True:
-        now = shown.read(await connection.get(FLEET, name, namespace))
+        now = shown.read(await clusters.fleet(connection, name, namespace))
         told = now.condition(Type.FAILED_OVER)
         if told is not None and told.status != "Unknown" and by_hand.shown(told.message) is asked:
             return now
