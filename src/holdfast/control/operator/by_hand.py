@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from holdfast.kube.kinds import Object
-from holdfast.model.fleet import Ramp, RoutingPolicy
+from holdfast.model.fleet import RoutingPolicy
 
 ANNOTATION = "holdfast.dev/failover"
 
@@ -38,10 +38,20 @@ def understood(fleet: Object) -> bool:
     return written(fleet) in {known.value for known in Override}
 
 
+def mark(asked: Override) -> str:
+    """What the condition FailedOver has in its message while something is asked by hand."""
+    return f"(annotation {ANNOTATION}: {asked.value})"
+
+
+def shown(message: str) -> Override:
+    """What was asked when the operator wrote that message of the condition FailedOver."""
+    return next((one for one in (Override.CAPACITY, Override.COST) if mark(one) in message), Override.AUTO)
+
+
 def policy(routing: RoutingPolicy, asked: Override) -> RoutingPolicy:
     """The policy to decide by. Only merit order has a dwell time and a ramp that COST could set aside."""
     if asked is Override.CAPACITY:
         return routing.model_copy(update={"policy": "round-robin"})
     if asked is Override.COST and routing.policy == "merit-order":
-        return routing.model_copy(update={"dwell_s": 0.0, "ramp": Ramp(step=1.0, every_s=routing.ramp.every_s)})
+        return routing.model_copy(update={"dwell_s": 0.0, "ramp": routing.ramp.model_copy(update={"step": 1.0})})
     return routing

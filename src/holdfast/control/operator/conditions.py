@@ -157,20 +157,18 @@ def _failed_over(account: Account) -> Iterator[_Finding]:
         yield _Finding("Unknown", Reason.NO_PLAN, "No plan runs that traffic could go by.")
         return
     asked = by_hand.override(account.fleet)
+    undone = f"`{wording.failover(account)} auto` takes it back"
+    by_cost = (
+        f" Dwell and ramp are set aside by hand {by_hand.mark(asked)}; {undone}." if asked is Override.COST else ""
+    )
     if asked is Override.CAPACITY:
-        message = (
-            f"By hand (annotation {by_hand.ANNOTATION}): every ready replica gets the same share. "
-            f"`{wording.failover(account)} auto` takes it back."
-        )
+        message = f"By hand {by_hand.mark(asked)}: every ready replica gets the same share; {undone}."
         yield _Finding("True", Reason.BY_HAND, message)
     elif applied.mode is RoutingMode.COST_OPTIMIZED:
-        message = "Traffic goes to the cheapest pools first."
-        if asked is Override.COST:
-            message += f" Dwell and ramp are set aside by hand: `{wording.failover(account)} auto` brings them back."
-        yield _Finding("False", Reason.COST_OPTIMIZED, message)
+        yield _Finding("False", Reason.COST_OPTIMIZED, f"Traffic goes to the cheapest pools first.{by_cost}")
     else:
         since = f"Since {wording.clock(applied.mode_since_s)} traffic goes by what is ready, not by what is cheapest"
-        yield _Finding("True", Reason.CAPACITY_LOST, f"{since}{_losses(account)}. {_way_back(account)}")
+        yield _Finding("True", Reason.CAPACITY_LOST, f"{since}{_losses(account)}. {_way_back(account)}{by_cost}")
 
 
 def _losses(account: Account) -> str:

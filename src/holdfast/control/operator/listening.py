@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -79,25 +79,28 @@ class _Server(uvicorn.Server):
     """Uvicorn that leaves signals alone: they are the operator's."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:  # the resolver would take 70000 for 4464
+        raise InputError(f"{port} is not a port", where="--listen", mend="give one from 0 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise _unusable(host, port, error) from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
-    except (OSError, OverflowError) as error:
+        bound.listen()  # Who asks before uvicorn accepts is queued, not refused.
+    except OSError as error:
         bound.close()
         raise _unusable(host, port, error) from error
     return bound
 
 
-def _unusable(host: str, port: int, error: Exception) -> InputError:
-    why = getattr(error, "strerror", None) or error
+def _unusable(host: str, port: int, error: OSError) -> InputError:
+    why = error.strerror or error
     return InputError(f"nobody can listen at {host}:{port} ({why})", where="--listen", mend="give another address")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.reasons import TELLINGS, Type, Word
+from holdfast.control.operator.reasons import TELLINGS, Reason, Type, Word
 from holdfast.kube.kinds import EVENT, FLEET, Object
 from holdfast.model.status import FleetStatus, PoolStatus
 
@@ -118,12 +118,14 @@ def _shift(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
 
 
 def _transitions(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
-    """A condition whose status or reason changed. A fleet that begins healthy is no news."""
+    """A condition whose status or reason changed. A fleet that begins healthy is no news, and a shortage is told."""
     known = {} if before is None else {one.type: (one.status, one.reason) for one in before.conditions}
     told = []
     for one in after.conditions:
         healthy = one.status == _HEALTHY[one.type]
-        if known.get(one.type) == (one.status, one.reason) or (healthy and one.type not in known):
+        begins_well = healthy and one.type not in known
+        same = known.get(one.type) == (one.status, one.reason)
+        if same or begins_well or one.reason == Reason.POOL_SHORT.value:
             continue
         warns = not healthy and one.status != "Unknown"
         told.append(Saying(one.reason, one.message, warns, "Observed", topic=one.type))
