@@ -94,7 +94,8 @@ class Steering:
         )
         account = replace(
             account,
-            applied=applied if outcome.routed else record.applied,
+            # On trial what was decided is told as if it were in force.
+            applied=applied if outcome.routed or not self._office.acts else record.applied,
             failures=(*outcome.failures, *_forbidden(sorted(hidden), objects, unseen)),
             acted=bool(outcome.written),
             news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
