@@ -33,8 +33,8 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
-        line |= _context(record)
+        line: dict[str, object] = {"time": _time(record), "level": record.levelname.lower()}
+        line |= {"event": record.getMessage(), **_context(record)}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -41,7 +41,9 @@ def _address(_: click.Context, option: click.Parameter, value: str) -> tuple[str
     metavar="HOST:PORT",
     help="Where /healthz, /readyz and /metrics are.",
 )
-@click.option("--namespace", "-n", "namespaces", type=clusters.NAME, multiple=True, help="Only fleets in it; repeatable.")
+@click.option(
+    "--namespace", "-n", "namespaces", type=clusters.NAME, multiple=True, help="Only fleets in it; repeatable."
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing; log what would be written.")
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
 @clusters.options

@@ -107,9 +107,7 @@ class Steering:
             due=not outcome.routed,
         )
 
-    def _reach(
-        self, account: Account, wanted: Desired, seen: Seen, reading: Reading, applied: Applied
-    ) -> Verdict:
+    def _reach(self, account: Account, wanted: Desired, seen: Seen, reading: Reading, applied: Applied) -> Verdict:
         if self._standings is None:
             self._standings = observe.standings(seen.fleet)
         observation = observe.observe(wanted.placed, seen, reading, applied, self._standings, account.now_s)
