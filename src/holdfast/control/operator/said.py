@@ -26,7 +26,7 @@ MOST, WITHIN_S = 25, 600.0
 """New events of one fleet within that time, at most."""
 
 _LONGEST = 1024
-"""Characters of a note (k8s.io/api/events/v1)."""
+"""Bytes of a note, though the refusal says characters (k8s.io/kubernetes, pkg/apis/core/validation/events.go)."""
 
 _HEALTHY = {Type.READY.value: "True", Type.DEGRADED.value: "False", Type.STALE.value: "False"}
 _HEALTHY[Type.FAILED_OVER.value] = "False"
@@ -118,14 +118,20 @@ def _shift(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
 
 
 def _transitions(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
-    """A condition whose status or reason changed. A fleet that begins healthy is no news, and a shortage is told."""
+    """A condition whose status or reason changed. A fleet that begins healthy is no news.
+
+    A shortage is told as such, and that there is no plan by Ready alone.
+    """
     known = {} if before is None else {one.type: (one.status, one.reason) for one in before.conditions}
     told = []
     for one in after.conditions:
         healthy = one.status == _HEALTHY[one.type]
         begins_well = healthy and one.type not in known
         same = known.get(one.type) == (one.status, one.reason)
-        if same or begins_well or one.reason == Reason.POOL_SHORT.value:
+        told_elsewhere = one.reason == Reason.POOL_SHORT.value
+        if one.reason == Reason.NO_PLAN.value:
+            told_elsewhere = one.type != Type.READY.value
+        if same or begins_well or told_elsewhere:
             continue
         warns = not healthy and one.status != "Unknown"
         told.append(Saying(one.reason, one.message, warns, "Observed", topic=one.type))
@@ -181,7 +187,7 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
         "action": saying.action,
         "reason": saying.reason,
         "type": "Warning" if saying.warns else "Normal",
-        "note": saying.note if len(saying.note) <= _LONGEST else f"{saying.note[: _LONGEST - 1]}…",
+        "note": _cut(saying.note),
         "regarding": {
             "apiVersion": FLEET.api_version,
             "kind": FLEET.kind,
@@ -191,6 +197,11 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
             "resourceVersion": about["resourceVersion"],
         },
     }
+
+
+def _cut(note: str) -> str:
+    whole = note.encode()
+    return note if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3].decode(errors='ignore')}..."
 
 
 def _pools(status: FleetStatus | None) -> tuple[PoolStatus, ...]:
