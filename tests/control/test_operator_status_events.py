@@ -43,7 +43,8 @@ def test_a_fleet_that_begins_well_is_no_news() -> None:
 
 
 def test_that_there_is_no_plan_is_told_once() -> None:
-    assert told(account(*WELL, plan=None, observation=None, applied=None, decision=None)) == [["NoPlan"]]
+    without = account(*WELL, plan=None, observation=None, applied=None, decision=None)
+    assert told(without, without, account(*WELL)) == [["NoPlan"], [], ["Serving"]]
 
 
 def test_a_lost_pool_is_told_once_with_what_came_of_it() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.control.operator.account import Account
 from holdfast.control.operator.reasons import TELLINGS, Reason, Type, Word
 from holdfast.kube.kinds import EVENT, FLEET, Object
-from holdfast.model.status import FleetStatus, PoolStatus
+from holdfast.model.status import Condition, FleetStatus, PoolStatus
 
 CONTROLLER = "holdfast.dev/operator"
 SERIES_S = 360.0
@@ -28,8 +28,13 @@ MOST, WITHIN_S = 25, 600.0
 _LONGEST = 1024
 """Bytes of a note, though the refusal says characters (k8s.io/kubernetes, pkg/apis/core/validation/events.go)."""
 
-_HEALTHY = {Type.READY.value: "True", Type.DEGRADED.value: "False", Type.STALE.value: "False"}
-_HEALTHY[Type.FAILED_OVER.value] = "False"
+_READY = Type.READY.value
+_HEALTHY = {
+    _READY: "True",
+    Type.DEGRADED.value: "False",
+    Type.FAILED_OVER.value: "False",
+    Type.STALE.value: "False",
+}
 
 
 @dataclass(frozen=True)
@@ -126,16 +131,19 @@ def _transitions(before: FleetStatus | None, after: FleetStatus) -> list[Saying]
     told = []
     for one in after.conditions:
         healthy = one.status == _HEALTHY[one.type]
-        begins_well = healthy and one.type not in known
-        same = known.get(one.type) == (one.status, one.reason)
-        told_elsewhere = one.reason == Reason.POOL_SHORT.value
-        if one.reason == Reason.NO_PLAN.value:
-            told_elsewhere = one.type != Type.READY.value
-        if same or begins_well or told_elsewhere:
-            continue
-        warns = not healthy and one.status != "Unknown"
-        told.append(Saying(one.reason, one.message, warns, "Observed", topic=one.type))
+        if not _is_known(one, healthy, known.get(one.type)):
+            told.append(Saying(one.reason, one.message, not healthy and one.status != "Unknown", "Observed", one.type))
     return told
+
+
+def _is_known(one: Condition, healthy: bool, before: tuple[str, str] | None) -> bool:
+    """Whether there is nothing to say of the condition. before: its status and reason, where it had any."""
+    if before == (one.status, one.reason) or one.reason == Reason.POOL_SHORT.value:
+        return True
+    unplanned = Reason.NO_PLAN.value
+    if one.type != _READY and (one.reason == unplanned or (healthy and before is not None and before[1] == unplanned)):
+        return True
+    return healthy and before is None
 
 
 def _worded(word: Word, note: str, topic: str = "") -> Saying:
