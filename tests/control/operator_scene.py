@@ -148,17 +148,16 @@ class Scene:
             "holdfast.dev/unit": unit,
         }
         for number in range(count):
-            described = {"name": f"{name}-{number}", "namespace": SPACE, "labels": labels}
             pod = {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": described,
+                "metadata": {"name": f"{name}-{number}", "namespace": SPACE, "labels": labels},
                 "spec": {"containers": [{"name": "server", "image": "x"}]},
             }
             await self.people.apply(pod, manager="kubelet")
             told = [{"type": "Ready", "status": str(ready)}, {"type": "PodScheduled", "status": "True"}]
             status = {"status": {"phase": "Running", "conditions": told}}
-            await self.people.merge(kinds.POD, described["name"], SPACE, status, subresource="status")
+            await self.people.merge(kinds.POD, f"{name}-{number}", SPACE, status, subresource="status")
 
     async def weights(self, fleet: str = "sd21") -> dict[str, int]:
         """By the record on the route."""
