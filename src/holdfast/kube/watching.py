@@ -105,7 +105,6 @@ class Watched:
 
     async def _attempt(self) -> float:
         """One stream, with the list before it where one is needed, to its end. Gives how long to wait then."""
-        self._unheard += 1
         began_s = asyncio.get_running_loop().time()
         problem: errors.KubeError | None = None
         try:
@@ -124,6 +123,8 @@ class Watched:
         if isinstance(problem, errors.NotFoundError | errors.RefusedError):
             self._version = None
             return REFUSED_S
+        if problem is None or problem.status == 504:
+            self._unheard += 1
         if isinstance(problem, errors.GoneError) or self._unheard >= UNHEARD:
             self._version = None
             self._unheard = 0
