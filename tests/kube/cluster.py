@@ -3,54 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import virtual_time
+from holdfast.kube import kinds
+from holdfast.kube.connection import Connection
+from holdfast.kube.kinds import Kind, Object
+from holdfast.kube.watching import Watched
 from kube_api.api import Api
 from kube_api.faults import Fault
 from kube_api.requests import Request
 from kube_api.serving import Serving
 from kube_api.transport import InProcess
-
-from holdfast.kube import kinds
-from holdfast.kube.connection import Connection
-from holdfast.kube.kinds import Kind, Object
-from holdfast.kube.watching import Watched
-
-START_S = 1_800_000_000.0
-
-
-class _Jumping(selectors.SelectSelector):
-    now_s = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("everybody waits, for nothing")
-        self.now_s += timeout
-        return super().select(0)
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """Never sleeps: when nobody is ready, it is the time of the next timer."""
-
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now_s
+from virtual_time import START_S
 
 
 def run(scene: Callable[[Cluster], Coroutine[Any, Any, None]]) -> None:
     """The scene in a cluster of its own, on virtual time."""
 
     async def played() -> None:
-        async with asyncio.timeout(3600.0):
-            await scene(Cluster())
+        await scene(Cluster())
 
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(played())
+    virtual_time.run(played(), limit_s=3600.0)
 
 
 class Cluster:
@@ -67,7 +42,11 @@ class Cluster:
         return Connection("http://cluster", transport=InProcess(self.serving))
 
     def clock(self) -> float:
-        return START_S + asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time()
+
+    def passed_s(self) -> float:
+        """Since the scene began."""
+        return self.clock() - START_S
 
     def watched(self, kind: Kind = kinds.CONFIG_MAP, **more: Any) -> tuple[Watched, list[str]]:
         """And what it was told: `+name` for each that came or changed, `-name` for each that went."""

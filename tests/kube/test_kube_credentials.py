@@ -100,11 +100,6 @@ def test_a_proxy_of_the_environment_is_gone_through_unless_the_host_is_excepted(
             "certificates",
         ),
         (
-            "{clusters: [{name: c, cluster: {server: 'https://h', certificate-authority-data: aGVsbG8=}}], "
-            "contexts: [{name: x, context: {cluster: c}}], current-context: x}",
-            "certificates",
-        ),
-        (
             "{clusters: [{name: c, cluster: {server: 'https://h'}}], users: [{name: u, user: {exec: {apiVersion: "
             "client.authentication.k8s.io/v1, command: no-such-plugin, installHint: get it}}}], "
             "contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}",

@@ -5,12 +5,12 @@ import math
 import random
 
 import pytest
-from kube_api.faults import Fault, Loss, Seeded
-from kube_api.requests import Request
 
 from holdfast.kube import kinds
 from holdfast.kube.leases import Leadership, identity
 from kube.cluster import Cluster, run
+from kube_api.faults import Fault, Faults, Loss, Seeded
+from kube_api.requests import Request
 
 
 class Candidates:
@@ -51,7 +51,7 @@ class Candidates:
         raise AssertionError(f"nobody but {but!r} leads after {within_s} s")
 
 
-def cut_off(one: Leadership) -> object:
+def cut_off(one: Leadership) -> Faults:
     """Its requests get no answer. Who asks is told by the identity in what it writes."""
 
     def fault(request: Request) -> Fault | None:
@@ -96,7 +96,7 @@ def test_who_is_cut_off_stops_by_time_alone_before_another_begins() -> None:
         first = await candidates.led_by(within_s=1.0)
         await asyncio.sleep(10.0)
         candidates.all[first].changed.clear()
-        cluster.faults = cut_off(candidates.all[first])  # type: ignore[assignment]
+        cluster.faults = cut_off(candidates.all[first])
         since_s = cluster.clock()
         await candidates.all[first].changed.wait()
         assert cluster.clock() - since_s <= 4.0
@@ -150,11 +150,11 @@ def test_how_wrong_a_clock_is_does_not_matter(off_s: float) -> None:
         for _ in range(300):
             await asyncio.sleep(0.1)
             assert not other.leads(cluster.clock() + off_s)
-        cluster.faults = cut_off(candidates.all["a"])  # type: ignore[assignment]
-        since_s = cluster.clock()
-        while not other.leads(cluster.clock() + off_s):
-            await asyncio.sleep(0.1)
-        assert 4.9 <= cluster.clock() - since_s <= 7.2
+        cluster.faults = cut_off(candidates.all["a"])
+        await asyncio.sleep(4.9)
+        assert not other.leads(cluster.clock() + off_s)
+        await asyncio.sleep(2.3)
+        assert other.leads(cluster.clock() + off_s)
         await candidates.stop()
 
     run(scene)
