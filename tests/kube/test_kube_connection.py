@@ -8,8 +8,8 @@ from contextlib import aclosing
 import httpx2
 import pytest
 
+from holdfast.kube import answers, errors, kinds
 from holdfast.kube import connection as connections
-from holdfast.kube import errors, kinds
 from holdfast.kube.connection import Connection
 from kube.cluster import Cluster, config_map, run
 from kube_api.faults import Fault, Loss, StreamEnd
@@ -194,7 +194,7 @@ def test_a_stream_that_fell_silent_ends() -> None:
         cluster.faults = lambda request: Fault(stream_end=StreamEnd.SILENT)
         async for event in cluster.connection.watch(kinds.CONFIG_MAP, resource_version="1"):
             raise AssertionError(event)
-        assert cluster.passed_s() == pytest.approx(connections.SILENCE_S, abs=0.01)
+        assert cluster.passed_s() == pytest.approx(answers.SILENCE_S, abs=0.01)
 
     run(scene)
 

@@ -20,7 +20,8 @@ from contextlib import aclosing
 from types import MappingProxyType
 
 from holdfast.kube import errors
-from holdfast.kube.connection import WATCH_S, Connection, WatchEvent
+from holdfast.kube.answers import WatchEvent
+from holdfast.kube.connection import WATCH_S, Connection
 from holdfast.kube.kinds import Kind, Object
 
 BACK_OFF_S = 0.2
