@@ -199,7 +199,7 @@ def test_a_stream_that_fell_silent_ends() -> None:
     run(scene)
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, 70, 150, 1000])
 def test_lines_of_a_stream_end_at_line_feeds_alone_however_they_are_cut(size: int) -> None:
     texts = ["one", "next\x85line", "paragraph ", "", "é" * 50]
     lines = [
