@@ -97,6 +97,8 @@ class Api:
         found = discovery.answer(parts, self.resources) if request.method == "GET" else None
         if found is not None:
             return found
+        if parts[:1] == ["apis"] and not any(parts[1:3] == [r.group, r.version] for r in self.resources):
+            return requests.no_such_path()
         resource, namespace, name, subresource = self._route(parts)
         if request.method == "GET":
             return self._read(request, resource, namespace, name, subresource, now_s)
@@ -161,6 +163,8 @@ class Api:
     def _list(self, request: Request, resource: Resource, namespace: str, wanted: Wanted) -> Answer:
         token = request.query.get("continue", "")
         if token:
+            if not _is_token(token):
+                raise requests.bad_request("invalid continue token")
             if token not in self._pages:
                 raise requests.expired(
                     "The provided continue parameter is too old to display a consistent list result. You can start a "
@@ -176,16 +180,16 @@ class Api:
             ]
         limit = int(request.query.get("limit") or 0)
         metadata: Object = {"resourceVersion": str(revision)}
+        if not resource.typed:
+            metadata["continue"] = ""
         if limit and len(found) > limit:
             found, rest = found[:limit], found[limit:]
-            text = f"{revision}/{resource.storage}/{namespace}/{len(rest)}/{self.requests}"
+            text = f"page/{revision}/{resource.storage}/{namespace}/{len(rest)}/{self.requests}"
             metadata["continue"] = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
             if wanted is selectors.everything:
                 metadata["remainingItemCount"] = len(rest)
             self._pages[metadata["continue"]] = (revision, rest)
-        head = encoded({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-        items = b",".join(item_view(resource, stored) for stored in found)
-        return Answer(200, head[:-1] + b',"items":[' + items + b"]}")
+        return _listed(resource, found, metadata)
 
     def _watch(
         self, request: Request, resource: Resource, namespace: str, wanted: Wanted, now_s: float
@@ -211,7 +215,8 @@ class Api:
 
     def _resume(self, watch: Subscription, version: str) -> None:
         if not version.isdigit():
-            raise requests.bad_request(f'invalid resource version "{version}"')
+            parsing = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+            raise Refusal(500, "", f'resourceVersion: Invalid value: "{version}": {parsing}')
         since = int(version)
         if since > self.store.revision:
             raise Refusal(
@@ -257,13 +262,7 @@ class Api:
             return self._writer.merge(call, writing.read_body(request))
         if content == writing.STRATEGIC and call.resource.typed:
             return self._writer.strategic(call, writing.read_body(request))
-        accepted = [writing.MERGE, writing.APPLY[0]]
-        raise Refusal(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted),
-            {},
-        )
+        raise Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
     def _answer_write(self, written: Written, resource: Resource) -> Answer:
         headers = {"content-type": "application/json"}
@@ -293,7 +292,7 @@ class Api:
         for stored in found:
             self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), _options(request))
         self.litter = True
-        return self._list(request, resource, "\0", wanted)
+        return _listed(resource, found, {"resourceVersion": str(self.store.revision)})
 
     def _scale(self, request: Request, call: Call) -> Answer:
         before = self.store.get(call.resource.storage, (call.namespace, call.name))
@@ -346,12 +345,26 @@ class Api:
                 self.store.remove(names[0].storage, stored.key)
 
 
+def _listed(resource: Resource, found: list[Stored], metadata: Object) -> Answer:
+    head = encoded({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
+    items = b",".join(item_view(resource, stored) for stored in found)
+    return Answer(200, head[:-1] + b',"items":[' + items + b"]}")
+
+
 def _wanted(request: Request, resource: Resource) -> Wanted:
     by_label = selectors.labels(request.query.get("labelSelector", ""))
     by_field = selectors.fields(request.query.get("fieldSelector", ""), resource.selectable)
     if by_field is selectors.everything:
         return by_label
     return lambda found: by_label(found) and by_field(resource.shown(found))
+
+
+def _is_token(text: str) -> bool:
+    padded = text + "=" * (-len(text) % 4)
+    try:
+        return base64.urlsafe_b64decode(padded).startswith(b"page/")
+    except ValueError:
+        return False
 
 
 def _options(request: Request) -> Object:

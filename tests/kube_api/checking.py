@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kube_api.requests import Cause, Object
+from kube_api.requests import Cause, Object, encoded
 from kube_api.shapes import Form, Shape
 
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -33,6 +33,8 @@ def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
                 kept[name] = inner
                 continue
             clean = pruned(inner, child, at, unknown)
+            if clean is None and child.pruned_null:
+                continue
             if shape.typed and (clean is None or clean == [] or (clean == {} and child.is_map)):
                 continue
             kept[name] = clean
@@ -145,7 +147,7 @@ def _list_causes(value: list[Any], schema: Object, path: str) -> list[Cause]:
         for n, item in enumerate(value):
             key = tuple(str(item.get(name)) for name in keys)
             if key in seen:
-                text = "Duplicate value: {" + ", ".join(f'"{k}": {_quoted(item.get(k))}' for k in keys) + "}"
+                text = "Duplicate value: " + encoded({name: item.get(name) for name in keys}).decode()
                 found.append(Cause(f"{path}[{n}]", text, "FieldValueDuplicate"))
             seen.add(key)
     return found

@@ -95,6 +95,7 @@ BUILT_IN = (
         True,
         ("ev",),
         stored="events",
+        taken=events.as_core,
         selectable=("involvedObject.kind", "involvedObject.name", "involvedObject.namespace", "reason", "type"),
     ),
     Resource(

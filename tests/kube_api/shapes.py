@@ -78,6 +78,12 @@ class Shape:
             self._items = Shape(self.schema.get("items", {}), typed=self.typed)
         return self._items
 
+    @property
+    def pruned_null(self) -> bool:
+        """A null of a custom resource goes where it is neither allowed nor replaced by a default."""
+        declared = not self.typed and "type" in self.schema
+        return declared and not self.schema.get("nullable") and "default" not in self.schema
+
     def knows(self, name: str) -> bool:
         """Whether an object may have this field."""
         return not self.strict or name in self.declared or self.extra is not None

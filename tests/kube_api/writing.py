@@ -20,9 +20,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 CONDITIONAL = {"Lease", "PodDisruptionBudget"}
 """Built-in kinds that are replaced only at a resource version; so are all custom resources."""
 CREATED_BY_PUT = {"Lease", "Event"}
-NOT_RESET = frozenset({("f:status",)})
-"""What a write to an object with a status of its own ignores."""
-RESET_BY_STATUS = frozenset({("f:spec",), ("f:metadata",)})
+STATUS = frozenset({("f:status",)})
 
 
 def rfc3339(now_s: float) -> str:
@@ -78,9 +76,9 @@ class Writer:
         self._born_into(call, found, sent)
         owner = Owner("Update", call.manager, resource.api_version, call.subresource)
         shown = resource.shown(found)
-        keep = NOT_RESET if resource.status_apart else frozenset()
+        keep = STATUS if resource.status_apart else frozenset()
         owners = ownership.updated({}, owner, rfc3339(call.now_s), _newborn(resource), shown, resource.shape, keep)
-        found["metadata"]["managedFields"] = ownership.written(owners)
+        _own(found, owners)
         return Written(self._store(call, found), created=True, warnings=warnings)
 
     def replace(self, call: Call, sent: Object) -> Written:
@@ -88,13 +86,15 @@ class Writer:
         self._metadata_of(call, sent)
         if before is None:
             if call.resource.kind in CREATED_BY_PUT and not call.subresource:
+                if uid := sent["metadata"].get("uid"):
+                    raise requests.moved_on(*call.refusal_names, requests.precondition("UID", uid, ""))
                 sent["metadata"].pop("resourceVersion", None)
                 return self.create(call, sent)
             raise requests.not_found(*call.refusal_names)
         conditional = not call.resource.typed or call.resource.kind in CONDITIONAL
         if conditional and not sent["metadata"].get("resourceVersion"):
             cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
-            raise requests.invalid(call.resource.group, call.resource.kind, call.name, [cause])
+            raise requests.invalid(call.resource.group, call.resource.plural, call.name, [cause])
         return self._update(call, before, sent)
 
     def merge(self, call: Call, patch: Object) -> Written:
@@ -109,6 +109,7 @@ class Writer:
 
     def apply(self, call: Call, config: Object, *, force: bool) -> Written:
         resource = call.resource
+        said_namespace = config.get("metadata", {}).get("namespace", "")
         metadata = self._metadata_of(call, config)
         if "managedFields" in metadata:
             raise requests.bad_request("metadata.managedFields must be nil")
@@ -116,23 +117,25 @@ class Writer:
         if before is None and call.subresource:
             raise requests.not_found(*call.refusal_names)
         version = metadata.pop("resourceVersion", None)
-        if version and (before is None or version != before.object["metadata"]["resourceVersion"]):
+        if before is None and (uid := metadata.get("uid")):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise requests.moved_on(*call.refusal_names, why)
+        if version and before and version != before.object["metadata"]["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
         unknown: list[str] = []
-        clean = checking.pruned(config, resource.shape, "", unknown)
-        if unknown and (resource.typed or call.strict):
-            raise _unknown(call, unknown)
+        checking.pruned(config, resource.shape, "", unknown)
+        if unknown:
+            raise _undeclared(call, said_namespace, unknown)
         live = copy.deepcopy(resource.shown(before.object)) if before else _newborn(resource)
         owners = ownership.read(live.get("metadata", {}).get("managedFields", []))
         who = Owner("Apply", call.manager, resource.api_version, call.subresource)
-        reset = RESET_BY_STATUS if call.subresource else NOT_RESET if resource.status_apart else frozenset()
         time = rfc3339(call.now_s)
-        done = ownership.apply(live, owners, clean, who, time, resource.shape, force=force, reset=reset)
+        done = ownership.apply(live, owners, _heeded(call, config), who, time, resource.shape, force=force)
         result = copy.deepcopy(done.object)
         if before is None:
             found, warnings = self._taken(call, result)
             self._born_into(call, found, result)
-            found["metadata"]["managedFields"] = ownership.written(done.owners)
+            _own(found, done.owners)
             return Written(self._store(call, found), created=True, warnings=warnings)
         return self._update(call, before, result, owners=done.owners, patched=True)
 
@@ -142,7 +145,8 @@ class Writer:
         wanted = options.get("preconditions") or {}
         for key, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             if key in wanted and wanted[key] != metadata[key]:
-                raise requests.moved_on(*call.refusal_names, requests.precondition(label, wanted[key], metadata[key]))
+                why = requests.precondition(label, wanted[key], metadata[key])
+                raise requests.moved_on(call.resource.group, call.resource.kind, call.name, why)
         finalizers = list(metadata.get("finalizers", ()))
         policy = options.get("propagationPolicy", "Background")
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(policy)
@@ -157,11 +161,11 @@ class Writer:
         if "deletionTimestamp" in metadata and finalizers == list(metadata.get("finalizers", ())):
             return Written(before)
         dying = copy.deepcopy(before.object)
-        dying["metadata"].update(
-            deletionTimestamp=rfc3339(call.now_s + grace_s), deletionGracePeriodSeconds=grace_s, finalizers=finalizers
-        )
-        if not finalizers:
-            del dying["metadata"]["finalizers"]
+        dying["metadata"]["deletionTimestamp"] = rfc3339(call.now_s + grace_s)
+        if call.resource.kind != "Namespace":
+            dying["metadata"]["deletionGracePeriodSeconds"] = grace_s
+        if finalizers:
+            dying["metadata"]["finalizers"] = finalizers
         if "generation" in dying["metadata"]:
             dying["metadata"]["generation"] += 1
         if call.resource.kind == "Namespace":
@@ -207,13 +211,13 @@ class Writer:
             )
         return metadata
 
-    def _taken(self, call: Call, sent: Object) -> tuple[Object, tuple[str, ...]]:
+    def _taken(self, call: Call, sent: Object, *, patched: bool = False) -> tuple[Object, tuple[str, ...]]:
         """As it would be stored: pruned, with defaults, and checked."""
         resource = call.resource
         unknown: list[str] = []
         found = checking.pruned(sent, resource.shape, "", unknown)
         if unknown and call.strict:
-            raise _unknown(call, unknown)
+            raise _unknown(call, unknown, patched=patched)
         resource.default(found)
         self._check(call, found)
         return resource.taken(found), tuple(f'unknown field "{path}"' for path in unknown)
@@ -264,7 +268,7 @@ class Writer:
         old = resource.shown(before.object)
         metadata, known = sent["metadata"], old["metadata"]
         if metadata.get("uid", known["uid"]) != known["uid"]:
-            why = requests.precondition("UID", metadata["uid"], known["uid"])
+            why = requests.another(resource.plural, call.namespace, call.name, metadata["uid"], known["uid"])
             raise requests.moved_on(*call.refusal_names, why)
         if metadata.get("resourceVersion", known["resourceVersion"]) != known["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
@@ -286,7 +290,7 @@ class Writer:
             sent.pop("status", None)
             if "status" in old:
                 sent["status"] = copy.deepcopy(old["status"])
-        found, warnings = self._taken(call, sent)
+        found, warnings = self._taken(call, sent, patched=patched)
         after = resource.shown(found)
         if _substance(after) != _substance(old) and _counted(resource, old, after):
             found["metadata"]["generation"] = known.get("generation", 0) + 1
@@ -295,16 +299,14 @@ class Writer:
             start = {} if said == [{}] or said == [] else ownership.read(known.get("managedFields", []))
             who = Owner("Update", call.manager, resource.api_version, call.subresource)
             owners = ownership.updated(start, who, rfc3339(call.now_s), old, after, resource.shape, frozenset())
-        found["metadata"]["managedFields"] = ownership.written(owners)
-        if not found["metadata"]["managedFields"]:
-            del found["metadata"]["managedFields"]
+        _own(found, owners)
         if found == before.object or _but_for_times(found) == _but_for_times(before.object):
             return Written(before, warnings=warnings)
         if _has_no_reason_to_stay(found):
-            stored = self._store(call, found)
+            # The last change is not stored by itself: the object is shown at the version that it had before.
             if not call.dry_run:
-                self.store.remove(resource.storage, stored.key)
-            return Written(stored, removed=True, warnings=warnings)
+                self.store.remove(resource.storage, before.key)
+            return Written(Stored(found, before.revision), removed=True, warnings=warnings)
         return Written(self._store(call, found), warnings=warnings)
 
     def _store(self, call: Call, found: Object) -> Stored:
@@ -323,9 +325,26 @@ def _has_no_reason_to_stay(found: Object) -> bool:
     return "deletionTimestamp" in metadata and not kept
 
 
+def _own(found: Object, owners: ownership.Owners) -> None:
+    found["metadata"].pop("managedFields", None)
+    if entries := ownership.written(owners):
+        found["metadata"]["managedFields"] = entries
+
+
 def _newborn(resource: Resource) -> Object:
     """What is there before a create: a struct of Go has its fields, a custom resource nothing."""
-    return {"metadata": {}, "spec": {}, "status": {}} if resource.typed else {"metadata": {}}
+    structs = ("metadata", "spec", "status", "source") if resource.typed else ("metadata",)
+    return {name: {} for name in structs if name in resource.shape.declared}
+
+
+def _heeded(call: Call, config: Object) -> Object:
+    """Without what this (sub)resource ignores of an apply."""
+    if call.subresource == "status":
+        named = {name: config["metadata"][name] for name in ("name", "namespace") if name in config["metadata"]}
+        return {**{name: value for name, value in config.items() if name != "spec"}, "metadata": named}
+    if call.resource.status_apart:
+        return {name: value for name, value in config.items() if name != "status"}
+    return config
 
 
 def _substance(found: Object) -> Object:
@@ -356,9 +375,20 @@ def _counted(resource: Resource, old: Object, new: Object) -> bool:
     return any(old.get(name) != new.get(name) for name in {*old, *new} - uncounted)
 
 
-def _unknown(call: Call, unknown: list[str]) -> Refusal:
-    listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-    return requests.bad_request(f"strict decoding error: {listed}")
+def _unknown(call: Call, unknown: list[str], *, patched: bool) -> Refusal:
+    """What strict validation says."""
+    kind, version = call.resource.kind, call.resource.version
+    text = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+    if patched:
+        return requests.invalid("", "", "", [Cause("patch", f"Invalid value: the patched object: {text}")])
+    return requests.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
+
+
+def _undeclared(call: Call, namespace: str, unknown: list[str]) -> Refusal:
+    resource = call.resource
+    text = ", ".join(f".{path}: field not declared in schema" for path in unknown)
+    what = f"{namespace}/{call.name}; {resource.group}/{resource.version}, Kind={resource.kind}"
+    return Refusal(500, "", f"failed to create typed patch object ({what}): {text}")
 
 
 def read_body(request: Request) -> Any:
