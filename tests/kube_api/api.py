@@ -6,6 +6,7 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -303,7 +304,7 @@ class Api:
         patch: Any = replicas
         for part in reversed(call.resource.scale_paths[0].split(".")):
             patch = {part: patch}
-        done = self._writer.merge(replace(call, subresource=""), patch)
+        done = self._writer.merge(call, patch)
         return Answer(200, encoded(discovery.scale_of(call.resource, done.stored.object)))
 
     def _bind(self, request: Request, call: Call) -> Answer:
@@ -317,10 +318,13 @@ class Api:
             raise requests.moved_on(
                 call.resource.group, "pods/binding", call.name, f"Operation cannot be fulfilled: {why}"
             )
-        self._writer.merge(replace(call, subresource=""), {"spec": {"nodeName": node}})
-        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": writing.rfc3339(call.now_s)}
-        kept = [c for c in selectors.at(found.object, "status.conditions") or [] if c["type"] != "PodScheduled"]
-        self._writer.merge(replace(call, subresource="status"), {"status": {"conditions": [*kept, scheduled]}})
+        bound = copy.deepcopy(found.object)
+        bound["spec"]["nodeName"] = node
+        time = writing.rfc3339(call.now_s)
+        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": time}
+        kept = [c for c in bound["status"].get("conditions", ()) if c["type"] != "PodScheduled"]
+        bound["status"]["conditions"] = [*kept, scheduled]
+        self.store.put(call.resource.storage, bound)
         return Answer(
             201, encoded({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
         )

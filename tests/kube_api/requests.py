@@ -93,7 +93,7 @@ def _details(group: str, kind: str, name: str, **more: Any) -> Object:
     found: Object = {"name": name} if name else {}
     if group:
         found["group"] = group
-    return {**found, "kind": kind, **more}
+    return {**found, **({"kind": kind} if kind else {}), **more}
 
 
 def _qualified(group: str, plural: str) -> str:

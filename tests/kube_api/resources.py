@@ -119,7 +119,7 @@ BUILT_IN = (
     Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), (), True),
     Resource("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",), STATUS, True),
     Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, (), (), True),
-    Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), STATUS, True),
+    Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), STATUS),
     Resource("coordination.k8s.io", "v1", "Lease", "leases"),
     Resource("rbac.authorization.k8s.io", "v1", "Role", "roles"),
     Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),

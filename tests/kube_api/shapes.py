@@ -48,9 +48,10 @@ class Shape:
     strict: undeclared fields do not exist (built-in kinds; custom resources without preserve-unknown-fields).
     """
 
-    __slots__ = ("_children", "_items", "declared", "extra", "form", "keys", "schema", "strict", "typed")
+    __slots__ = ("_children", "_items", "declared", "extra", "form", "is_quantity", "keys", "schema", "strict", "typed")
 
     def __init__(self, schema: Object, *, typed: bool) -> None:
+        self.is_quantity = schema.get("$ref", "").endswith("resource.Quantity")
         if "$ref" in schema:
             schema = definitions()[schema["$ref"].rpartition("/")[2]] | {k: v for k, v in schema.items() if k != "$ref"}
         self.schema = schema

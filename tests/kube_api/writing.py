@@ -12,6 +12,7 @@ from kube_api import checking, defaults, merging, ownership, requests, selectors
 from kube_api.ownership import Owner
 from kube_api.requests import Cause, Object, Refusal, Request
 from kube_api.resources import Resource
+from kube_api.shapes import Shape
 from kube_api.store import Store, Stored
 
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
@@ -73,12 +74,13 @@ class Writer:
         found, warnings = self._taken(call, sent)
         if self.store.get(resource.storage, (call.namespace, call.name)) is not None:
             raise requests.already_exists(*call.refusal_names)
-        self._born_into(call, found, sent)
+        self._born_into(call, found)
         owner = Owner("Update", call.manager, resource.api_version, call.subresource)
         shown = resource.shown(found)
         keep = STATUS if resource.status_apart else frozenset()
         owners = ownership.updated({}, owner, rfc3339(call.now_s), _newborn(resource), shown, resource.shape, keep)
         _own(found, owners)
+        defaults.admit(resource.kind, found)
         return Written(self._store(call, found), created=True, warnings=warnings)
 
     def replace(self, call: Call, sent: Object) -> Written:
@@ -129,8 +131,9 @@ class Writer:
         result = copy.deepcopy(done.object)
         if before is None:
             found, warnings = self._taken(call, result)
-            self._born_into(call, found, result)
+            self._born_into(call, found)
             _own(found, done.owners)
+            defaults.admit(resource.kind, found)
             return Written(self._store(call, found), created=True, warnings=warnings)
         return self._update(call, before, result, owners=done.owners, patched=True)
 
@@ -148,24 +151,14 @@ class Writer:
         if extra and extra not in finalizers:
             finalizers.append(extra)
         grace_s = self._grace_s(call, before, options)
-        stays = finalizers or grace_s > 0 or call.resource.kind == "Namespace"
-        if not stays:
-            return Written(
-                before if call.dry_run else self.store.remove(call.resource.storage, before.key), removed=True
-            )
+        if not finalizers and not grace_s and call.resource.kind != "Namespace":
+            last = before if call.dry_run else self.store.remove(call.resource.storage, before.key)
+            if call.resource.kind == "Pod":
+                last = Stored(_dying(call, last, grace_s, finalizers), last.revision)
+            return Written(last, removed=True)
         if "deletionTimestamp" in metadata and finalizers == list(metadata.get("finalizers", ())):
             return Written(before)
-        dying = copy.deepcopy(before.object)
-        dying["metadata"]["deletionTimestamp"] = rfc3339(call.now_s + grace_s)
-        if call.resource.kind != "Namespace":
-            dying["metadata"]["deletionGracePeriodSeconds"] = grace_s
-        if finalizers:
-            dying["metadata"]["finalizers"] = finalizers
-        if "generation" in dying["metadata"]:
-            dying["metadata"]["generation"] += 1
-        if call.resource.kind == "Namespace":
-            dying["status"]["phase"] = "Terminating"
-        return Written(self._store(call, dying))
+        return Written(self._store(call, _dying(call, before, grace_s, finalizers)))
 
     def _grace_s(self, call: Call, before: Stored, options: Object) -> int:
         """Of pods that are on a node: whoever runs them there says when they are gone."""
@@ -206,18 +199,24 @@ class Writer:
             )
         return metadata
 
-    def _taken(self, call: Call, sent: Object, *, patched: bool = False) -> tuple[Object, tuple[str, ...]]:
+    def _taken(
+        self, call: Call, sent: Object, before: Stored | None = None, *, patched: bool = False
+    ) -> tuple[Object, tuple[str, ...]]:
         """As it would be stored: pruned, with defaults, and checked."""
         resource = call.resource
         unknown: list[str] = []
         found = checking.pruned(sent, resource.shape, "", unknown)
         if unknown and call.strict:
             raise _unknown(call, unknown, patched=patched)
+        wrong = checking.wrong_types(found, resource.shape, "") if resource.typed else []
+        if wrong:
+            raise _unreadable(call, wrong[0], patched=patched)
         resource.default(found)
-        self._check(call, found)
-        return resource.taken(found), tuple(f'unknown field "{path}"' for path in unknown)
+        taken = resource.taken(found)
+        self._check(call, found, taken, before)
+        return taken, tuple(f'unknown field "{path}"' for path in unknown)
 
-    def _check(self, call: Call, found: Object) -> None:
+    def _check(self, call: Call, found: Object, taken: Object, before: Stored | None) -> None:
         resource = call.resource
         name = found["metadata"].get("name", "")
         causes = []
@@ -231,10 +230,13 @@ class Writer:
             causes += checking.causes(found, {**schema, "properties": declared}, "")
         else:
             causes += checking.built_in(resource.kind, found)
+            if before is not None:
+                causes += checking.change(resource.kind, resource.group, before.object, taken)
         if causes:
-            raise requests.invalid(resource.group, resource.kind, name, causes)
+            group = "" if resource.kind == "Event" else resource.group
+            raise requests.invalid(group, resource.kind, name, causes)
 
-    def _born_into(self, call: Call, found: Object, sent: Object) -> None:
+    def _born_into(self, call: Call, found: Object) -> None:
         resource, metadata = call.resource, found["metadata"]
         namespace = call.namespace
         if resource.namespaced and not self._namespace_open(namespace):
@@ -246,8 +248,11 @@ class Writer:
             metadata.pop(name, None)
         if resource.counts:
             metadata["generation"] = 1
+        if resource.kind == "Service" and found["spec"].get("clusterIP") is None:
+            address = f"10.96.{self._born // 250}.{self._born % 250 + 1}"
+            found["spec"].update(clusterIP=address, clusterIPs=[address])
         if resource.status_apart:
-            status = defaults.status_at_birth(resource.kind, sent.get("status")) if resource.typed else None
+            status = defaults.status_at_birth(resource.kind, found.get("status")) if resource.typed else None
             found.pop("status", None)
             if status is not None:
                 found["status"] = status
@@ -285,7 +290,7 @@ class Writer:
             sent.pop("status", None)
             if "status" in old:
                 sent["status"] = copy.deepcopy(old["status"])
-        found, warnings = self._taken(call, sent, patched=patched)
+        found, warnings = self._taken(call, sent, before, patched=patched)
         after = resource.shown(found)
         if _substance(after) != _substance(old) and _counted(resource, old, after):
             found["metadata"]["generation"] = known.get("generation", 0) + 1
@@ -293,7 +298,10 @@ class Writer:
             # An empty list that is sent wipes what was there: somebody tells that he does not care who owned it.
             start = {} if said == [{}] or said == [] else ownership.read(known.get("managedFields", []))
             who = Owner("Update", call.manager, resource.api_version, call.subresource)
-            owners = ownership.updated(start, who, rfc3339(call.now_s), old, after, resource.shape, frozenset())
+            if _tracked(call, start):
+                owners = ownership.updated(start, who, rfc3339(call.now_s), old, after, resource.shape, frozenset())
+            else:
+                owners = start
         _own(found, owners)
         if found == before.object or _but_for_times(found) == _but_for_times(before.object):
             return Written(before, warnings=warnings)
@@ -320,6 +328,29 @@ def _has_no_reason_to_stay(found: Object) -> bool:
     return "deletionTimestamp" in metadata and not kept
 
 
+def _tracked(call: Call, owners: ownership.Owners) -> bool:
+    """Updates are noted where somebody owned something already; those of a scale, where that was the replicas."""
+    if call.subresource != "scale":
+        return bool(owners)
+    path = tuple(f"f:{part}" for part in call.resource.scale_paths[0].split("."))
+    return any(path in entry.fields for entry in owners.values())
+
+
+def _dying(call: Call, before: Stored, grace_s: int, finalizers: list[str]) -> Object:
+    dying: Object = copy.deepcopy(before.object)
+    metadata = dying["metadata"]
+    if "deletionTimestamp" not in metadata and "generation" in metadata:
+        metadata["generation"] += 1
+    metadata["deletionTimestamp"] = rfc3339(call.now_s + grace_s)
+    if call.resource.kind == "Namespace":
+        dying["status"]["phase"] = "Terminating"
+    else:
+        metadata["deletionGracePeriodSeconds"] = grace_s
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    return dying
+
+
 def _own(found: Object, owners: ownership.Owners) -> None:
     found["metadata"].pop("managedFields", None)
     if entries := ownership.written(owners):
@@ -328,8 +359,16 @@ def _own(found: Object, owners: ownership.Owners) -> None:
 
 def _newborn(resource: Resource) -> Object:
     """What is there before a create: a struct of Go has its fields, a custom resource nothing."""
-    structs = ("metadata", "spec", "status", "source") if resource.typed else ("metadata",)
-    return {name: {} for name in structs if name in resource.shape.declared}
+    return _skeleton(resource.shape) if resource.typed else {"metadata": {}}
+
+
+STRUCTS = ("metadata", "spec", "status", "source", "deprecatedSource", "template", "strategy", "updateStrategy")
+
+
+def _skeleton(shape: Shape) -> Object:
+    found: Object = {name: _skeleton(shape.child(name)) for name in STRUCTS if name in shape.declared}
+    empty = {"containers": [], "reportingComponent": "", "reportingInstance": ""}
+    return found | {name: value for name, value in empty.items() if name in shape.declared}
 
 
 def _heeded(call: Call, config: Object) -> Object:
@@ -374,6 +413,15 @@ def _unknown(call: Call, unknown: list[str], *, patched: bool) -> Refusal:
     """What strict validation says."""
     kind, version = call.resource.kind, call.resource.version
     text = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+    if patched:
+        return requests.invalid("", "", "", [Cause("patch", f"Invalid value: the patched object: {text}")])
+    return requests.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
+
+
+def _unreadable(call: Call, path: str, *, patched: bool) -> Refusal:
+    """A value of the wrong type: Go says it in its own way, of which this is the sense."""
+    kind, version = call.resource.kind, call.resource.version
+    text = f"json: cannot unmarshal into Go struct field {path}"
     if patched:
         return requests.invalid("", "", "", [Cause("patch", f"Invalid value: the patched object: {text}")])
     return requests.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
