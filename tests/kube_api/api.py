@@ -6,20 +6,20 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 from __future__ import annotations
 
 import base64
-import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
-from kube_api import collecting, discovery, requests, resources, selectors, writing
-from kube_api.requests import Answer, Object, Refusal, Request, encoded
+from kube_api import calls, collecting, discovery, requests, resources, selectors, writing
+from kube_api.calls import Call, Written
+from kube_api.requests import Answer, Object, Refusal, Request, copied, encoded
 from kube_api.resources import Resource
 from kube_api.selectors import Wanted
 from kube_api.store import Change, Store, Stored
 from kube_api.watching import FIRST_END_S, Subscription
-from kube_api.writing import Call, Writer, Written
+from kube_api.writing import Writer
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -318,9 +318,9 @@ class Api:
             raise requests.moved_on(
                 call.resource.group, "pods/binding", call.name, f"Operation cannot be fulfilled: {why}"
             )
-        bound = copy.deepcopy(found.object)
+        bound = copied(found.object)
         bound["spec"]["nodeName"] = node
-        time = writing.rfc3339(call.now_s)
+        time = calls.rfc3339(call.now_s)
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": time}
         kept = [c for c in bound["status"].get("conditions", ()) if c["type"] != "PodScheduled"]
         bound["status"]["conditions"] = [*kept, scheduled]
@@ -392,4 +392,4 @@ def item_view(resource: Resource, stored: Stored) -> bytes:
     if not resource.typed:
         return view(resource, stored)
     shown = resource.shown(stored.object)
-    return encoded({name: value for name, value in shown.items() if name not in ("kind", "apiVersion")})
+    return (stored if shown is stored.object else Stored(shown, stored.revision)).bare_json

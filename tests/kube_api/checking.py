@@ -17,8 +17,10 @@ NAME_RULE = (
 )
 
 
-def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
-    """The value without fields that the schema does not know, whose paths are added to `unknown`; quantities anew.
+def pruned(value: Any, shape: Shape, path: str, unknown: list[str], wrong: list[str]) -> Any:
+    """The value without fields that the schema does not know, whose paths are added to `unknown`.
+
+    wrong: gets the paths at which a built-in kind has a value of a type that Go cannot read.
 
     Of built-in kinds also without nulls, empty lists and empty maps: Go does not write them.
     """
@@ -33,7 +35,7 @@ def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
             if name == "managedFields":
                 kept[name] = inner
                 continue
-            clean = pruned(inner, child, at, unknown)
+            clean = pruned(inner, child, at, unknown, wrong)
             if clean is None and child.pruned_null:
                 continue
             if shape.typed and (clean is None or clean == [] or (clean == {} and child.is_map)):
@@ -43,7 +45,9 @@ def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
     if shape.is_quantity:
         return quantities.canonical(value)
     if isinstance(value, list):
-        return [pruned(item, shape.items, f"{path}[{n}]", unknown) for n, item in enumerate(value)]
+        return [pruned(item, shape.items, f"{path}[{n}]", unknown, wrong) for n, item in enumerate(value)]
+    if shape.typed and value is not None and shape.types and not any(_is(value, one) for one in shape.types):
+        wrong.append(path)
     return value
 
 
@@ -223,15 +227,3 @@ def change(kind: str, group: str, old: Object, new: Object) -> list[Cause]:
         for path, before, after in fixed
         if before != after
     ]
-
-
-def wrong_types(value: Any, shape: Shape, path: str) -> list[str]:
-    """Paths of a built-in kind at which there is a value of another type than Go can read."""
-    if isinstance(value, dict):
-        return [p for name, inner in value.items() for p in wrong_types(inner, shape.child(name), f"{path}.{name}")]
-    if isinstance(value, list):
-        return [p for n, item in enumerate(value) for p in wrong_types(item, shape.items, f"{path}[{n}]")]
-    kinds = shape.schema.get("type")
-    wanted = [kinds] if isinstance(kinds, str) else kinds
-    wrong = wanted and value is not None and not any(_is(value, one) for one in wanted if one != "null")
-    return [path] if wrong else []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
-from kube_api.requests import Object
+from kube_api.requests import Object, copied
 from kube_api.shapes import Form, Shape
 
 
@@ -17,7 +16,7 @@ def of_schema(value: Any, shape: Shape) -> None:
             if "default" in schema and (
                 name not in value or (value[name] is None and not schema.get("nullable", False))
             ):
-                value[name] = copy.deepcopy(schema["default"])
+                value[name] = copied(schema["default"])
         for name, inner in value.items():
             if shape.form is not Form.OPEN:
                 of_schema(inner, shape.child(name))
@@ -92,6 +91,12 @@ def _pod(found: Object) -> None:
 
 def admit(kind: str, found: Object) -> None:
     """What is added to a new object late, and nobody owns."""
+    if kind == "CustomResourceDefinition":
+        names = found["spec"]["names"]
+        conditions = [
+            {"type": kind, "status": "True", "reason": "Accepted"} for kind in ("NamesAccepted", "Established")
+        ]
+        found["status"] = {"acceptedNames": names, "conditions": conditions, "storedVersions": []}
     if kind == "Namespace":
         _set(found["spec"], finalizers=["kubernetes"])
     if kind == "Pod":
@@ -269,4 +274,5 @@ def status_at_birth(kind: str, sent: Object | None) -> Object | None:
         capacity = (sent or {}).get("capacity")
         unsaid = {"daemonEndpoints": {"kubeletEndpoint": {"Port": 0}}, "nodeInfo": dict.fromkeys(NODE_INFO, "")}
         return {**unsaid, **({"allocatable": capacity} if capacity else {}), **(sent or {})}
-    return copy.deepcopy(_BIRTH.get(kind))
+    found: Object | None = copied(_BIRTH.get(kind))
+    return found

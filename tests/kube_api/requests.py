@@ -53,6 +53,15 @@ class Cause:
     reason: str = "FieldValueInvalid"
 
 
+def copied(value: Any) -> Any:
+    """Of JSON; `copy.deepcopy` takes five times as long."""
+    if isinstance(value, dict):
+        return {name: copied(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [copied(inner) for inner in value]
+    return value
+
+
 def encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
