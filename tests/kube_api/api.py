@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from kube_api import calls, collecting, discovery, requests, resources, selectors, writing
+from kube_api import calls, collecting, discovery, requests, resources, selectors, views, writing
 from kube_api.calls import Call, Written
 from kube_api.requests import Answer, Object, Refusal, Request, copied, encoded
 from kube_api.resources import Resource
@@ -150,7 +150,7 @@ class Api:
         self, request: Request, resource: Resource, namespace: str, name: str, subresource: str, now_s: float
     ) -> Answer | Subscription:
         if not name:
-            wanted = _wanted(request, resource)
+            wanted = views.wanted(request, resource)
             if request.watches:
                 return self._watch(request, resource, namespace, wanted, now_s)
             return self._list(request, resource, namespace, wanted)
@@ -159,12 +159,12 @@ class Api:
             raise requests.not_found(resource.group, resource.plural, name)
         if subresource == "scale":
             return Answer(200, encoded(discovery.scale_of(resource, stored.object)))
-        return Answer(200, view(resource, stored))
+        return Answer(200, views.view(resource, stored))
 
     def _list(self, request: Request, resource: Resource, namespace: str, wanted: Wanted) -> Answer:
         token = request.query.get("continue", "")
         if token:
-            if not _is_token(token):
+            if not views.is_token(token):
                 raise requests.bad_request("invalid continue token")
             if token not in self._pages:
                 raise requests.expired(
@@ -190,7 +190,7 @@ class Api:
             if wanted is selectors.everything:
                 metadata["remainingItemCount"] = len(rest)
             self._pages[metadata["continue"]] = (revision, rest)
-        return _listed(resource, found, metadata)
+        return views.listed(resource, found, metadata)
 
     def _watch(
         self, request: Request, resource: Resource, namespace: str, wanted: Wanted, now_s: float
@@ -203,7 +203,7 @@ class Api:
             now_s=now_s,
             timeout_s=float(query.get("timeoutSeconds") or FIRST_END_S),
             bookmarks=query.get("allowWatchBookmarks", "") in ("1", "true"),
-            shown=view,
+            shown=views.view,
         )
         version = query.get("resourceVersion", "")
         initial = query.get("sendInitialEvents") == "true"
@@ -269,17 +269,17 @@ class Api:
         headers = {"content-type": "application/json"}
         if written.warnings:
             headers["warning"] = ", ".join('299 - "' + text.replace('"', '\\"') + '"' for text in written.warnings)
-        return Answer(201 if written.created else 200, view(resource, written.stored), headers)
+        return Answer(201 if written.created else 200, views.view(resource, written.stored), headers)
 
     def _delete(self, request: Request, call: Call) -> Answer:
         if call.subresource:
             raise requests.method_not_allowed()
-        options = _options(request)
+        options = views.options(request)
         call = replace(call, dry_run=call.dry_run or options.get("dryRun") == ["All"])
         done = self._writer.delete(call, options)
         self.litter = True
         if not done.removed or call.resource.deleted_object_returned:
-            return Answer(200, view(call.resource, done.stored))
+            return Answer(200, views.view(call.resource, done.stored))
         names: Object = {"name": call.name}
         if call.resource.group:
             names["group"] = call.resource.group
@@ -288,12 +288,12 @@ class Api:
         return Answer(200, encoded(status))
 
     def _delete_all(self, request: Request, resource: Resource, namespace: str, now_s: float) -> Answer:
-        wanted = _wanted(request, resource)
+        wanted = views.wanted(request, resource)
         found = [s for s in self.store.all(resource.storage) if namespace in ("", s.key[0]) and wanted(s.object)]
         for stored in found:
-            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), _options(request))
+            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), views.options(request))
         self.litter = True
-        return _listed(resource, found, {"resourceVersion": str(self.store.revision)})
+        return views.listed(resource, found, {"resourceVersion": str(self.store.revision)})
 
     def _scale(self, request: Request, call: Call) -> Answer:
         before = self.store.get(call.resource.storage, (call.namespace, call.name))
@@ -347,49 +347,3 @@ class Api:
             names = resources.of_definition(last)
             for stored in self.store.all(names[0].storage) if names else []:
                 self.store.remove(names[0].storage, stored.key)
-
-
-def _listed(resource: Resource, found: list[Stored], metadata: Object) -> Answer:
-    head = encoded({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-    items = b",".join(item_view(resource, stored) for stored in found)
-    return Answer(200, head[:-1] + b',"items":[' + items + b"]}")
-
-
-def _wanted(request: Request, resource: Resource) -> Wanted:
-    by_label = selectors.labels(request.query.get("labelSelector", ""))
-    by_field = selectors.fields(request.query.get("fieldSelector", ""), resource.selectable)
-    if by_field is selectors.everything:
-        return by_label
-    return lambda found: by_label(found) and by_field(resource.shown(found))
-
-
-def _is_token(text: str) -> bool:
-    padded = text + "=" * (-len(text) % 4)
-    try:
-        return base64.urlsafe_b64decode(padded).startswith(b"page/")
-    except ValueError:
-        return False
-
-
-def _options(request: Request) -> Object:
-    options: Object = writing.read_body(request)
-    for name in ("propagationPolicy", "gracePeriodSeconds"):
-        if name in request.query:
-            options[name] = request.query[name]
-    return options
-
-
-def view(resource: Resource, stored: Stored) -> bytes:
-    """As the API shows a stored object."""
-    shown = resource.shown(stored.object)
-    if shown["apiVersion"] != resource.api_version:
-        shown = {**shown, "apiVersion": resource.api_version}
-    return stored.json if shown is stored.object else encoded(shown)
-
-
-def item_view(resource: Resource, stored: Stored) -> bytes:
-    """In a list: those of built-in kinds do not say their kind again."""
-    if not resource.typed:
-        return view(resource, stored)
-    shown = resource.shown(stored.object)
-    return (stored if shown is stored.object else Stored(shown, stored.revision)).bare_json
