@@ -12,13 +12,14 @@ from typing import Any
 
 import yaml
 
-from kube_api import collecting, discovery, requests, resources, selectors, writing
-from kube_api.requests import Answer, Object, Refusal, Request, encoded
+from kube_api import calls, collecting, discovery, requests, resources, selectors, views, writing
+from kube_api.calls import Call, Written
+from kube_api.requests import Answer, Object, Refusal, Request, copied, encoded
 from kube_api.resources import Resource
 from kube_api.selectors import Wanted
 from kube_api.store import Change, Store, Stored
 from kube_api.watching import FIRST_END_S, Subscription
-from kube_api.writing import Call, Writer, Written
+from kube_api.writing import Writer
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -149,7 +150,7 @@ class Api:
         self, request: Request, resource: Resource, namespace: str, name: str, subresource: str, now_s: float
     ) -> Answer | Subscription:
         if not name:
-            wanted = _wanted(request, resource)
+            wanted = views.wanted(request, resource)
             if request.watches:
                 return self._watch(request, resource, namespace, wanted, now_s)
             return self._list(request, resource, namespace, wanted)
@@ -158,12 +159,12 @@ class Api:
             raise requests.not_found(resource.group, resource.plural, name)
         if subresource == "scale":
             return Answer(200, encoded(discovery.scale_of(resource, stored.object)))
-        return Answer(200, view(resource, stored))
+        return Answer(200, views.view(resource, stored))
 
     def _list(self, request: Request, resource: Resource, namespace: str, wanted: Wanted) -> Answer:
         token = request.query.get("continue", "")
         if token:
-            if not _is_token(token):
+            if not views.is_token(token):
                 raise requests.bad_request("invalid continue token")
             if token not in self._pages:
                 raise requests.expired(
@@ -189,7 +190,7 @@ class Api:
             if wanted is selectors.everything:
                 metadata["remainingItemCount"] = len(rest)
             self._pages[metadata["continue"]] = (revision, rest)
-        return _listed(resource, found, metadata)
+        return views.listed(resource, found, metadata)
 
     def _watch(
         self, request: Request, resource: Resource, namespace: str, wanted: Wanted, now_s: float
@@ -202,7 +203,7 @@ class Api:
             now_s=now_s,
             timeout_s=float(query.get("timeoutSeconds") or FIRST_END_S),
             bookmarks=query.get("allowWatchBookmarks", "") in ("1", "true"),
-            shown=view,
+            shown=views.view,
         )
         version = query.get("resourceVersion", "")
         initial = query.get("sendInitialEvents") == "true"
@@ -268,17 +269,17 @@ class Api:
         headers = {"content-type": "application/json"}
         if written.warnings:
             headers["warning"] = ", ".join('299 - "' + text.replace('"', '\\"') + '"' for text in written.warnings)
-        return Answer(201 if written.created else 200, view(resource, written.stored), headers)
+        return Answer(201 if written.created else 200, views.view(resource, written.stored), headers)
 
     def _delete(self, request: Request, call: Call) -> Answer:
         if call.subresource:
             raise requests.method_not_allowed()
-        options = _options(request)
+        options = views.options(request)
         call = replace(call, dry_run=call.dry_run or options.get("dryRun") == ["All"])
         done = self._writer.delete(call, options)
         self.litter = True
         if not done.removed or call.resource.deleted_object_returned:
-            return Answer(200, view(call.resource, done.stored))
+            return Answer(200, views.view(call.resource, done.stored))
         names: Object = {"name": call.name}
         if call.resource.group:
             names["group"] = call.resource.group
@@ -287,12 +288,12 @@ class Api:
         return Answer(200, encoded(status))
 
     def _delete_all(self, request: Request, resource: Resource, namespace: str, now_s: float) -> Answer:
-        wanted = _wanted(request, resource)
+        wanted = views.wanted(request, resource)
         found = [s for s in self.store.all(resource.storage) if namespace in ("", s.key[0]) and wanted(s.object)]
         for stored in found:
-            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), _options(request))
+            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), views.options(request))
         self.litter = True
-        return _listed(resource, found, {"resourceVersion": str(self.store.revision)})
+        return views.listed(resource, found, {"resourceVersion": str(self.store.revision)})
 
     def _scale(self, request: Request, call: Call) -> Answer:
         before = self.store.get(call.resource.storage, (call.namespace, call.name))
@@ -303,7 +304,7 @@ class Api:
         patch: Any = replicas
         for part in reversed(call.resource.scale_paths[0].split(".")):
             patch = {part: patch}
-        done = self._writer.merge(replace(call, subresource=""), patch)
+        done = self._writer.merge(call, patch)
         return Answer(200, encoded(discovery.scale_of(call.resource, done.stored.object)))
 
     def _bind(self, request: Request, call: Call) -> Answer:
@@ -317,10 +318,13 @@ class Api:
             raise requests.moved_on(
                 call.resource.group, "pods/binding", call.name, f"Operation cannot be fulfilled: {why}"
             )
-        self._writer.merge(replace(call, subresource=""), {"spec": {"nodeName": node}})
-        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": writing.rfc3339(call.now_s)}
-        kept = [c for c in selectors.at(found.object, "status.conditions") or [] if c["type"] != "PodScheduled"]
-        self._writer.merge(replace(call, subresource="status"), {"status": {"conditions": [*kept, scheduled]}})
+        bound = copied(found.object)
+        bound["spec"]["nodeName"] = node
+        time = calls.rfc3339(call.now_s)
+        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": time}
+        kept = [c for c in bound["status"].get("conditions", ()) if c["type"] != "PodScheduled"]
+        bound["status"]["conditions"] = [*kept, scheduled]
+        self.store.put(call.resource.storage, bound)
         return Answer(
             201, encoded({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
         )
@@ -343,49 +347,3 @@ class Api:
             names = resources.of_definition(last)
             for stored in self.store.all(names[0].storage) if names else []:
                 self.store.remove(names[0].storage, stored.key)
-
-
-def _listed(resource: Resource, found: list[Stored], metadata: Object) -> Answer:
-    head = encoded({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-    items = b",".join(item_view(resource, stored) for stored in found)
-    return Answer(200, head[:-1] + b',"items":[' + items + b"]}")
-
-
-def _wanted(request: Request, resource: Resource) -> Wanted:
-    by_label = selectors.labels(request.query.get("labelSelector", ""))
-    by_field = selectors.fields(request.query.get("fieldSelector", ""), resource.selectable)
-    if by_field is selectors.everything:
-        return by_label
-    return lambda found: by_label(found) and by_field(resource.shown(found))
-
-
-def _is_token(text: str) -> bool:
-    padded = text + "=" * (-len(text) % 4)
-    try:
-        return base64.urlsafe_b64decode(padded).startswith(b"page/")
-    except ValueError:
-        return False
-
-
-def _options(request: Request) -> Object:
-    options: Object = writing.read_body(request)
-    for name in ("propagationPolicy", "gracePeriodSeconds"):
-        if name in request.query:
-            options[name] = request.query[name]
-    return options
-
-
-def view(resource: Resource, stored: Stored) -> bytes:
-    """As the API shows a stored object."""
-    shown = resource.shown(stored.object)
-    if shown["apiVersion"] != resource.api_version:
-        shown = {**shown, "apiVersion": resource.api_version}
-    return stored.json if shown is stored.object else encoded(shown)
-
-
-def item_view(resource: Resource, stored: Stored) -> bytes:
-    """In a list: those of built-in kinds do not say their kind again."""
-    if not resource.typed:
-        return view(resource, stored)
-    shown = resource.shown(stored.object)
-    return encoded({name: value for name, value in shown.items() if name not in ("kind", "apiVersion")})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from kube_api.calls import Call
 from kube_api.requests import Object
 from kube_api.resources import Resource
 from kube_api.store import Store, Stored
-from kube_api.writing import Call, Writer
+from kube_api.writing import Writer
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

@@ -17,8 +17,26 @@ from kube_api.watching import Subscription
 RECORDED = Path(__file__).parent / "recorded"
 START_S = 1_795_000_000.0
 
-NOT_MODELLED: dict[str, str] = {}
-"""Paths of answers (a `*` is any one key) that are not compared."""
+NOT_MODELLED: dict[str, str] = {
+    "objects/9/body/message": "the sentence for a body of another kind is Go's",
+    "objects/29/body/message": "the sentence shows the whole patched object in Go's spelling",
+    "objects/29/body/details/causes/0/message": "as above",
+    "workloads/22/body/message": "as above",
+    "workloads/22/body/details/causes/0/message": "as above",
+    "lists/11/body/message": "how a label selector is wrong is said in one way only",
+    "watches/17/body/message": "how a token is wrong is not said",
+    "custom/2/body/message": "the causes of an invalid object come in any order, and are compared by themselves",
+    "custom/3/body/message": "as above",
+    "custom/3/body/details/causes": "the real server also names the path of the scale, which it could not read",
+    "custom/11/body/message": "as above",
+    "custom/11/body/details/causes": "as above, and a status is checked under a path of its own",
+    "defaults/0/body/spec/taints": "a new node is not tainted not-ready: no node controller would take the taint away",
+    **{
+        f"defaults/{step}/metadata/managedFields/1/fieldsV1/f:status/f:conditions/*/*": "nobody owns a null"
+        for step in ("6/body", "7/body/items/0", "8/body", "9/body")
+    },
+}
+"""What is not compared: script, number of the step, and where in the answer (a `*` is any one key); and why."""
 
 
 def transcript(name: str) -> list[Object]:
@@ -73,8 +91,8 @@ def _ask(api: Api, asked: Object, answers: dict[str, Any], now_s: float) -> Obje
         return told | {"body": answer.body.decode()}
 
 
-def differences(real: Any, ours: Any, path: str = "") -> Iterator[str]:
-    """One line for each value that is not the same."""
+def differences(real: Any, ours: Any, path: str) -> Iterator[str]:
+    """One line for each value that is not the same. path: script and number of the step, and below."""
     if _excused(path) or real == ours:
         return
     if isinstance(real, dict) and isinstance(ours, dict):

@@ -98,6 +98,9 @@ def difference(before: Any, after: Any, shape: Shape) -> Difference:
 def _compare(
     before: Any, after: Any, shape: Shape, path: FieldPath, removed: set[FieldPath], changed: set[FieldPath]
 ) -> None:
+    if shape.typed:
+        # Go knows no null beside an empty field.
+        before, after = (ABSENT if side is None else side for side in (before, after))
     if before == after:
         return
     if before is ABSENT:

@@ -103,6 +103,7 @@ def record(client: httpx2.Client, name: str, version: str) -> int:
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MADE_UP = "00000000-1111-2222-3333-444444444444"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+ADDRESS = re.compile(r"10\.96\.\d+\.\d+")
 VERSIONS = re.compile(r"(resource version: \d+ \(|Version in record \(|Version in the precondition \()\d+(\))")
 SAID = "2026-11-21T20:00:0"
 """Times that the scripts themselves say begin so."""
@@ -124,29 +125,36 @@ def normalised(steps: list[Object]) -> list[Object]:
         if isinstance(value, dict):
             is_list = "items" in value and str(value.get("kind", "")).endswith("List")
             return {
-                UUID.sub(lambda match: uids.get(match[0], match[0]), name): _list_metadata(inner)
-                if is_list and name == "metadata"
-                else clean(inner, name)
+                _numbered(name, uids): _list_metadata(inner) if is_list and name == "metadata" else clean(inner, name)
                 for name, inner in value.items()
             }
         if isinstance(value, list):
-            # Their order is that of their times, which depends on how fast the requests came.
-            ordered = sorted(value, key=_owner) if key == "managedFields" else value
-            ordered = sorted(value, key=str) if key == "causes" else ordered
+            # Owners are in the order of their times, which depends on how fast the requests came; causes in any.
+            order = {"managedFields": _owner, "causes": _cause}.get(key)
+            ordered = sorted(value, key=order) if order else value
             return [clean(item) for item in ordered]
         if not isinstance(value, str):
             return value
         if key == "resourceVersion":
             return ranks.get(value, value)
         value = VERSIONS.sub(lambda match: f"{match[1]}<version>{match[2]}", value)
-        value = UUID.sub(lambda match: uids.get(match[0], match[0]), value)
+        value = _numbered(value, uids)
+        value = ADDRESS.sub("<address>", value)
         return TIME.sub(lambda match: match[0] if match[0].startswith(SAID) else "<time>", value)
 
     return [{"asked": step["asked"], "answered": clean(step["answered"])} for step in steps]
 
 
+def _numbered(text: str, uids: dict[str, str]) -> str:
+    return UUID.sub(lambda match: uids.get(match[0], match[0]), text)
+
+
 def _owner(entry: Object) -> tuple[str, ...]:
     return entry["manager"], entry["operation"], entry["apiVersion"], entry.get("subresource", "")
+
+
+def _cause(cause: Object) -> tuple[str, ...]:
+    return cause["field"], cause["message"]
 
 
 def _list_metadata(metadata: Object) -> Object:
@@ -175,18 +183,25 @@ def main(names: list[str]) -> None:
     with client_of(Path(os.environ["KUBECONFIG"])) as client:
         version = client.get("/version").json()["gitVersion"]
         crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        if client.post(crds, json=scripts.DEFINITION).status_code == 201:
-            time.sleep(3)  # until it is served
+        client.post(crds, json=scripts.DEFINITION)
+        until = time.monotonic() + WAIT_S
+        while client.get("/apis/tests.holdfast.dev/v1/shelves").status_code != 200 and time.monotonic() < until:
+            time.sleep(0.5)  # until it is served
         for name in wanted:
             count = record(client, name, version)
             sys.stdout.write(f"{name}: {count} steps\n")
             empty(client)
 
 
+MADE_IN = (
+    scripts.MAPS, scripts.PODS, scripts.SERVICES, scripts.DEPLOYMENTS, scripts.SHELVES, scripts.LEASES, scripts.EVENTS,
+    scripts.AUTOSCALERS, scripts.INGRESSES, scripts.BUDGETS, scripts.POLICIES,
+)  # fmt: skip
+
+
 def empty(client: httpx2.Client) -> None:
     """Deletes the namespace, also where no controller manager would finish that."""
-    for path in (scripts.MAPS, scripts.PODS, scripts.SERVICES, scripts.DEPLOYMENTS, scripts.SHELVES, scripts.LEASES,
-                 scripts.EVENTS, scripts.AUTOSCALERS, scripts.INGRESSES, scripts.BUDGETS, scripts.POLICIES):  # fmt: skip
+    for path in MADE_IN:
         for item in client.get(path).raise_for_status().json()["items"]:
             one = f"{path}/{item['metadata']['name']}"
             client.patch(one, json={"metadata": {"finalizers": None}}, headers={"content-type": scripts.MERGE})

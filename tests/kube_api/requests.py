@@ -53,6 +53,15 @@ class Cause:
     reason: str = "FieldValueInvalid"
 
 
+def copied(value: Any) -> Any:
+    """Of JSON; `copy.deepcopy` takes five times as long."""
+    if isinstance(value, dict):
+        return {name: copied(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [copied(inner) for inner in value]
+    return value
+
+
 def encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -93,7 +102,7 @@ def _details(group: str, kind: str, name: str, **more: Any) -> Object:
     found: Object = {"name": name} if name else {}
     if group:
         found["group"] = group
-    return {**found, "kind": kind, **more}
+    return {**found, **({"kind": kind} if kind else {}), **more}
 
 
 def _qualified(group: str, plural: str) -> str:
