@@ -20,7 +20,8 @@ from contextlib import aclosing
 from types import MappingProxyType
 
 from holdfast.kube import errors
-from holdfast.kube.connection import WATCH_S, Connection, WatchEvent
+from holdfast.kube.answers import WatchEvent
+from holdfast.kube.connection import WATCH_S, Connection
 from holdfast.kube.kinds import Kind, Object
 
 BACK_OFF_S = 0.2
@@ -94,7 +95,7 @@ class Watched:
         await self._whole.wait()
 
     def age_s(self, now_s: float) -> float:
-        """0 while a stream is open, else the time since it broke; inf before the first list."""
+        """0 while a stream is open, else the time since it broke, or since the last list; inf before the first."""
         return 0.0 if self._lost_s is None else max(0.0, now_s - self._lost_s)
 
     async def run(self) -> None:
@@ -105,7 +106,6 @@ class Watched:
 
     async def _attempt(self) -> float:
         """One stream, with the list before it where one is needed, to its end. Gives how long to wait then."""
-        self._unheard += 1
         began_s = asyncio.get_running_loop().time()
         problem: errors.KubeError | None = None
         try:
@@ -124,6 +124,8 @@ class Watched:
         if isinstance(problem, errors.NotFoundError | errors.RefusedError):
             self._version = None
             return REFUSED_S
+        if problem is None or problem.status == 504:
+            self._unheard += 1
         if isinstance(problem, errors.GoneError) or self._unheard >= UNHEARD:
             self._version = None
             self._unheard = 0
@@ -147,6 +149,7 @@ class Watched:
                 self._changed(self._objects.pop(key), True)
             self._put(key, item)
         self._version = listing.resource_version
+        self._lost_s = self._clock()
         self.missing = False
         self._whole.set()
 
