@@ -10,7 +10,8 @@
   Those of hybrid pools are at once: nobody brings a machine.
 
 Events are kept for an hour (kube-apiserver, --event-ttl), longer than a shortage is remembered: one who starts anew
-finds the same facts. A pod that is deleted takes its own with it.
+finds the same facts. So do those of a pod that waited and was deleted, as an autoscaler does with what it asks for no
+more: the scheduler's Events `FailedScheduling` say how long no node took it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def short(placed: Sequence[Placement], seen: Seen, now_s: float) -> dict[str, tu
     found = shortages.merge(
         (fact for event in seen.events for fact in _of_event(placed, event)),
         (fact for placement in placed for fact in _of_pods(placement, seen, now_s)),
+        (fact for placement in placed for fact in _of_lost_pods(placement, seen)),
     )
     facts: dict[str, tuple[Shortage, ...]] = {placement.unit.name: () for placement in placed}
     for fact in shortages.remembered(found, now_s):
@@ -77,8 +79,12 @@ def _of_event(placed: Sequence[Placement], event: Object) -> Iterator[Shortage]:
         return
     for placement in placed:
         if _is_about(event, placement) and (at_s := stamps.happened_s(event)) is not None:
-            said = f"{event['reason']}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
-            yield from shortages.record((), placement.unit.name, at_s, said)
+            yield _told(event, placement, at_s)
+
+
+def _told(event: Object, placement: Placement, at_s: float) -> Shortage:
+    said = f"{event['reason']}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
+    return Shortage(placement.unit.name, at_s, at_s + shortages.HOLD_S, said)
 
 
 def _is_about(event: Object, placement: Placement) -> bool:
@@ -87,8 +93,7 @@ def _is_about(event: Object, placement: Placement) -> bool:
     if reason == _REFUSED:
         return kind == "NodeClaim" and _claimed_by(placement.node_pool, name)
     if reason == _NOT_GROWN:
-        names_pod = regarding.get("namespace") == placement.fleet.metadata.namespace and _has_pod(placement, name)
-        return kind == "Pod" and names_pod and any(text in note for text in _NO_ROOM)
+        return _is_of_pod(event, placement) and any(text in note for text in _NO_ROOM)
     return _is_only_group(placement, note)
 
 
@@ -106,8 +111,12 @@ def _is_only_group(placement: Placement, note: str) -> bool:
     return len(placement.unit.ways) == 1 and re.search(group, note) is not None
 
 
-def _has_pod(placement: Placement, name: str) -> bool:
-    """Whether a pod of that name is of the pool: there or not, a Deployment's or a LeaderWorkerSet's."""
+def _is_of_pod(event: Object, placement: Placement) -> bool:
+    """Whether an Event is about a pod of the pool: there or not, a Deployment's or a LeaderWorkerSet's."""
+    regarding = event.get("regarding") or {}
+    if regarding.get("kind") != "Pod" or regarding.get("namespace") != placement.fleet.metadata.namespace:
+        return False
+    name = regarding.get("name") or ""
     return any(re.fullmatch(_pods_of(target, placement), name) for target in placement.scale_targets)
 
 
@@ -130,6 +139,20 @@ def _of_pods(placement: Placement, seen: Seen, now_s: float) -> Iterator[Shortag
     why = "no machine of the pool is free" if hybrid else f"no node took a pod for {UNSCHEDULABLE_S:g} s"
     at_s = began_s + (now_s - began_s) // shortages.HOLD_S * shortages.HOLD_S
     yield from shortages.record((), placement.unit.name, at_s, f"Unschedulable: {why}")
+
+
+def _of_lost_pods(placement: Placement, seen: Seen) -> Iterator[Shortage]:
+    """Shortages of the pool's pods that are gone without ever having had a node."""
+    known = {(pod.get("metadata") or {}).get("name") for pod in seen.pods}
+    known |= {(event.get("regarding") or {}).get("name") for event in seen.events if event.get("reason") == "Scheduled"}
+    for event in seen.events:
+        if event.get("reason") != "FailedScheduling" or not _is_of_pod(event, placement):
+            continue
+        since_s, at_s = stamps.began_s(event), stamps.happened_s(event)
+        if since_s is None or at_s is None or at_s < since_s + UNSCHEDULABLE_S:
+            continue
+        if event["regarding"]["name"] not in known:
+            yield _told(event, placement, at_s)
 
 
 def of_pool(placement: Placement, pods: Iterable[Object]) -> Iterator[Object]:

@@ -34,6 +34,12 @@ def created_s(found: Object) -> float | None:
     return known_s((found.get("metadata") or {}).get("creationTimestamp"))
 
 
+def began_s(event: Object) -> float | None:
+    """When an Event of events.k8s.io first happened, Unix seconds; None for one without any time."""
+    said = (known_s(event.get("eventTime")), known_s(event.get("deprecatedFirstTimestamp")))
+    return min((moment for moment in said if moment is not None), default=created_s(event))
+
+
 def happened_s(event: Object) -> float | None:
     """When an Event of events.k8s.io last happened, Unix seconds; None for one without any time.
 
