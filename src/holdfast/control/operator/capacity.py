@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from holdfast.control import shortages
 from holdfast.control.operator import stamps
 from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.times import known_s
 from holdfast.kube.kinds import Object
 from holdfast.manifests.compute import nodes
 from holdfast.manifests.placement import Placement, ScaleTarget
@@ -70,7 +69,7 @@ def unschedulable_since_s(pod: Object) -> float | None:
     said = stamps.condition(pod, "PodScheduled")
     if said.get("status") != "False" or said.get("reason") != "Unschedulable":
         return None
-    since_s = known_s(said.get("lastTransitionTime"))
+    since_s = stamps.known_s(said.get("lastTransitionTime"))
     return since_s if since_s is not None else stamps.created_s(pod)
 
 
@@ -176,6 +175,6 @@ def _joining(placement: Placement, seen: Seen, now_s: float) -> int:
 
 def _is_joining(claim: Object, now_s: float) -> bool:
     launched, initialized = (stamps.condition(claim, name) for name in ("Launched", "Initialized"))
-    since_s = known_s(launched.get("lastTransitionTime"))
+    since_s = stamps.known_s(launched.get("lastTransitionTime"))
     there = launched.get("status") == "True" and initialized.get("status") != "True"
     return there and since_s is not None and now_s < since_s + JOINING_S and not stamps.is_going(claim)
