@@ -134,6 +134,15 @@ def test_a_pod_that_waited_in_vain_and_is_gone_leaves_its_shortage() -> None:
     assert short(unscheduled(360, "sd-groups-two-5d9f7c6b8-abcde")) == {}
 
 
+@pytest.mark.parametrize(
+    "note",
+    ["Deleted pod: sd-groups-5d9f7c6b8-abcde", "delete Pod sd-groups-5d9f7c6b8-abcde in StatefulSet any successful"],
+)
+def test_a_pod_that_was_deleted_had_waited_until_then(note: str) -> None:
+    deleted = event("SuccessfulDelete", "ReplicaSet", "sd-groups-5d9f7c6b8", NOW_S - 200, note, "ml")
+    assert short(unscheduled(3), deleted)["groups"].at_s == NOW_S - 200
+
+
 def test_a_pod_that_had_a_node_in_the_end_leaves_none() -> None:
     scheduled = event("Scheduled", "Pod", "sd-groups-5d9f7c6b8-abcde", NOW_S, namespace="ml")
     assert short(unscheduled(360), scheduled) == {}

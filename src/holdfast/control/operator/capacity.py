@@ -11,7 +11,8 @@
 
 Events are kept for an hour (kube-apiserver, --event-ttl), longer than a shortage is remembered: one who starts anew
 finds the same facts. So do those of a pod that waited and was deleted, as an autoscaler does with what it asks for no
-more: the scheduler's Events `FailedScheduling` say how long no node took it.
+more: the scheduler's Event `FailedScheduling` says since when no node took it, and `SuccessfulDelete` until when. (The
+scheduler's own says when that last happened, but is brought up to date after minutes only.)
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _REASONS = (_REFUSED, _NOT_GROWN, *_GROUP_FAILED)
 
 _NO_ROOM = ("in backoff after failed scale-up", "max node group size reached")
 """What the autoscaler says of a group that could take the pod and does not grow; other reasons are of other groups."""
+
+_DELETED = re.compile(r"(?:Deleted pod:|delete Pod) (\S+)")
 
 _RANDOM = 5
 _LONGEST_STEM = 58
@@ -144,14 +147,25 @@ def _of_lost_pods(placement: Placement, seen: Seen) -> Iterator[Shortage]:
     """Shortages of the pool's pods that are gone without ever having had a node."""
     known = {(pod.get("metadata") or {}).get("name") for pod in seen.pods}
     known |= {(event.get("regarding") or {}).get("name") for event in seen.events if event.get("reason") == "Scheduled"}
+    deleted = _deleted(seen)
     for event in seen.events:
         if event.get("reason") != "FailedScheduling" or not _is_of_pod(event, placement):
             continue
-        since_s, at_s = stamps.began_s(event), stamps.happened_s(event)
-        if since_s is None or at_s is None or at_s < since_s + UNSCHEDULABLE_S:
-            continue
-        if event["regarding"]["name"] not in known:
+        name, since_s = event["regarding"]["name"], stamps.began_s(event)
+        at_s = max(stamps.happened_s(event) or 0.0, deleted.get(name, 0.0))
+        if name not in known and since_s is not None and at_s >= since_s + UNSCHEDULABLE_S:
             yield _told(event, placement, at_s)
+
+
+def _deleted(seen: Seen) -> dict[str, float]:
+    """When controllers deleted pods, by the pod's name: told of the ReplicaSet, or of a group's StatefulSet."""
+    found: dict[str, float] = {}
+    for event in seen.events:
+        if event.get("reason") == "SuccessfulDelete":
+            name, at_s = _DELETED.match(event.get("note") or ""), stamps.happened_s(event)
+            if name is not None and at_s is not None:
+                found[name[1]] = max(at_s, found.get(name[1], 0.0))
+    return found
 
 
 def of_pool(placement: Placement, pods: Iterable[Object]) -> Iterator[Object]:
