@@ -62,8 +62,8 @@ def operator(
     holdfast operator                      in a cluster, as `holdfast render` deploys it
     holdfast operator --dry-run            from anywhere: what would it do?
 
-    Of several, the one that holds the Lease acts, and the others watch. The Lease is in the namespace of $POD_NAMESPACE,
-    else of the kubeconfig's context. Exit code 0 when it was stopped.
+    Of several, the one that holds the Lease acts, and the others watch. The Lease is in the namespace $POD_NAMESPACE,
+    else in that of the kubeconfig's context. Exit code 0 when it was stopped.
     """
     log_lines.begin(as_json=json_logs)
     instance = os.environ.get("POD_NAME") or socket.gethostname()

@@ -30,8 +30,8 @@ log = logging.getLogger("holdfast.operator")
 class Readings:
     """The last reading of each fleet that is asked about.
 
-    source_of: of a fleet with these pools, as `sources.Sources.of`. changed: called when a fleet has another reading, and
-    when the first attempt at one came to nothing.
+    source_of: of a fleet with these pools, as `sources.Sources.of`. changed: called when a fleet has another reading,
+    and when the first attempt at one came to nothing.
     """
 
     def __init__(

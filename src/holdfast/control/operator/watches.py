@@ -43,6 +43,8 @@ _CLUSTER = (kinds.NODE, kinds.NODE_POOL, kinds.NODE_CLAIM)
 _OPTIONAL = frozenset({kinds.NODE_POOL, kinds.NODE_CLAIM})
 """Without Karpenter a cluster has none."""
 
+_READ_ONLY = frozenset({kinds.POD, kinds.EVENT, *_CLUSTER})
+
 _VITAL = frozenset({kinds.POD, kinds.CONFIG_MAP})
 """Without these a fleet is not seen; of others only its parts of that kind are not."""
 
@@ -94,7 +96,8 @@ class Watches:
 
     def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
         told = partial(self._told, kind)
-        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock)
+        kept = _slim if kind in _READ_ONLY else lambda whole: whole
+        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock, kept=kept)
 
     def _told(self, kind: Kind, found: Object, deleted: bool) -> None:
         concerned = self._sight.told(kind, found, deleted, self._clock())
@@ -122,6 +125,15 @@ class Watches:
         self._tasks[namespace] = [
             self._group.create_task(one.run(), name=f"watch {one.kind.plural} in {namespace}") for one in space
         ]
+
+
+def _slim(whole: Object) -> Object:
+    """Without what takes the most room and nobody here reads: who owns which field, and the images on a node."""
+    described = {key: value for key, value in whole["metadata"].items() if key != "managedFields"}
+    slim = whole | {"metadata": described}
+    if "images" in whole.get("status", {}):
+        slim["status"] = {key: value for key, value in whole["status"].items() if key != "images"}
+    return slim
 
 
 def _hidden(watched: Watched) -> bool:
