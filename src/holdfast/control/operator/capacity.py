@@ -5,7 +5,8 @@
   NodeClaim and deletes that (karpenter, pkg/controllers/nodeclaim/lifecycle/launch.go, read 2026-11-21). So the Event
   is often all that is left; the claim's name is the node pool's, and five characters.
 - The Cluster Autoscaler, for managed node groups, writes `NotTriggerScaleUp` on pods that no group can grow for, with
-  the groups' reasons, and on its status ConfigMap that a group failed to grow (its FAQ, "What events are emitted").
+  the groups' reasons, and on its status ConfigMap that a group failed to grow (its FAQ, "What events are emitted"; the
+  texts in core/scaleup/orchestrator/skippedreasons.go and clusterstate/clusterstate.go).
 - Pods that no node takes for UNSCHEDULABLE_S are short of capacity, whoever brings the nodes and whatever it says.
   Those of hybrid pools are at once: nobody brings a machine.
 
