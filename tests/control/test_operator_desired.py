@@ -246,8 +246,8 @@ def test_node_pools_that_are_not_there_are_named() -> None:
     assert desired.missing_node_pools(wanted, every | {"another"}) == ()
 
 
-def test_a_look_costs_fifty_fleets_little() -> None:
-    """A fiftieth of a second of CPU for fifty looks would be 2 % of a core at one look a second; bounded generously."""
+def test_a_look_of_fifty_fleets_costs_a_hundredth_of_a_second_and_not_much_more() -> None:
+    """Measured: 50 us for a route and 100 us for five scalers, on one core of 2.5 GHz; bounded fiftyfold."""
     wanted = desired_of(example(SD21))
     units = [placement.unit.name for placement in wanted.placed]
     began_s = time.process_time()
