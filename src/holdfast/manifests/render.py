@@ -8,6 +8,7 @@ from holdfast.manifests import kustomization, namespace, readme
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.checks import exceptions
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.fleet import tree as fleet
 from holdfast.manifests.images import tree as images
 from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
@@ -40,6 +41,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         kustomization.overlay(plan, BASE),
         *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
+        *fleet.files(plan, serving_files),
     ]
     return tuple(sorted([*files, readme.file(plan, files), exceptions.file()], key=lambda file: file.path))
 
