@@ -92,7 +92,8 @@ def its_own(plan: Plan) -> list[Object]:
     """The operator's identity, and its rights where the plan's fleet is."""
     kinds_of_identity = ("Namespace", "ServiceAccount")
     around = [file.object for file in surroundings.manifests(plan) if file.object["kind"] in kinds_of_identity]
-    return [*around, *(file.object for file in rights.manifests(plan))]
+    granted = (*rights.manifests(), *rights.in_the_fleets_namespace(plan, "fleet"))
+    return [*around, *(file.object for file in granted)]
 
 
 @pytest.fixture(scope="module")
