@@ -9,7 +9,9 @@ plan_inputs  what a plan is made on                       plan_records   the Con
 settled      what comes of it                             planner        plans in a process of their own
 desired      the objects of a plan and a decision
 routing_record  what a route remembers                    drift          whether an object is as it was applied
-act          writes, fenced                               status, conditions, said   what people are told
+act          writes, fenced                               account        what came of a look
+status, conditions, said   what people are told of it     reasons        the words for it, and what to do about each
+by_hand      failover as a person asks for it             shown          fleets at a terminal
 exported     metrics                                      listening      where probes and Prometheus ask
 
 The cluster holds the truth: what has to be known at the next look is annotations on the route, the status of the
