@@ -77,15 +77,13 @@ def test_a_watch_in_virtual_time_has_bookmarks_each_minute_and_ends_when_it_was_
     async def scene() -> tuple[list[str], float]:
         clock = asyncio.get_running_loop().time
         query = {"watch": "1", "timeoutSeconds": "150", "allowWatchBookmarks": "true"}
-        told = []
         async with (
             httpx2.AsyncClient(
                 base_url="http://api", transport=InProcess(Serving(Api(), clock)), timeout=100
             ) as client,
             client.stream("GET", MAPS, params=query) as stream,
         ):
-            async for line in stream.aiter_lines():
-                told.append(json.loads(line)["type"])
+            told = [json.loads(line)["type"] async for line in stream.aiter_lines()]
         return told, clock() - START_S
 
     told, took_s = run(scene())
