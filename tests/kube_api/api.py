@@ -5,6 +5,7 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 
 from __future__ import annotations
 
+import copy
 import base64
 from collections.abc import Iterable
 from dataclasses import replace
@@ -59,7 +60,7 @@ class Api:
         resource = self.resource_of(found)
         namespace = found["metadata"].get("namespace", "default") if resource.namespaced else ""
         call = Call(resource, namespace, found["metadata"].get("name", ""), "", "test", now_s)
-        return self._writer.create(call, yaml.safe_load(yaml.safe_dump(found))).stored.object
+        return self._writer.create(call, copy.deepcopy(found)).stored.object
 
     def resource_of(self, found: Object) -> Resource:
         """Raises KeyError for a kind that is not served."""
