@@ -5,8 +5,8 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 
 from __future__ import annotations
 
-import copy
 import base64
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
