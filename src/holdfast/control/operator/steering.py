@@ -12,7 +12,7 @@ from holdfast.catalog import equipment_of
 from holdfast.control import verdict
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, observe, transition
+from holdfast.control.operator import desired, observe, rising, transition
 from holdfast.control.operator.account import Account, Failure, Missing, News
 from holdfast.control.operator.act import Writer
 from holdfast.control.operator.desired import Desired
@@ -76,6 +76,9 @@ class Steering:
         seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
         reached = self._reach(account, wanted, seen, reading, record.applied)
+        stood = record.stood or rising.stands(reached.observation, wanted.plan.fleet.spec.capacity)
+        if not stood:
+            reached = rising.held(reached, seen.managed.get(wanted.route))
         account = replace(
             account,
             observation=reached.observation,
@@ -88,7 +91,7 @@ class Steering:
         if not reached.observation.pools_known:
             return Steered(account, next_s)
         applied = record.applied if reached.refused else _applied(reached.decision)
-        objects = _objects(wanted, Record(applied, self._office.term(record.term)), reached, seen)
+        objects = _objects(wanted, Record(applied, self._office.term(record.term), stood), reached, seen)
         hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
         waits = transition.waits(wanted, record.applied, reached.observation, seen)
         if waits:
