@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control.operator_scene import SPACE, Scene, given, killed, operate, rest, run
+from control.operator_scene import SPACE, Rate, Scene, given, killed, operate, rest, run
 from holdfast.control.operator import steering
 from holdfast.control.operator.desired import Desired
 from holdfast.kube import kinds
@@ -315,3 +315,66 @@ def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> No
     assert stays
     assert after == {"g5-triton": 100}
     assert gone
+
+
+def test_a_kind_that_the_cluster_lacks_is_told_and_the_rest_is_made() -> None:
+    async def story() -> tuple[str, bool]:
+        scene = Scene(lacks=(kinds.POD_MONITOR,))
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(20)
+        found = await scene.condition("Ready"), await scene.there(kinds.DEPLOYMENT, "sd21-g5-triton") is not None
+        await killed(task)
+        return found
+
+    assert run(story()) == ("False CrdMissing", True)
+
+
+def test_failover_by_hand_takes_effect_and_is_taken_back() -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int]]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(300)
+        found = []
+        for asked in ("capacity", None):
+            noted = {"metadata": {"annotations": {"holdfast.dev/failover": asked}}}
+            await scene.people.merge(kinds.FLEET, "sd21", SPACE, noted)
+            await rest(300)
+            found.append(await scene.weights())
+        await killed(task)
+        return found[0], found[1]
+
+    by_hand, after = run(story())
+    assert by_hand == {"inf2-neuron": 50, "g5-triton": 50}
+    assert after["inf2-neuron"] != 50
+
+
+def test_while_nobody_knows_the_rate_it_is_said_and_weights_stay() -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int], str]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(300)
+        before = await scene.weights()
+        scene.rate.problem = "nobody answers"
+        await rest(120)
+        found = before, await scene.weights(), await scene.condition("Stale")
+        await killed(task)
+        return found
+
+    before, after, stale = run(story())
+    assert after == before
+    assert stale == "True RateUnknown"
+
+
+def test_a_first_look_that_cannot_read_the_rate_comes_all_the_same() -> None:
+    async def story() -> dict[str, int]:
+        scene = Scene(rate=Rate(problem="nobody answers"))
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(3)
+        await killed(task)
+        return await scene.weights()
+
+    assert run(story()) == BOTH
