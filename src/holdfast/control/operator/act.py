@@ -111,7 +111,7 @@ class Writer:
                 outcome = replace(outcome, routed=outcome.routed or name == route)
                 continue
             if not self._office.leads():
-                return outcome
+                return replace(outcome, retry_s=self._clock() + FIRST_S)
             if name in self._troubles and self._clock() < self._troubles[name].again_s:
                 outcome = self._with_trouble(outcome, name)
                 continue

@@ -103,6 +103,15 @@ def route(wanted: Desired, record: Record) -> Object:
     return _applied(made | {"metadata": described | {"annotations": annotations}}, wanted.owner)
 
 
+def remade(wanted: Desired, live: Object, by_service: Mapping[str, int], record: Record) -> Object:
+    """The route as it is, whatever plan it was made for, with the weights of its Services, and the record."""
+    made, described = routing_record.with_weights(live, by_service), live["metadata"]
+    noted = made["metadata"]["annotations"] | {routing_record.ROUTING: routing_record.text(record)}
+    kept = {key: described[key] for key in ("name", "namespace", "labels") if key in described}
+    whole = {key: made[key] for key in ("apiVersion", "kind", "spec")}
+    return _applied(whole | {"metadata": kept | {"annotations": noted}}, wanted.owner)
+
+
 def scalers(
     wanted: Desired,
     decision: Decision,

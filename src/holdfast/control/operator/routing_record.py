@@ -6,7 +6,7 @@ It is the truth about `Applied`. Weights of pools that share a target group are 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -90,6 +90,25 @@ def weights_of(route: Object, placed: Sequence[Placement]) -> dict[str, int] | N
         shares[group[0].unit.name] += weight - sum(shares.values())
         found |= shares
     return found if any(found.values()) else None
+
+
+def services(route: Object) -> tuple[str, ...]:
+    """Names of the Services that the route forwards to by weight."""
+    return tuple(_by_service(route) or ())
+
+
+def with_weights(route: Object, by_service: Mapping[str, int]) -> Object:
+    """The route with the weights of its Services changed to these, 0 for others."""
+    if route["kind"] == "HTTPRoute":
+        first, *rest = route["spec"]["rules"]
+        backends = [one | {"weight": by_service.get(one["name"], 0)} for one in first["backendRefs"]]
+        return route | {"spec": route["spec"] | {"rules": [first | {"backendRefs": backends}, *rest]}}
+    annotations = route["metadata"]["annotations"]
+    action = json.loads(annotations[ingress.FORWARDS])
+    for group in action["forwardConfig"]["targetGroups"]:
+        group["weight"] = by_service.get(group["serviceName"], 0)
+    described = route["metadata"] | {"annotations": annotations | {ingress.FORWARDS: json.dumps(action)}}
+    return route | {"metadata": described}
 
 
 class _Forwarded(pydantic.BaseModel):

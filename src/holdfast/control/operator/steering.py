@@ -96,7 +96,11 @@ class Steering:
         waits = transition.waits(wanted, record.applied, reached.observation, seen)
         if waits:
             del objects[wanted.route]
-        surplus = self._surplus(wanted, seen, now_s, begins=not waits)
+            applied, term = record.applied, self._office.term(record.term)
+            standing = transition.relieved(wanted, seen.managed[wanted.route], record, term, seen, now_s)
+            if standing is not None:
+                objects[wanted.route], applied = standing.route, standing.applied
+        surplus = self._surplus(wanted, seen, now_s, begins=not transition.left(wanted, record.applied))
         outcome = await self._writer.carry_out(
             [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
         )
@@ -167,12 +171,14 @@ def _leaves_lost(before: Applied, after: Applied, decision: Decision) -> bool:
 
 def _missing(wanted: Desired, seen: Seen, unseen: Mapping[Kind, KubeError]) -> tuple[Missing, ...]:
     """What others have to bring: kinds that the cluster does not know, and node pools."""
+    hidden = unseen.get(kinds.NODE_POOL)
     kinds_missing = {
         kind.kind: Missing(kind.kind, name, _BRINGS_KINDS, definition=True)
         for kind, name in ((kinds.of(one), key[1]) for key, one in _made(wanted).items())
         if isinstance(unseen.get(kind), NotFoundError)
     }
-    pools = desired.missing_node_pools(wanted, seen.node_pools)
+    known = hidden is None or isinstance(hidden, NotFoundError)
+    pools = desired.missing_node_pools(wanted, seen.node_pools) if known else ()
     return (*kinds_missing.values(), *(Missing("NodePool", name, _BRINGS_POOLS) for name in pools))
 
 
@@ -186,5 +192,5 @@ def _forbidden(
     """What is not written because we may not see whether it is there."""
     for key in hidden:
         why = unseen[kinds.of(objects[key])]
-        if isinstance(why, RefusedError):
-            yield Failure(*key, str(why), refused=True)
+        if not isinstance(why, NotFoundError):
+            yield Failure(*key, str(why), refused=isinstance(why, RefusedError))
