@@ -87,24 +87,35 @@ class Readings:
         problem: str | None = None
         highest_per_s, highest_s = None, -math.inf
         while True:
-            wait_s, now_s = AGAIN_S, self._clock()
+            source, said, now_s = None, "", self._clock()
             try:
                 source = await self._source_of(placed)
-                wait_s = source.every_s
                 found = await source.reading(now_s)
-                if now_s >= highest_s + HIGHEST_S:
-                    highest_per_s, highest_s = await source.highest_per_s(now_s), now_s
                 self._known[fleet] = replace(found, highest_per_s=highest_per_s), now_s
-                said = ""
             except (InputError, UnreadError) as error:
                 said = str(error)
+            except Exception as error:
+                # A fault of ours, or of a library, is no reason to leave all fleets alone.
+                log.exception("reading failed", extra={"fleet": "/".join(fleet)})
+                said = f"{type(error).__name__}: {error}"
             if not said or fleet not in self._tried:
                 self._tried.add(fleet)
                 self._changed(fleet)
             if said != problem:
                 _say(fleet, said)
             problem = said
-            await asyncio.sleep(wait_s * self._chance.uniform(0.9, 1.1))
+            if source is not None and not said and now_s >= highest_s + HIGHEST_S:
+                highest_per_s, highest_s = await _highest(fleet, source, now_s) or highest_per_s, now_s
+            await asyncio.sleep((AGAIN_S if source is None else source.every_s) * self._chance.uniform(0.9, 1.1))
+
+
+async def _highest(fleet: FleetKey, source: Source, now_s: float) -> float | None:
+    """None where nobody says: the rate now is worth as much without it."""
+    try:
+        return await source.highest_per_s(now_s)
+    except UnreadError as error:
+        log.warning("highest rate unknown", extra={"fleet": "/".join(fleet), "because": str(error)})
+        return None
 
 
 def _say(fleet: FleetKey, problem: str) -> None:
