@@ -35,7 +35,7 @@ LATEST_S = 30.0
 """Between two looks at most: what is only compared with the clock is due by then."""
 
 AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
-"""After a look that failed; doubled each time."""
+"""After a look that failed; doubled each time. Something new is looked at after the first of them at the latest."""
 
 SYNC_S = 15.0
 """How long a loop that starts waits to see its fleet whole before it says that it cannot."""
@@ -85,28 +85,31 @@ class FleetLoop:
     async def run(self) -> None:
         """Looks whenever something changed, and when time alone changes something."""
         failed = 0
+        # By the loop's time: a clock that is set must not keep anybody waiting.
+        time = asyncio.get_running_loop().time
         try:
             while not self._ending.is_set():
-                began_s = self._clock()
+                began_s = time()
                 self._changed.clear()
                 try:
-                    next_s = await self._look()
+                    wait_s = min(LATEST_S, await self._look() - self._clock())
                     failed = 0
                 except Exception as error:
                     # A fault of ours must not take other fleets down, and may be of this moment alone.
                     log.exception("look failed", extra={"fleet": "/".join(self._key)})
                     failed += 1
-                    next_s = began_s + min(AGAIN_MOST_S, AGAIN_S * 2.0 ** min(failed, 10)) * self._chance.random()
+                    wait_s = min(AGAIN_MOST_S, AGAIN_S * 2.0 ** min(failed, 10)) * self._chance.random()
                     await self._confess(error)
-                await self._until(next_s, self._ending if failed else self._changed)
-                await self._until(max(began_s + SOONEST_S, self._clock() + SETTLE_S), self._ending)
+                await self._within(wait_s, self._changed)
+                soonest_s = AGAIN_S if failed else SOONEST_S
+                await self._within(max(began_s + soonest_s - time(), SETTLE_S), self._ending)
         finally:
             await self._planned.close()
 
-    async def _until(self, at_s: float, event: asyncio.Event) -> None:
-        """Until then, or the event."""
+    async def _within(self, wait_s: float, event: asyncio.Event) -> None:
+        """Until the event, for so long at most."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, at_s - self._clock())):
+            async with asyncio.timeout(max(0.0, wait_s)):
                 await event.wait()
 
     async def _look(self) -> float:
@@ -119,6 +122,12 @@ class FleetLoop:
         if math.isinf(seen.age_s) and now_s < self._started_s + SYNC_S:
             return now_s + SOONEST_S
         reading = self._readings.read(self._key, now_s)
+        unlisted = self._watches.unlisted(self._key[0])
+        if unlisted:
+            # To plan anew would write over a plan, and without measurements that are there.
+            problem = PlanProblem(Reason.NO_PLAN, unlisted)
+            await self._teller.tell(Account(now_s, seen.fleet, RoutingPolicy(), plan_problem=problem))
+            return now_s + LATEST_S
         standing = await self._planned.settle(seen, reading)
         account = Account(
             now_s,

@@ -48,6 +48,23 @@ _READ_ONLY = frozenset({kinds.POD, kinds.EVENT, *_CLUSTER})
 _VITAL = frozenset({kinds.POD, kinds.CONFIG_MAP})
 """Without these a fleet is not seen; of others only its parts of that kind are not."""
 
+_DECIDES = _VITAL | {
+    kinds.DEPLOYMENT,
+    kinds.LEADER_WORKER_SET,
+    kinds.SCALED_OBJECT,
+    kinds.AUTOSCALER,
+    kinds.INGRESS,
+    kinds.HTTP_ROUTE,
+    kinds.FLEET,
+    kinds.NODE,
+    kinds.EVENT,
+}
+"""What decisions go by. One that is lost sight of makes a fleet stale."""
+
+LOST_S = 10.0
+"""From when another kind that the server does not tell of counts as hidden. A conversion webhook that is down fails all
+requests for its kind, and must not keep traffic on a pool that is gone."""
+
 Changed = Callable[[Iterable[FleetKey]], None]
 
 
@@ -81,18 +98,36 @@ class Watches:
     @property
     def synced(self) -> bool:
         """Whether all fleets are known, and what every fleet needs."""
-        needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not _hidden(one)]
+        needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not self._hidden(one)]
         return all(one.synced for one in (*self._fleets, *needed))
 
     def age_s(self, namespace: str, now_s: float) -> float:
         """How old what is seen of a fleet there is, by its oldest part that can be seen at all (`unseen`)."""
-        space = [one for one in self._spaces[namespace] if one.kind in _VITAL or not _hidden(one)]
-        cluster = [one for one in self._cluster if one.kind not in _OPTIONAL or not _hidden(one)]
+        space = [one for one in self._spaces[namespace] if one.kind in _VITAL or not self._hidden(one)]
+        cluster = [one for one in self._cluster if one.kind not in _OPTIONAL or not self._hidden(one)]
         return max(one.age_s(now_s) for one in (*self._fleets, *cluster, *space))
 
     def unseen(self, namespace: str) -> Mapping[Kind, KubeError]:
-        """The kinds that the cluster does not know or does not let us see there, of those that fleets are made of."""
-        return {one.kind: one.problem for one in self._spaces[namespace] if one.problem and _hidden(one)}
+        """The kinds that the cluster does not know or does not let us see there, of those that fleets are
+        made of or run on."""
+        watched = (*self._cluster, *self._spaces[namespace])
+        return {one.kind: one.problem for one in watched if one.problem and self._hidden(one)}
+
+    def unlisted(self, namespace: str) -> str:
+        """Why the plans of fleets there are not known, a sentence; empty where they are."""
+        lists = [one for one in self._spaces[namespace] if one.kind == kinds.CONFIG_MAP and not one.synced]
+        if not lists:
+            return ""
+        why = next((f": {one.problem}" for one in lists if one.problem), "")
+        return f"The API server has not told yet which ConfigMaps the fleet has, its plan among them{why}."
+
+    def _hidden(self, watched: Watched) -> bool:
+        """Whether the objects cannot be seen, for longer than a moment: the API server does not tell."""
+        if watched.problem is None:
+            return False
+        if watched.kind not in _DECIDES and watched.age_s(self._clock()) > LOST_S:
+            return True
+        return not watched.synced and isinstance(watched.problem, NotFoundError | RefusedError)
 
     def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
         told = partial(self._told, kind)
@@ -134,8 +169,3 @@ def _slim(whole: Object) -> Object:
     if "images" in whole.get("status", {}):
         slim["status"] = {key: value for key, value in whole["status"].items() if key != "images"}
     return slim
-
-
-def _hidden(watched: Watched) -> bool:
-    """Whether the objects cannot be seen, for longer than a moment: the API server refuses to tell."""
-    return not watched.synced and isinstance(watched.problem, NotFoundError | RefusedError)
