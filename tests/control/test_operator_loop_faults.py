@@ -117,7 +117,7 @@ def test_no_plan_is_made_by_who_has_not_seen_the_one_that_runs() -> None:
     assert "NoPlan" not in ready
 
 
-@pytest.mark.parametrize("kind", ["nodepools", "podmonitors", "networkpolicies"])
+@pytest.mark.parametrize("kind", ["nodepools", "podmonitors"])
 @pytest.mark.parametrize("from_the_start", [True, False])
 def test_a_kind_that_the_server_cannot_tell_of_blinds_nobody(kind: str, from_the_start: bool) -> None:
     broken = Fault(status=500)
@@ -131,7 +131,7 @@ def test_a_kind_that_the_server_cannot_tell_of_blinds_nobody(kind: str, from_the
         task = await operate(operator)
         await rest(30)
         scene.faults["a"] = meets(broken, "GET", f"/{kind}")
-        await rest(900)
+        await rest(60)
         await lost(scene)
         await rest(2)
         found = await scene.weights(), await scene.condition("Stale"), operator.unready
@@ -259,3 +259,31 @@ def test_a_look_that_fails_again_and_again_is_still_woken(monkeypatch: pytest.Mo
         return weights
 
     assert run(story()) == FAILED_OVER
+
+
+def test_a_spec_that_cannot_be_rendered_stops_no_failover_also_after_a_restart() -> None:
+    async def story() -> tuple[list[dict[str, int]], str, list[str]]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator("a"))
+        await rest(20)
+        await scene.people.merge(kinds.FLEET, "sd21", SPACE, {"spec": {"cluster": {"kvAwareRouting": True}}})
+        await rest(5)
+        degraded, before = await told(scene, "Degraded"), len(scene.written("a"))
+        await lost(scene)
+        await rest(2)
+        found = [await scene.weights()]
+        await killed(task)
+        await scene.pods(PLAN, "inf2-neuron", 6)
+        await lost(scene, "g5-triton")
+        task = await operate(scene.operator("b"))
+        await rest(20)
+        found.append(await scene.weights())
+        written = scene.written("a")[before:] + scene.written("b")
+        await killed(task)
+        return found, degraded, [one for one in written if "/deployments/" in one or one.startswith("DELETE")]
+
+    weights, degraded, others = run(story())
+    assert weights == [FAILED_OVER, {"inf2-neuron": 100, "g5-triton": 0}]
+    assert "kvAwareRouting" in degraded
+    assert others == []

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from holdfast.control.operator import by_hand
+from holdfast.control.operator import by_hand, plan_records
 from holdfast.control.operator.account import Account, PlanProblem
 from holdfast.control.operator.exported import Exported
 from holdfast.control.operator.planned import Planned
@@ -154,15 +154,20 @@ class FleetLoop:
         """What came of steering by the plan; None while it is worth waiting for the first rate."""
         spec = plan.fleet.spec
         account = replace(account, routing=by_hand.policy(spec.routing, by_hand.override(seen.fleet)))
+        whole = True
         try:
             wanted = self._steering.wanted(plan, seen.fleet)
         except InputError as error:
+            known = self._steering.before(plan_records.as_made(seen.fleet, seen.config), seen.fleet)
             problem = PlanProblem(Reason.PLAN_UNUSABLE, str(error))
-            return Steered(replace(account, plan=None, plan_problem=problem), account.now_s + LATEST_S)
+            account = replace(account, plan=None if known is None else known.plan, plan_problem=problem)
+            if known is None:
+                return Steered(account, account.now_s + LATEST_S)
+            wanted, whole = known, False
         self._readings.ask(self._key, wanted.placed)
         if not self._readings.tried(self._key) and account.now_s < self._started_s + FIRST_RATE_S:
             return None
-        return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]))
+        return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]), whole=whole)
 
     def _answered(self, changed_s: float, steered: Steered) -> None:
         """Times what began with that change, and ended with weights that leave lost capacity."""

@@ -105,6 +105,11 @@ def read(fleet: Object, config: Mapping[str, Object], what: str) -> Kept:
     )
 
 
+def as_made(fleet: Object, config: Mapping[str, Object]) -> Plan | None:
+    """The plan that runs with the spec that it was made on; None without one."""
+    return read(fleet, config, PLAN).plan or read(fleet, config, LAST).plan
+
+
 @functools.lru_cache(maxsize=256)
 def _plan(text: str, where: str) -> tuple[Plan | None, str, str]:
     """The plan, or why it is none that could run, and its identity. Remembered, because every look asks for it."""

@@ -5,6 +5,7 @@ What is kept between two looks only saves work, or tells how long ago something 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from holdfast.control.verdict import Verdict
 from holdfast.kube import kinds
 from holdfast.kube.errors import KubeError, NotFoundError, RefusedError
 from holdfast.kube.kinds import Kind, Object
+from holdfast.model.errors import InputError
 from holdfast.model.fleet import RoutingPolicy
 from holdfast.model.plan import Plan
 
@@ -68,10 +70,26 @@ class Steering:
         self._wanted = known
         return known
 
+    def before(self, made: Plan | None, fleet: Object) -> Desired | None:
+        """What traffic goes by while the plan cannot be rendered with the spec as it is: what was wanted last, or for
+        who has just started the plan as it was made. None where there is neither."""
+        if self._wanted is None and made is not None:
+            with contextlib.suppress(InputError):
+                self._wanted = desired.desired(made, equipment_of(made.fleet), fleet)
+        return self._wanted
+
     async def steer(
-        self, account: Account, wanted: Desired, seen: Seen, reading: Reading, unseen: Mapping[Kind, KubeError]
+        self,
+        account: Account,
+        wanted: Desired,
+        seen: Seen,
+        reading: Reading,
+        unseen: Mapping[Kind, KubeError],
+        *,
+        whole: bool = True,
     ) -> Steered:
-        """account: of the look so far. unseen: kinds that the cluster does not know, or that we may not see."""
+        """account: of the look so far. unseen: kinds that the cluster does not know, or that we may not see. whole: or
+        only where traffic goes and how many replicas are asked for."""
         now_s = account.now_s
         seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
@@ -92,6 +110,8 @@ class Steering:
             return Steered(account, next_s)
         applied = record.applied if reached.refused else _applied(reached.decision)
         objects = _objects(wanted, Record(applied, self._office.term(record.term), stood), reached, seen)
+        if not whole:
+            objects = {key: one for key, one in objects.items() if key == wanted.route or key in wanted.scalers}
         hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
         waits = transition.waits(wanted, record.applied, reached.observation, seen)
         if waits:
@@ -100,7 +120,7 @@ class Steering:
             standing = transition.relieved(wanted, seen.managed[wanted.route], record, term, seen, now_s)
             if standing is not None:
                 objects[wanted.route], applied = standing.route, standing.applied
-        surplus = self._surplus(wanted, seen, now_s, begins=not transition.left(wanted, record.applied))
+        surplus = self._surplus(wanted, seen, now_s, begins=whole and not transition.left(wanted, record.applied))
         outcome = await self._writer.carry_out(
             [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
         )
