@@ -287,3 +287,32 @@ def test_a_spec_that_cannot_be_rendered_stops_no_failover_also_after_a_restart()
     assert weights == [FAILED_OVER, {"inf2-neuron": 100, "g5-triton": 0}]
     assert "kvAwareRouting" in degraded
     assert others == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"slo": {"latency": {"p95": "0.95s"}}},
+        {"demand": {"rate": "20/s"}},
+        {"demand": {"rate": "10/s", "peak": "1/s"}},
+    ],
+    ids=["planned anew", "more demand", "refused"],
+)
+def test_servers_keep_their_image_while_another_plan_is_awaited(edit: Object) -> None:
+    async def story() -> str:
+        scene = Scene()
+        plans = await planned(scene)
+        task = await operate(planning_by(plans, scene.operator()))
+        await rest(30)
+        units = (await scene.people.get(kinds.FLEET, "sd21", SPACE))["spec"]["units"]
+        changed = [unit | {"image": "registry.example/newer:2"} for unit in units]
+        await scene.people.merge(kinds.FLEET, "sd21", SPACE, {"spec": {"units": changed}})
+        await rest(30)
+        plans.fails = True
+        await scene.people.merge(kinds.FLEET, "sd21", SPACE, {"spec": edit})
+        await rest(30)
+        found = await scene.people.get(kinds.DEPLOYMENT, "sd21-g5-triton", SPACE)
+        await killed(task)
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    assert run(story()) == "registry.example/newer:2"

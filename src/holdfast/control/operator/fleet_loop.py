@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from holdfast.control.operator import by_hand, plan_records
 from holdfast.control.operator.account import Account, PlanProblem
+from holdfast.control.operator.desired import Desired
 from holdfast.control.operator.exported import Exported
 from holdfast.control.operator.planned import Planned
 from holdfast.control.operator.readings import Readings
@@ -140,7 +141,7 @@ class FleetLoop:
         )
         steered: Steered | None = Steered(account, now_s + LATEST_S)
         if standing.plan is not None:
-            steered = await self._steered(account, standing.plan, seen, reading)
+            steered = await self._steered(account, standing.plan, seen, reading, refused=standing.refused)
         if steered is None:
             self._changed_s = changed_s
             return self._started_s + FIRST_RATE_S
@@ -150,24 +151,28 @@ class FleetLoop:
         dues = (now_s + LATEST_S, standing.next_look_s, steered.next_look_s, again_s)
         return min(at_s for at_s in dues if at_s is not None)
 
-    async def _steered(self, account: Account, plan: Plan, seen: Seen, reading: Reading) -> Steered | None:
+    async def _steered(
+        self, account: Account, plan: Plan, seen: Seen, reading: Reading, *, refused: bool
+    ) -> Steered | None:
         """What came of steering by the plan; None while it is worth waiting for the first rate."""
         spec = plan.fleet.spec
         account = replace(account, routing=by_hand.policy(spec.routing, by_hand.override(seen.fleet)))
-        whole = True
-        try:
-            wanted = self._steering.wanted(plan, seen.fleet)
-        except InputError as error:
-            known = self._steering.before(plan_records.as_made(seen.fleet, seen.config), seen.fleet)
-            problem = PlanProblem(Reason.PLAN_UNUSABLE, str(error))
-            account = replace(account, plan=None if known is None else known.plan, plan_problem=problem)
-            if known is None:
-                return Steered(account, account.now_s + LATEST_S)
-            wanted, whole = known, False
+        wanted: Desired | None = None
+        if not refused:
+            try:
+                wanted = self._steering.wanted(plan, seen.fleet)
+            except InputError as error:
+                account = replace(account, plan_problem=PlanProblem(Reason.PLAN_UNUSABLE, str(error)))
+        whole = wanted is not None
+        if wanted is None:
+            wanted = self._steering.before(plan_records.as_made(seen.fleet, seen.config), seen.fleet)
+        if wanted is None:
+            return Steered(replace(account, plan=None), account.now_s + LATEST_S)
+        account = replace(account, plan=wanted.plan)
         self._readings.ask(self._key, wanted.placed)
         if not self._readings.tried(self._key) and account.now_s < self._started_s + FIRST_RATE_S:
             return None
-        return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]), whole=whole)
+        return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]), whole)
 
     def _answered(self, changed_s: float, steered: Steered) -> None:
         """Times what began with that change, and ended with weights that leave lost capacity."""

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.model import codec
+from holdfast.model.declaration import Document
 from holdfast.model.demand import Demand
 from holdfast.model.document import Declared
 from holdfast.model.fleet import InferenceFleet
+from holdfast.model.unit import DeploymentUnit
 
 _ROUTING = ("weights", "minShare", "bySize")
 _WORKLOAD_OF_REQUESTS = ("path", "body")
@@ -82,16 +84,46 @@ def _without(content: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any
 def settled(declared: Declared, plan: InferenceFleet) -> InferenceFleet:
     """The declared fleet with what its units leave to the plan as the plan's fleet has it. Both have the same units."""
     spec = declared.fleet.spec
-    units = []
-    for unit in spec.units:
-        made = plan.unit(unit.name)
-        left: dict[str, object] = {"tensor_parallel": made.tensor_parallel, "max_num_seqs": made.max_num_seqs}
-        auto = declared.auto.get(unit.name, frozenset())
-        kept = {key: value for key, value in left.items() if _camel(key) in auto}
-        if unit.devices is None:
-            kept["devices"] = made.devices
-        units.append(unit.model_copy(update=kept))
-    return declared.fleet.model_copy(update={"spec": spec.model_copy(update={"units": tuple(units)})})
+    units = tuple(_settled(declared, unit, plan.unit(unit.name)) for unit in spec.units)
+    return declared.fleet.model_copy(update={"spec": spec.model_copy(update={"units": units})})
+
+
+def meanwhile(declared: Declared, plan: InferenceFleet) -> InferenceFleet:
+    """The declared fleet as far as a plan's goes on running until another is there: what planning reads is as the plan
+    has it, and the rest is as declared. Of a unit, the workload, or the model that planning reads otherwise by now,
+    nothing holds yet: a new framework comes with its image."""
+    spec, made = declared.fleet.spec, plan.spec
+    by_name = {unit.name: unit for unit in spec.units}
+    update: dict[str, object] = {key: getattr(made, key) for key in ("slo", "demand", "region", "zones", "capacity")}
+    update["units"] = tuple(_meanwhile(declared, by_name.get(unit.name), unit) for unit in made.units)
+    update["routing"] = spec.routing.model_copy(
+        update={key: getattr(made.routing, key) for key in ("weights", "min_share", "by_size")}
+    )
+    if _read_of(spec.workload, _WORKLOAD_OF_REQUESTS) != _read_of(made.workload, _WORKLOAD_OF_REQUESTS):
+        update["workload"] = made.workload
+    if spec.model.id != made.model.id:
+        update["model"] = made.model
+    return declared.fleet.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
+def _meanwhile(declared: Declared, unit: DeploymentUnit | None, made: DeploymentUnit) -> DeploymentUnit:
+    if unit is None:
+        return made
+    now = _settled(declared, unit, made)
+    return now if _read_of(now, _UNIT_OF_SERVERS) == _read_of(made, _UNIT_OF_SERVERS) else made
+
+
+def _read_of(document: Document, but: tuple[str, ...]) -> dict[str, Any]:
+    return _without(document.model_dump(mode="json", by_alias=True, exclude_defaults=True), but)
+
+
+def _settled(declared: Declared, unit: DeploymentUnit, made: DeploymentUnit) -> DeploymentUnit:
+    left: dict[str, object] = {"tensor_parallel": made.tensor_parallel, "max_num_seqs": made.max_num_seqs}
+    auto = declared.auto.get(unit.name, frozenset())
+    kept = {key: value for key, value in left.items() if _camel(key) in auto}
+    if unit.devices is None:
+        kept["devices"] = made.devices
+    return unit.model_copy(update=kept)
 
 
 def _camel(key: str) -> str:

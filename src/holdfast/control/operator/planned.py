@@ -39,13 +39,19 @@ log = logging.getLogger("holdfast.operator")
 
 @dataclass(frozen=True)
 class Standing:
-    """What holds now. next_look_s: when to ask again at the latest; None where only a change makes a difference."""
+    """What holds now.
+
+    next_look_s: when to ask again at the latest; None where only a change makes a difference.
+    refused:     whether the spec says what cannot be: then the plan has the one that it was made on, and nothing but
+                 traffic goes by it.
+    """
 
     plan: Plan | None
     problem: PlanProblem | None
     proposal: Proposal | None
     news: tuple[News, ...]
     next_look_s: float | None
+    refused: bool = False
 
 
 class Planned:
@@ -90,7 +96,8 @@ class Planned:
             next_s = min(next_s or now_s + plans.RETRY_S, self._tried.ended_s + plans.RETRY_S)
         news = _news(self._before, settled)
         self._before = settled
-        return Standing(settled.plan, _problem(settled), settled.proposal, news, next_s)
+        refused = settled.obstacle is Obstacle.REFUSED
+        return Standing(settled.plan, _problem(settled), settled.proposal, news, next_s, refused)
 
     async def close(self) -> None:
         """Ends planning that is going on."""

@@ -94,14 +94,14 @@ def _given(fleet: Object, declared: Declared, config: Mapping[str, Object], kept
         )
         why = kept.why or missing
         obstacle = Obstacle.UNREADABLE if kept.why else Obstacle.NO_PLAN
-        running = None if last.plan is None else _with_current(declared, last.plan) or last.plan
+        running = None if last.plan is None else _with_current(declared, last.plan) or _meanwhile(declared, last.plan)
         return Settled(running, obstacle, _more(why, last.plan))
     writes = () if kept.identity == last.identity else (plan_records.of_last(fleet, kept.plan),)
     current = _with_current(declared, kept.plan)
     if current is not None:
         return Settled(current, writes=writes)
     message = "The plan that is given was made on another spec, and runs as it is: plan anew, and apply the new one."
-    return Settled(kept.plan, Obstacle.OUTDATED, message, writes=writes)
+    return Settled(_meanwhile(declared, kept.plan), Obstacle.OUTDATED, message, writes=writes)
 
 
 def _with_current(declared: Declared, made: Plan) -> Plan | None:
@@ -111,6 +111,11 @@ def _with_current(declared: Declared, made: Plan) -> Plan | None:
     fleet = plan_inputs.settled(declared, made.fleet)
     same = plan_inputs.parts(Declared(fleet, {})) == plan_inputs.parts(Declared(made.fleet, {}))
     return replace(made, fleet=fleet) if same else None
+
+
+def _meanwhile(declared: Declared, made: Plan) -> Plan:
+    """The plan while the spec is another than it was made on: servers are not put back to how they started then."""
+    return replace(made, fleet=plan_inputs.meanwhile(declared, made.fleet))
 
 
 def _more(sentence: str, running: Plan | None) -> str:
@@ -197,10 +202,12 @@ class _Automatic:
         return inputs is not None and not plan_inputs.moved(inputs, self.wanted, self._bound)
 
     def _running(self) -> Plan | None:
-        """The plan that is kept, with the spec as it is now unless planning reads another by now."""
+        """The plan that is kept, with the spec as it is now but for what planning reads otherwise by now."""
         made, inputs = self.kept.plan, self.kept.inputs
-        if made is None or inputs is None or inputs.spec != self.wanted.spec:
-            return made
+        if made is None:
+            return None
+        if inputs is None or inputs.spec != self.wanted.spec:
+            return _meanwhile(self.declared, made)
         fleet = plan_inputs.settled(self.declared, made.fleet)
         spec = fleet.spec.model_copy(update={"demand": made.fleet.spec.demand})
         return replace(made, fleet=fleet.model_copy(update={"spec": spec}))

@@ -85,7 +85,6 @@ class Steering:
         seen: Seen,
         reading: Reading,
         unseen: Mapping[Kind, KubeError],
-        *,
         whole: bool = True,
     ) -> Steered:
         """account: of the look so far. unseen: kinds that the cluster does not know, or that we may not see. whole: or
