@@ -223,3 +223,32 @@ def test_on_trial_nothing_is_sent() -> None:
         return desk.sent
 
     assert on_desk(story, acts=False) == []
+
+
+def test_whoever_changes_an_object_again_and_again_is_not_fought_for_ever() -> None:
+    async def story(desk: Desk) -> tuple[int, str]:
+        wanted = one(kinds.SCALED_OBJECT, "sd21-a", {"spec": {"minReplicaCount": 1, "maxReplicaCount": 5}})
+        last = await desk.write(wanted)
+        for _ in range(600):
+            await desk.scene.people.merge(kinds.SCALED_OBJECT, "sd21-a", SPACE, {"spec": {"minReplicaCount": 9}})
+            last = await desk.write(wanted)
+            await rest(0.2)
+        return len(desk.sent), last.failures[0].why
+
+    sent, why = on_desk(story)
+    assert sent < 15
+    assert why == "it was put back again and again, and somebody else changed it: spec.minReplicaCount"
+
+
+def test_where_each_write_takes_seconds_a_look_ends_before_all_is_written() -> None:
+    async def story(desk: Desk) -> list[tuple[int, bool]]:
+        desk.fault = lambda request: Fault(delay_s=1.5)
+        wanted = [account(f"a{number}") for number in range(5)]
+        passes = []
+        while True:
+            outcome = await desk.write(*wanted)
+            passes.append((len(outcome.written), outcome.retry_s is not None))
+            if outcome.retry_s is None:
+                return passes
+
+    assert on_desk(story) == [(2, True), (2, True), (1, False)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.control.operator import drift, routing_record
 from holdfast.control.operator.account import Failure
-from holdfast.control.operator.drift import Difference
+from holdfast.control.operator.drift import Difference, Drift
 from holdfast.control.operator.office import Office
 from holdfast.control.operator.seen import Key
 from holdfast.kube import kinds
@@ -31,6 +31,15 @@ CONFLICT_S = 0.1
 
 ECHO_S = 5.0
 """How long what the API server answered counts for more than what the watch has not yet told."""
+
+PASS_S = 2.0
+"""From when no further object is begun with: where each write takes seconds, a pool may be lost in the meantime."""
+
+FOUGHT = 3
+"""So often in a row an object is put back at once. From then on whoever else changes it is left longer and longer; on
+the route, where traffic goes by it, never longer than ROUTE_S."""
+
+ROUTE_S = 1.0
 
 _SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 
@@ -78,6 +87,7 @@ class Writer:
         self._troubles: dict[Key, _Trouble] = {}
         self._answers: dict[Key, tuple[Object, float]] = {}
         self._known: set[Key] = set()
+        self._fights: dict[Key, tuple[int, float]] = {}
         self._logged: dict[Key, str] = {}
 
     def latest(self, live: Mapping[Key, Object]) -> dict[Key, Object]:
@@ -102,7 +112,7 @@ class Writer:
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in asked}
         if self._is_outlived(live.get(route)):
             return Outcome(retry_s=self._clock() + FIRST_S)
-        outcome = Outcome()
+        outcome, began_s = Outcome(), self._clock()
         for name, one in sorted(steps, key=lambda step: (_turn(step[0], step[0] in live, route), step[0])):
             difference = drift.of(one, live.get(name))
             if difference is None:
@@ -112,8 +122,14 @@ class Writer:
                 continue
             if not self._office.leads():
                 return replace(outcome, retry_s=self._clock() + FIRST_S)
+            if self._clock() > began_s + PASS_S:
+                return replace(outcome, retry_s=self._clock())
             if name in self._troubles and self._clock() < self._troubles[name].again_s:
                 outcome = self._with_trouble(outcome, name)
+                continue
+            peace_s = self._peace_s(name, name == route) if difference.difference is Difference.CHANGED else 0.0
+            if self._clock() < peace_s:
+                outcome = _left(outcome, name, difference, peace_s)
                 continue
             if not self._office.acts:
                 self._would(name, f"apply: {difference.text}")
@@ -132,9 +148,7 @@ class Writer:
         version = None if live is None else live["metadata"]["resourceVersion"]
         return await self._connection.apply(wanted, resource_version=version)
 
-    def _succeeded(
-        self, outcome: Outcome, name: Key, answer: Object, difference: drift.Drift, is_route: bool
-    ) -> Outcome:
+    def _succeeded(self, outcome: Outcome, name: Key, answer: Object, difference: Drift, is_route: bool) -> Outcome:
         self._troubles.pop(name, None)
         self._answers[name] = answer, self._clock()
         put_back = outcome.put_back
@@ -142,11 +156,22 @@ class Writer:
             difference.difference is Difference.ABSENT and name in self._known
         ):
             put_back += (f"{name[0]} {name[1]}: {difference.text}",)
+        if difference.difference is Difference.CHANGED:
+            times, at_s = self._fights.get(name, (0, 0.0))
+            now_s = self._clock()
+            self._fights[name] = (times + 1 if now_s < at_s + 2 * MOST_S else 1), now_s
         self._known.add(name)
         log.info("applied", extra={"object": "/".join(name), "because": difference.text})
         if is_route:
             outcome = replace(outcome, routed=True, routed_s=self._clock())
         return replace(outcome, written=(*outcome.written, answer), put_back=put_back)
+
+    def _peace_s(self, name: Key, is_route: bool) -> float:
+        """Until when an object is left as somebody else has changed it."""
+        times, at_s = self._fights.get(name, (0, 0.0))
+        if times < FOUGHT:
+            return 0.0
+        return at_s + min(ROUTE_S if is_route else MOST_S, FIRST_S * 2.0 ** min(times - FOUGHT, 16))
 
     async def _clear(self, surplus: Sequence[Object], outcome: Outcome) -> Outcome:
         for one in surplus:
@@ -210,6 +235,13 @@ class Writer:
         if self._logged.get(name) != text:
             self._logged[name] = text
             log.info("would write", extra={"object": "/".join(name), "what": text})
+
+
+def _left(outcome: Outcome, name: Key, difference: Drift, until_s: float) -> Outcome:
+    """With an object that is left for now to whoever else changes it again and again."""
+    why = f"it was put back again and again, and {difference.text}"
+    retry_s = until_s if outcome.retry_s is None else min(outcome.retry_s, until_s)
+    return replace(outcome, failures=(*outcome.failures, Failure(*name, why, refused=False)), retry_s=retry_s)
 
 
 def key(one: Object) -> Key:
