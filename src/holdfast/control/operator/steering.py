@@ -55,6 +55,7 @@ class Steering:
     def __init__(self, writer: Writer, office: Office) -> None:
         self._writer, self._office = writer, office
         self._wanted: Desired | None = None
+        self._ruling: Desired | None = None
         self._standings: Mapping[str, Standing] | None = None
         self._before: Verdict | None = None
         self._terms: tuple[Plan, RoutingPolicy] | None = None
@@ -75,24 +76,33 @@ class Steering:
         now_s = account.now_s
         seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
+        waits = self._waits(wanted, seen, reading, record.applied, now_s)
+        coming = wanted
+        if waits and self._ruling is not None:
+            wanted = self._ruling
         reached = self._reach(account, wanted, seen, reading, record.applied)
         account = replace(
             account,
+            plan=wanted.plan,
             observation=reached.observation,
             applied=record.applied,
             decision=reached.decision,
             refused=reached.refused,
-            missing=_missing(wanted, seen, unseen),
+            missing=_missing(coming, seen, unseen),
         )
         next_s = reached.decision.next_look_s
         if not reached.observation.pools_known:
             return Steered(account, next_s)
         applied = record.applied if reached.refused else _applied(reached.decision)
         objects = _objects(wanted, Record(applied, self._office.term(record.term)), reached, seen)
-        hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
-        waits = transition.waits(wanted, record.applied, reached.observation, seen)
-        if waits:
+        if coming is not wanted:
+            objects = _beside(coming, reached, seen) | objects
+        elif waits:
+            # Who has just started knows no plan that the route could be made for: it stays as it is.
             del objects[wanted.route]
+        else:
+            self._ruling = wanted
+        hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
         surplus = self._surplus(wanted, seen, now_s, begins=not waits)
         outcome = await self._writer.carry_out(
             [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
@@ -111,6 +121,13 @@ class Steering:
             left_s=outcome.routed_s if _leaves_lost(record.applied, applied, reached.decision) else None,
             due=not outcome.routed,
         )
+
+    def _waits(self, wanted: Desired, seen: Seen, reading: Reading, applied: Applied, now_s: float) -> bool:
+        """Whether traffic must go by the plan before for now: `transition.waits`."""
+        if not transition.leaves(wanted, applied):
+            return False
+        observation = observe.observe(wanted.placed, seen, reading, applied, self._standings or {}, now_s)
+        return transition.waits(wanted, applied, observation, seen)
 
     def _surplus(self, wanted: Desired, seen: Seen, now_s: float, *, begins: bool) -> list[Object]:
         """What is to be deleted: what the plan has no use for, since weights have left it for long enough."""
@@ -147,6 +164,12 @@ def _objects(wanted: Desired, record: Record, reached: Verdict, seen: Seen) -> d
         **desired.scalers(wanted, decision, reached.observation.pools, seen.managed, reached.now_s),
         wanted.route: desired.route(wanted, record),
     }
+
+
+def _beside(coming: Desired, reached: Verdict, seen: Seen) -> dict[Key, Object]:
+    """What a plan to come needs before traffic goes by it: all but its route, with its own bounds."""
+    decision = replace(reached.decision, replicas={})
+    return {**coming.standing, **desired.scalers(coming, decision, (), seen.managed, reached.now_s)}
 
 
 def _applied(decision: Decision) -> Applied:
