@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,10 +55,10 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
     """The fleet that `text` declares, number by number. `where` names the file in errors. Raises InputError."""
     root, content = _parsed(InferenceFleet, text, where)
     for index, key in _left_to_the_plan(content):
-        line, _ = _locate(root, ["spec", "units", index, key])
+        place, _ = _place(root, ["spec", "units", index, key], where)
         raise InputError(
             f"{key} is auto, which only `holdfast plan` can settle",
-            where=f"{where}:{line}",
+            where=place,
             mend="write the number that the plan gives",
         )
     return _validated(InferenceFleet, root, content, where)
@@ -65,15 +66,36 @@ def read_fleet(text: str, *, where: str) -> InferenceFleet:
 
 def read_declared(text: str, *, where: str) -> Declared:
     """The fleet that `text` declares, which may leave numbers to the plan. Raises InputError."""
-    root, content = _parsed(InferenceFleet, text, where)
+    return _declared(*_parsed(InferenceFleet, text, where), where)
+
+
+def declared_object(resource: Mapping[str, Any]) -> Declared:
+    """The fleet that a Kubernetes resource declares. Raises InputError.
+
+    What an API server keeps beside it is left aside: the status, and all metadata but name and namespace.
+    """
+    content = copy.deepcopy({key: value for key, value in resource.items() if key != "status"})
+    metadata = content.get("metadata")
+    if isinstance(metadata, dict):
+        content["metadata"] = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
+    return _declared(None, content, _named(content))
+
+
+def _named(content: Mapping[str, Any]) -> str:
+    """What errors about a resource are about, e.g. `inferencefleet inference/sd21`."""
+    metadata = content.get("metadata")
+    found = metadata if isinstance(metadata, dict) else {}
+    return f"inferencefleet {found.get('namespace', 'default')}/{found.get('name', '(no name)')}"
+
+
+def _declared(root: Any, content: dict[Any, Any], where: str) -> Declared:
+    """root: the YAML nodes, which know their lines; None for what was never YAML."""
     auto: dict[int, set[str]] = {}
     for index, key in _left_to_the_plan(content):
         unit = content["spec"]["units"][index]
         if key == "tensorParallel" and "devices" in unit:
-            line, _ = _locate(root, ["spec", "units", index, "devices"])
-            raise InputError(
-                "devices follow from tensorParallel, which is auto", where=f"{where}:{line}", mend="remove devices"
-            )
+            place, _ = _place(root, ["spec", "units", index, "devices"], where)
+            raise InputError("devices follow from tensorParallel, which is auto", where=place, mend="remove devices")
         auto.setdefault(index, set()).add(key)
     for index, keys in auto.items():
         for key in keys:
@@ -162,10 +184,10 @@ def _validated(
 
 def _explain(document: type[Document], error: Any, root: Any, where: str, changed: Mapping[str, str]) -> InputError:
     path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "[key]")))]
-    line, found = _locate(root, path)
+    at, found = _place(root, path, where)
     key = ".".join(str(part) for part in path)
     related = (there for changed_key, there in changed.items() if _on_one_path(key, changed_key))
-    place = next(related, f"{where}:{line}")
+    place = next(related, at)
     if error["type"] == "extra_forbidden":
         known = _known_keys(document, path[:-1])
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
@@ -182,6 +204,14 @@ def _explain(document: type[Document], error: Any, root: Any, where: str, change
 def _on_one_path(key: str, other: str) -> bool:
     """Whether one of the two is the other, or lies below it."""
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
+def _place(root: Any, path: list[Any], where: str) -> tuple[str, bool]:
+    """Where the deepest node on `path` that exists stands, and whether the whole path does."""
+    if root is None:
+        return where, True
+    line, found = _locate(root, path)
+    return f"{where}:{line}", found
 
 
 def _locate(root: Any, path: list[Any]) -> tuple[int, bool]:

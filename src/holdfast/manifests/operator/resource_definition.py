@@ -17,7 +17,7 @@ _COLUMNS = (
     ("Mode", "string", ".status.mode", "What the traffic weights are optimised for"),
     ("Pools", "string", ".status.poolsReady", "Pools with a ready replica, of all"),
     ("Weights", "string", ".status.weights", "Of the pools, in their order"),
-    ("Shortages", "integer", ".status.shortages", "Pools that get no capacity"),
+    ("Short", "integer", ".status.shortages", "Pools that get no capacity"),
     ("Cost/h", "string", ".status.costPerHour", "Of the replicas that are there"),
     ("Age", "date", ".metadata.creationTimestamp", ""),
 )
