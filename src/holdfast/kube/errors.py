@@ -10,6 +10,8 @@ KubeError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class KubeError(Exception):
     """The API server did not do as asked.
@@ -51,3 +53,22 @@ class NotFoundError(KubeError):
 
 class RefusedError(KubeError):
     """Any other 4xx."""
+
+
+def of_status(status: dict[str, Any], *, http_status: int = 0, doing: str, retry_after: str | None = None) -> KubeError:
+    """The error that a Status object tells, as an answer or within a watch.
+
+    http_status: for answers whose body is no Status. doing: what was asked, for the text. retry_after: the header;
+    a date, which is allowed there, counts as not said.
+    """
+    code = status.get("code") or http_status
+    reason = str(status.get("reason") or "")
+    message = f"{doing}: {status.get('message') or 'no reason was given'} ({code}{' ' + reason if reason else ''})"
+    kind = {404: NotFoundError, 409: ConflictError, 410: GoneError}.get(code)
+    if kind is not None:
+        return kind(message, status=code, reason=reason)
+    if code in (408, 429) or code >= 500:
+        asked = (status.get("details") or {}).get("retryAfterSeconds") or retry_after
+        wait_s = float(asked) if asked is not None and str(asked).isdecimal() else None
+        return UnavailableError(message, status=code, reason=reason, retry_after_s=wait_s, acted=code != 429)
+    return RefusedError(message, status=code, reason=reason)
