@@ -30,10 +30,10 @@ class KarpenterStandIn:
     """Brings a node for each pod that is unschedulable for want of one in its NodePool, while EC2 has one.
 
     As Karpenter it claims first (NodeClaim `<pool>-<5 characters>`), and where there is no capacity says
-    `InsufficientCapacityError` on the claim, deletes it, and does not ask for that offering again for 3 minutes. A spot
-    interruption is an Event on Node and NodeClaim and the taint `karpenter.sh/disrupted`; its pods are evicted, and after
-    the notice the node goes. Empty nodes go after `empty_s`. Unlike Karpenter: one offering per NodePool, no batching
-    window, no finalizers, limits or budgets, no bin packing beyond devices; evictions ask no disruption budget.
+    `InsufficientCapacityError` on the claim, deletes it, and does not ask for that offering again for 3 minutes. A
+    spot interruption is an Event on Node and NodeClaim and the taint `karpenter.sh/disrupted`; its pods are evicted,
+    and after the notice the node goes. Empty nodes go after `empty_s`. Unlike Karpenter: one offering per NodePool, no
+    batching window, no finalizers, limits or budgets, no packing beyond devices; evictions ask no disruption budget.
 
     nodes_of_ec2: how many nodes of a NodePool there are to be had, PLENTY where not said.
     launch_s: from claim to node; notice_s: from interruption to the end; unavailable_s: how long it does not ask again.

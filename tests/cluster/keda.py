@@ -20,8 +20,8 @@ def none(_scaled: Object) -> int:
 class KedaStandIn:
     """Keeps each Deployment that a ScaledObject names between its bounds, at what a made-up load needs.
 
-    As the HPA: up at once, down by one a minute after five in which no more was needed. Unlike it: load is what `needed`
-    says, there are no metrics, no tolerance, no HPA objects, no scaling to 0 by a rule of its own, only Deployments.
+    As the HPA: up at once, down by one a minute after five in which no more was needed. Unlike it: load is what
+    `needed` says, no metrics or tolerance, no HPA objects, no rule of its own for 0 replicas, only Deployments.
     """
 
     view: View

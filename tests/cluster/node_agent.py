@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from cluster.view import REST_S, View, is_true, leaving, micro_stamp, name, namespace, seconds, serves, stamp
+from cluster.view import REST_S, View, leaving, micro_stamp, name, namespace, serves, stamp
 from holdfast.kube.errors import NotFoundError
 from holdfast.kube.kinds import NODE, POD, Object
 
@@ -19,8 +19,8 @@ NODE_LEASES = "kube-node-lease"
 class NodeAgent:
     """Marks a bound pod Running and Ready some seconds after it was bound, and lets one that is deleted go.
 
-    Like a kubelet it writes the whole of a pod's status, keeps the lease of each node, and ends a terminating pod with a
-    grace period of 0. Unlike one it starts no container, asks no probe, knows no phase between, and takes its nodes'
+    Like a kubelet it writes the whole of a pod's status, keeps the lease of each node, and ends a terminating pod with
+    a grace period of 0. Unlike one it starts no container, asks no probe, knows no phase between, and takes its nodes'
     existence from whoever makes Node objects.
 
     ready_after_s: from binding to Ready; gone_after_s: from deletion to gone. jitter: share of both that chance adds.
@@ -112,19 +112,6 @@ def running(pod: Object, now_s: float) -> Object:
         }
         for container in pod["spec"]["containers"]
     ]
-    return {
-        "status": {
-            "phase": "Running",
-            "startTime": at,
-            "conditions": [bound, *now_true],
-            "containerStatuses": containers,
-        }
-    }
-
-
-def bound_since_s(pod: Object) -> float | None:
-    """When the pod was bound to its node; None where it is not."""
-    if not is_true(pod, "PodScheduled"):
-        return None
-    conditions: list[Object] = pod["status"]["conditions"]
-    return next(seconds(one["lastTransitionTime"]) for one in conditions if one["type"] == "PodScheduled")
+    conditions = [bound, *now_true]
+    status = {"phase": "Running", "startTime": at, "conditions": conditions, "containerStatuses": containers}
+    return {"status": status}

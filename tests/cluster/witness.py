@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.kube.connection import Connection
 from holdfast.kube.watching import Watched
 
 from cluster.view import Clock, labels, name, serves
+from holdfast.kube.connection import Connection
 from holdfast.kube.kinds import INGRESS, POD, Object
 
 ACTION = "alb.ingress.kubernetes.io/actions.weighted-pools"
@@ -115,9 +115,9 @@ class Witness:
                 continue
             for unit, weight in moment.weights.items():
                 lately = moment.at_s - empty_since.get(unit, moment.at_s) <= reaction_s
-                if before and weight > before.get(unit, 0) and unit in moment.dead() and not lately:
-                    if moment.at_s >= start_s:
-                        yield f"{unit} was raised to {weight} at {moment.at_s:.2f} though it had no replica"
+                raised = bool(before) and weight > before.get(unit, 0)
+                if raised and unit in moment.dead() and not lately and moment.at_s >= start_s:
+                    yield f"{unit} was raised to {weight} at {moment.at_s:.2f} though it had no replica"
             before = moment.weights
 
 

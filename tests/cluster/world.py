@@ -1,0 +1,177 @@
+"""A cluster with stand-ins for all that is not the API server, a fleet in it, and somebody who watches that fleet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cluster import crds, plans
+from cluster.controllers import DeploymentController, Scheduler
+from cluster.fleets import Pace
+from cluster.karpenter import MADE_HERE, KarpenterStandIn
+from cluster.keda import KedaStandIn
+from cluster.node_agent import NodeAgent
+from cluster.view import Clock, View, labels, name
+from cluster.witness import Witness
+from holdfast.kube import kinds
+from holdfast.kube.connection import Connection
+from holdfast.kube.errors import ConflictError, NotFoundError
+from holdfast.kube.kinds import Kind, Object
+
+MANAGER = "platform-team"
+DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+
+
+class Operators(Protocol):
+    """Operators of a world, by name. All end with the world."""
+
+    async def start(self, name: str) -> None: ...
+    async def stop(self, name: str) -> None:
+        """As Kubernetes asks: it finishes and gives its lease back."""
+
+    async def kill(self, name: str) -> None:
+        """It is gone without a word."""
+
+    async def pause(self, name: str) -> None:
+        """Nothing of it reaches the API server until it is resumed; what it was about to write comes then."""
+
+    async def resume(self, name: str) -> None: ...
+    async def cut(self, name: str) -> None:
+        """The API server is down for it, until `mend`."""
+
+    async def mend(self, name: str) -> None: ...
+
+
+@dataclass
+class World:
+    """connection: of the tests themselves. real: whether a control plane of one's own is behind it.
+
+    offered_per_s: what the metrics say of the fleet's rate; None where they say nothing.
+    """
+
+    connection: Connection
+    clock: Clock
+    pace: Pace
+    operators: Operators
+    real: bool = False
+    namespace: str = "inference"
+    prometheus: str = "http://prometheus.test"
+    offered_per_s: float | None = 12.0
+    view: View = field(init=False)
+    karpenter: KarpenterStandIn = field(init=False)
+    keda: KedaStandIn = field(init=False)
+    witness: Witness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.view = View(self.connection, self.clock)
+        self.karpenter = KarpenterStandIn(self.view, launch_s=self.pace.launch_s)
+        self.keda = KedaStandIn(self.view)
+        self.agent = NodeAgent(self.view, ready_after_s=self.pace.ready_s, heartbeat=self.real)
+        self.witness = Witness(self.connection, self.clock, "sd21", self.namespace)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """With definitions and stand-ins; they end with the block."""
+        await self.install()
+        standing = [self.karpenter.run, self.keda.run, self.agent.run]
+        if not self.real:
+            standing += [DeploymentController(self.view).run, Scheduler(self.view).run]
+        tasks = [asyncio.create_task(self.view.run(), name="view")]
+        tasks += [asyncio.create_task(run(), name="stand-in") for run in standing]
+        tasks += [asyncio.create_task(watched.run(), name="witness") for watched in self.witness.watches()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        crashed = [end for end in ended if not isinstance(end, asyncio.CancelledError)]
+        if crashed:
+            raise ExceptionGroup("stand-ins ended", [end for end in crashed if isinstance(end, Exception)])
+
+    async def install(self) -> None:
+        """The definitions of all kinds, and the namespace. Raises RuntimeError where real nodes are."""
+        nodes = await self.connection.list(kinds.NODE)
+        strange = [name(node) for node in nodes.items if MADE_HERE not in labels(node)]
+        if strange:
+            raise RuntimeError(f"the cluster has nodes of its own ({strange[0]}); the scenarios need one without")
+        for definition in crds.definitions():
+            await self._define(definition)
+        described = {"name": self.namespace}
+        await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": described})
+
+    async def declare(self, fleet: Object, *, planned: bool | None = None) -> None:
+        """As a user and his platform team do: node pools, what is known of the units, the fleet.
+
+        planned: whether the plan is given too; where not said, in the virtual world, where no process can plan.
+        """
+        given = not self.real if planned is None else planned
+        spec = fleet["spec"] | {"planning": "given" if given else "auto"}
+        cluster = spec.get("cluster", {}) | {"prometheus": self.prometheus}
+        declared = fleet | {"spec": spec | {"cluster": cluster}}
+        for found in plans.platform(declared):
+            if found["kind"] == "NodePool":
+                await self._apply(found)
+        config = plans.plan_map(declared) if given else plans.measurements_map(declared)
+        await self._apply(config)
+        await self._apply(declared)
+
+    async def until(self, so: Callable[[], bool], within_s: float, what: str) -> None:
+        """Waits for something to be so. Raises AssertionError when it is not in time, with what the fleet is then."""
+        last_s = self.clock() + within_s
+        while self.clock() < last_s:
+            if so():
+                return
+            await asyncio.sleep(0.1)
+        moment = self.witness.now
+        raise AssertionError(
+            f"not within {within_s:g} s: {what}; weights {moment.weights}, ready {moment.ready}, "
+            f"{await self.conditions()}"
+        )
+
+    async def fleet(self) -> Object:
+        return await self.connection.get(kinds.FLEET, "sd21", self.namespace)
+
+    async def conditions(self) -> Mapping[str, str]:
+        """Status and reason of each condition of the fleet."""
+        try:
+            found = await self.fleet()
+        except NotFoundError:
+            return {}
+        said: list[Object] = found.get("status", {}).get("conditions", [])
+        return {one["type"]: f"{one['status']} {one['reason']}" for one in said}
+
+    async def until_condition(self, kind: str, status: str, within_s: float) -> Object:
+        """The condition, when it is so. Raises AssertionError."""
+        last = self.clock() + within_s
+        while self.clock() < last:
+            found = await self.fleet()
+            for one in found.get("status", {}).get("conditions", []):
+                if one["type"] == kind and one["status"] == status:
+                    return dict(one)
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"{kind} is not {status} within {within_s:g} s: {await self.conditions()}")
+
+    def pool(self, unit: str) -> str:
+        """The NodePool of a unit."""
+        return f"{self.namespace}-sd21-{unit}"
+
+    async def _define(self, definition: Object) -> None:
+        try:
+            await self.connection.create(DEFINITION, definition)
+        except ConflictError:
+            await self.connection.merge(DEFINITION, name(definition), None, {"spec": definition["spec"]})
+
+    async def _apply(self, found: Object) -> None:
+        """Again where the server has only just learned of the kind."""
+        for _ in range(50):
+            with suppress(NotFoundError):
+                await self.connection.apply(found, manager=MANAGER)
+                return
+            await asyncio.sleep(0.2)
+        raise LookupError(f"the API server does not know {found['kind']}")
