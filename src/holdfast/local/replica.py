@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from holdfast.local import children, loopback
+from holdfast.local import loopback
 from holdfast.local.envoy_config import READINESS_PATH
 from holdfast.local.loopback import Address
+from holdfast.processes import children
 
 _POLL_S = 0.1
 _LOOK_S = 0.02

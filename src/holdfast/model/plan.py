@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from holdfast.model import codec
 from holdfast.model.curve import Curve
+from holdfast.model.errors import InputError
 from holdfast.model.findings import Finding
 from holdfast.model.fleet import CapacityType, InferenceFleet
 from holdfast.model.packing import Packing
@@ -233,3 +235,15 @@ class Plan:
             if pool.unit == unit:
                 return pool
         raise KeyError(unit)
+
+
+def read(text: str, *, where: str) -> Plan:
+    """The plan that `holdfast plan --out` wrote as `text`. Raises InputError that names `where`."""
+    made = codec.loads(Plan, text, where=where)
+    if made.version != VERSION:
+        raise InputError(
+            f"the plan is of version {made.version}, and this holdfast reads version {VERSION}",
+            where=where,
+            mend="plan anew",
+        )
+    return made
