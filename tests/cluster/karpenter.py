@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import random
@@ -55,21 +56,31 @@ class KarpenterStandIn:
         self.view.watch(POD, NODE, NODE_CLAIM, NODE_POOL)
         self._chance = random.Random(self.seed)
         self._serial = itertools.count(1)
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         await self.view.follow((POD, NODE, NODE_CLAIM, NODE_POOL), self.step)
 
     async def step(self, now_s: float) -> float:
         """One round of provisioning, launching and removing; returns for how long nothing is due."""
-        due = [await self._end_interrupted(now_s), await self._launch(now_s), await self._remove_empty(now_s)]
-        due += [await self._provision(pool, now_s) for pool in self.view.all(NODE_POOL)]
+        async with self._turn:
+            due = [await self._end_interrupted(now_s), await self._launch(now_s), await self._remove_empty(now_s)]
+            due += [await self._provision(pool, now_s) for pool in self.view.all(NODE_POOL)]
         return max(0.0, min(due) - now_s)
 
     async def withdraw(self, pool: str, left: int = 0) -> None:
         """EC2 takes the pool's nodes without notice but for `left` of them, and has no others."""
-        self.nodes_of_ec2[pool] = left
-        for node in self._nodes(pool)[left:]:
-            await self._take(name(node))
+        async with self._turn:
+            now_s = self.view.clock()
+            self.nodes_of_ec2[pool] = left
+            self._unavailable_until_s.pop(pool, None)
+            nodes = self._nodes(pool)
+            up = {name(node) for node in nodes}
+            for claim in self._claims(pool):
+                if name(claim) not in up:
+                    await self._refuse(claim, now_s)
+            for node in nodes[left:]:
+                await self._take(name(node))
 
     def restore(self, pool: str, nodes: int = PLENTY) -> None:
         """EC2 has so many nodes of the pool again. Nobody is told: it shows when it is asked."""
@@ -77,6 +88,10 @@ class KarpenterStandIn:
 
     async def interrupt(self, pool: str, count: int) -> None:
         """A spot interruption notice for that many of the pool's nodes, of which EC2 has so many fewer then."""
+        async with self._turn:
+            await self._interrupt(pool, count)
+
+    async def _interrupt(self, pool: str, count: int) -> None:
         nodes = [node for node in self._nodes(pool) if DISRUPTED not in node["spec"].get("taints", [])]
         now_s = self.view.clock()
         self.nodes_of_ec2[pool] = len(nodes) - count
@@ -197,13 +212,13 @@ class KarpenterStandIn:
         return min(self._empty_since_s.values(), default=now_s + REST_S) + self.empty_s
 
     async def _take(self, node: str) -> None:
-        """The node, its claim and its pods are gone."""
-        for pod in self._pods_on(node):
-            await end(self.view, pod)
-        for kind in (NODE, NODE_CLAIM):
+        """The claim, its node and the pods on it are gone: in this order, so that neither comes back meanwhile."""
+        for kind in (NODE_CLAIM, NODE):
             with suppress(NotFoundError):
                 await self.view.connection.delete(kind, node)
             await self.view.until(kind, partial(self._gone, kind, node))
+        for pod in self._pods_on(node):
+            await end(self.view, pod)
 
     async def _say(self, about: Object, kind: Kind, reason: str, text: str, now_s: float) -> None:
         """A warning as client-go's recorder of core/v1 writes it, times in whole seconds."""

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cluster.fleets import MEASURED
 from holdfast.catalog import fleets
 from holdfast.cli import flags
-from holdfast.cli.main import main
+from holdfast.cli.main import cli
 from holdfast.kube.kinds import Object
 from holdfast.manifests import names
 from holdfast.manifests.manifest import Manifest
@@ -34,7 +34,7 @@ def _planned(fleet: str) -> str:
         declared, made = Path(folder, "fleet.yaml"), Path(folder, "plan.json")
         declared.write_text(fleet, encoding="utf-8")
         arguments = ["plan", str(declared), "--measurements", str(MEASURED), "--out", str(made)]
-        CliRunner().invoke(main, arguments, catch_exceptions=False)
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
         return made.read_text(encoding="utf-8")
 
 
@@ -69,5 +69,5 @@ def platform(fleet: Object) -> Iterator[Object]:
         made.write_text(plan_text(fleet), encoding="utf-8")
         plan = flags.read_plan(made)
     for file in render(plan, fleets.equipment_of(plan.fleet)):
-        if isinstance(file, Manifest) and file.object["kind"] in PLATFORM:
+        if isinstance(file, Manifest) and file.object.get("kind") in PLATFORM:
             yield file.object
