@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,9 @@ REQUEST_S = 10.0
 """A request is answered within this or counts as unanswered; also the time until a watch must have begun."""
 CONNECT_S = 4.0
 SILENCE_S = 75.0
-"""A stream without a byte for this long is taken for lost: bookmarks come about every 60 s (kube-apiserver, cacher)."""
+"""A stream without a byte for this long may have lost its other end, and is ended. Bookmarks come about every 60 s, but
+not of Events, nor of kinds to which nothing happened since the API server started (seen of 1.36): silence alone is no
+error."""
 WATCH_S = 300
 """How long the server is asked to keep a stream."""
 PAGE = 500
@@ -197,12 +199,13 @@ class Connection:
         fields: str = "",
         lasts_s: int = WATCH_S,
         opened: Callable[[], None] = lambda: None,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """What happened since `resource_version`, and what happens: one stream, which ends when the server ends it.
 
         lasts_s: when the server shall end it. opened: called when the server has accepted. Who leaves it early closes
-        it (`aclosing`). Raises GoneError, at the start or within, where the server no longer knows the version;
-        UnavailableError where the stream breaks or falls silent.
+        it (`aclosing`). After SILENCE_S without a word the stream ends too: another finds out whether anybody is there.
+        Raises GoneError, at the start or within, where the server no longer knows the version; UnavailableError where
+        the stream breaks.
         """
         query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         query |= {"timeoutSeconds": str(lasts_s)} | _selectors(labels, fields)
@@ -263,9 +266,10 @@ async def _lines(answer: httpx2.Response) -> AsyncIterator[bytes]:
     chunks = answer.aiter_bytes()
     rest = bytearray()
     while True:
-        async with asyncio.timeout(SILENCE_S):
-            chunk = await anext(chunks, None)
-        if chunk is None:
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                chunk = await anext(chunks)
+        except (StopAsyncIteration, TimeoutError):
             return
         searched = len(rest)
         rest += chunk

@@ -21,7 +21,6 @@ from urllib import request
 from urllib.parse import urlsplit
 
 import httpx2
-import msgspec
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
 from lightkube.config.models import User, UserExec
@@ -50,7 +49,8 @@ class Access:
 
 
 def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
-    """The first there is: the file given, $KUBECONFIG, this pod's service account (if no context is named), ~/.kube/config.
+    """The first there is: the file given, $KUBECONFIG, this pod's service account (no context is named),
+    ~/.kube/config.
 
     What is said on purpose goes before what happens to be there, as kubectl has it: tests that are pointed at a cluster
     must not find that of the pod they run in. Raises InputError.
@@ -67,7 +67,7 @@ def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
     try:
         config = KubeConfig.from_file(place)
         single = config.get(context)
-    except (ConfigError, YAMLError, msgspec.ValidationError, OSError) as error:
+    except (ConfigError, YAMLError, ValueError, OSError) as error:
         raise InputError(" ".join(str(error).split()), where=f"kubeconfig {place}", mend=mend) from error
     except (KeyError, TypeError) as error:
         raise InputError(f"lacks or misnames {error}", where=f"kubeconfig {place}", mend=mend) from error
