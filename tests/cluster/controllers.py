@@ -128,15 +128,15 @@ class Scheduler:
         await self.view.follow((POD, NODE), self.step)
 
     async def step(self, now_s: float) -> float:
-        pods = self.view.all(POD)
-        free = {name(node): dict(node.get("status", {}).get("allocatable", {})) for node in self.view.all(NODE)}
+        pods, nodes = self.view.all(POD), self.view.all(NODE)
+        free = {name(node): dict(node.get("status", {}).get("allocatable", {})) for node in nodes}
         for pod in pods:
             if pod["spec"].get("nodeName") in free:
                 _subtract(free[pod["spec"]["nodeName"]], pod)
         for pod in pods:
             if "nodeName" in pod["spec"] or leaving(pod):
                 continue
-            fits = (node for node in self.view.all(NODE) if _fits(pod, node, free[name(node)]))
+            fits = (node for node in nodes if _fits(pod, node, free[name(node)]))
             node = next(fits, None)
             if node is not None:
                 _subtract(free[name(node)], pod)

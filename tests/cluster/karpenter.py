@@ -203,13 +203,16 @@ class KarpenterStandIn:
 
     async def _remove_empty(self, now_s: float) -> float:
         """Consolidation of empty nodes."""
-        for node in self.view.all(NODE):
-            if MADE_HERE not in labels(node) or self._pods_on(name(node)):
-                self._empty_since_s.pop(name(node), None)
-            elif now_s >= self._empty_since_s.setdefault(name(node), now_s) + self.empty_s:
-                del self._empty_since_s[name(node)]
-                await self._take(name(node))
-        return min(self._empty_since_s.values(), default=now_s + REST_S) + self.empty_s
+        since_s = {
+            name(node): self._empty_since_s.get(name(node), now_s)
+            for node in self.view.all(NODE)
+            if MADE_HERE in labels(node) and not self._pods_on(name(node))
+        }
+        for node in [node for node, empty_s in since_s.items() if now_s >= empty_s + self.empty_s]:
+            del since_s[node]
+            await self._take(node)
+        self._empty_since_s = since_s
+        return min(since_s.values(), default=now_s + REST_S) + self.empty_s
 
     async def _take(self, node: str) -> None:
         """The claim, its node and the pods on it are gone: in this order, so that neither comes back meanwhile."""

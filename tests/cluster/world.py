@@ -81,18 +81,12 @@ class World:
         standing = [self.karpenter.run, self.keda.run, self.agent.run]
         if not self.real:
             standing += [DeploymentController(self.view).run, Scheduler(self.view).run]
-        tasks = [asyncio.create_task(self.view.run(), name="view")]
-        tasks += [asyncio.create_task(run(), name="stand-in") for run in standing]
-        tasks += [asyncio.create_task(watched.run(), name="witness") for watched in self.witness.watches()]
-        try:
+        standing += [self.view.run, *(watched.run for watched in self.witness.watches())]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(), name=f"stand-in {run.__qualname__}") for run in standing]
             yield
-        finally:
             for task in tasks:
                 task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        crashed = [end for end in ended if not isinstance(end, asyncio.CancelledError)]
-        if crashed:
-            raise ExceptionGroup("stand-ins ended", [end for end in crashed if isinstance(end, Exception)])
 
     async def install(self) -> None:
         """The definitions of all kinds, and the namespace. Raises RuntimeError where real nodes are."""
