@@ -6,7 +6,7 @@ holdfast's own as rendered. Those of others as they publish them, where a folder
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import yaml
@@ -32,12 +32,15 @@ OTHERS = (
 WITH_STATUS = (kinds.SCALED_OBJECT, kinds.NODE_POOL, kinds.NODE_CLAIM, kinds.LEADER_WORKER_SET, kinds.HTTP_ROUTE)
 
 
-def definitions() -> Iterator[Object]:
+@functools.cache
+def definitions() -> tuple[Object, ...]:
     """All of them, ours first."""
-    yield resource_definition.manifest("crd.yaml").object
-    for kind in OTHERS:
-        files = sorted(PUBLISHED.glob(f"*/{kind.group}_{kind.plural}.yaml"))
-        yield yaml.safe_load(files[0].read_text()) if files else _open(kind)
+    return resource_definition.manifest("crd.yaml").object, *(_published(kind) or _open(kind) for kind in OTHERS)
+
+
+def _published(kind: Kind) -> Object | None:
+    files = sorted(PUBLISHED.glob(f"*/{kind.group}_{kind.plural}.yaml"))
+    return yaml.load(files[0].read_text(encoding="utf-8"), yaml.CSafeLoader) if files else None
 
 
 def _open(kind: Kind) -> Object:

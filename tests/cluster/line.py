@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,13 +16,13 @@ import httpx2
 class Line(httpx2.AsyncBaseTransport):
     """A transport over another, for the API server in the same process.
 
-    hold: requests wait, and go out when it is released, unless who sent them has given up. cut: nothing goes out, and
-    streams that are open break.
+    cut: nothing goes out. Held, requests wait, and go out when it is released, unless who sent them has given up.
     """
 
     inner: httpx2.AsyncBaseTransport
     cut: bool = False
     _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _streams: set[_Breakable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._open.set()
@@ -32,28 +33,47 @@ class Line(httpx2.AsyncBaseTransport):
     def release(self) -> None:
         self._open.set()
 
+    def sever(self) -> None:
+        """Cuts it, also for the streams that are open."""
+        self.cut = True
+        for stream in self._streams:
+            stream.broken.set()
+        self._streams.clear()
+
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         await self._open.wait()
         if self.cut:
             raise httpx2.ConnectError("the line is cut", request=request)
         answer = await self.inner.handle_async_request(request)
-        if "watch" in request.url.params:
-            answer.stream = _Breakable(self, answer.stream)  # type: ignore[arg-type]
+        if isinstance(answer.stream, httpx2.AsyncByteStream) and "watch" in request.url.params:
+            stream = _Breakable(answer.stream)
+            self._streams.add(stream)
+            answer.stream = stream
         return answer
 
 
 class _Breakable(httpx2.AsyncByteStream):
-    """A stream that breaks at the first word after the line was cut."""
+    """A stream that breaks when it is told to."""
 
-    def __init__(self, line: Line, inner: httpx2.AsyncByteStream) -> None:
-        self._line = line
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self.broken = asyncio.Event()
         self._inner = inner
 
-    async def __aiter__(self):  # type: ignore[no-untyped-def]
-        async for chunk in self._inner:
-            if self._line.cut:
-                raise httpx2.ReadError("the line is cut")
-            yield chunk
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._inner)
+        breaks = asyncio.ensure_future(self.broken.wait())
+        try:
+            while True:
+                chunk = asyncio.ensure_future(anext(chunks, b""))
+                await asyncio.wait({chunk, breaks}, return_when=asyncio.FIRST_COMPLETED)
+                if breaks.done():
+                    chunk.cancel()
+                    raise httpx2.ReadError("the line is cut")
+                if not (line := chunk.result()):
+                    return
+                yield line
+        finally:
+            breaks.cancel()
 
     async def aclose(self) -> None:
         await self._inner.aclose()

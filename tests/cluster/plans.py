@@ -25,15 +25,19 @@ PLATFORM = ("Namespace", "NodePool")
 
 def plan_text(fleet: Object) -> str:
     """The plan of the fleet on the published measurements, as `holdfast plan --out` writes it."""
-    return _planned(json.dumps(fleet, sort_keys=True))
+    return planned(json.dumps(fleet, sort_keys=True), MEASURED.read_text(encoding="utf-8"))
 
 
 @functools.cache
-def _planned(fleet: str) -> str:
+def planned(fleet: str, measurements: str) -> str:
+    """Of a fleet as JSON, on a CSV, empty without one."""
     with tempfile.TemporaryDirectory() as folder:
-        declared, made = Path(folder, "fleet.yaml"), Path(folder, "plan.json")
+        declared, measured, made = (Path(folder, name) for name in ("fleet.yaml", "measured.csv", "plan.json"))
         declared.write_text(fleet, encoding="utf-8")
-        arguments = ["plan", str(declared), "--measurements", str(MEASURED), "--out", str(made)]
+        arguments = ["plan", str(declared), "--out", str(made)]
+        if measurements:
+            measured.write_text(measurements, encoding="utf-8")
+            arguments += ["--measurements", str(measured)]
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
         return made.read_text(encoding="utf-8")
 
