@@ -88,6 +88,8 @@ class Writer:
         self._metadata_of(call, sent)
         if before is None:
             if call.resource.kind in CREATED_BY_PUT and not call.subresource:
+                if uid := sent["metadata"].get("uid"):
+                    raise requests.moved_on(*call.refusal_names, requests.precondition("UID", uid, ""))
                 sent["metadata"].pop("resourceVersion", None)
                 return self.create(call, sent)
             raise requests.not_found(*call.refusal_names)
@@ -116,7 +118,10 @@ class Writer:
         if before is None and call.subresource:
             raise requests.not_found(*call.refusal_names)
         version = metadata.pop("resourceVersion", None)
-        if version and (before is None or version != before.object["metadata"]["resourceVersion"]):
+        if before is None and (uid := metadata.get("uid")):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise requests.moved_on(*call.refusal_names, why)
+        if version and before is not None and version != before.object["metadata"]["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
         unknown: list[str] = []
         clean = checking.pruned(config, resource.shape, "", unknown)

@@ -10,25 +10,22 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Self
 
 import httpx2
 
 from holdfast import __version__
-from holdfast.kube import credentials, errors
+from holdfast.kube import answers, credentials, errors
+from holdfast.kube.answers import WatchEvent
 from holdfast.kube.kinds import Kind, Object, of
 
 REQUEST_S = 10.0
 """A request is answered within this or counts as unanswered; also the time until a watch must have begun."""
 CONNECT_S = 4.0
-SILENCE_S = 75.0
-"""A stream without a byte for this long may have lost its other end, and is ended. Bookmarks come about every 60 s, but
-not of Events, nor of kinds to which nothing happened since the API server started (seen of 1.36): silence alone is no
-error."""
 WATCH_S = 300
 """How long the server is asked to keep a stream."""
 PAGE = 500
@@ -47,18 +44,6 @@ class Listing:
 
     items: tuple[Object, ...]
     resource_version: str
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """Of a BOOKMARK, only the resource version of the object means anything."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: Object
-
-    @property
-    def resource_version(self) -> str:
-        return cast(str, self.object["metadata"]["resourceVersion"])
 
 
 class Connection:
@@ -203,9 +188,9 @@ class Connection:
         """What happened since `resource_version`, and what happens: one stream, which ends when the server ends it.
 
         lasts_s: when the server shall end it. opened: called when the server has accepted. Who leaves it early closes
-        it (`aclosing`). After SILENCE_S without a word the stream ends too: another finds out whether anybody is there.
-        Raises GoneError, at the start or within, where the server no longer knows the version; UnavailableError where
-        the stream breaks.
+        it (`aclosing`). After answers.SILENCE_S without a word the stream ends too: another finds out whether anybody
+        is there. Raises GoneError, at the start or within, where the server no longer knows the version;
+        UnavailableError where the stream breaks.
         """
         query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         query |= {"timeoutSeconds": str(lasts_s)} | _selectors(labels, fields)
@@ -215,17 +200,17 @@ class Connection:
             async with asyncio.timeout(REQUEST_S):
                 answer = await self._streams.send(request, stream=True)
         except (TimeoutError, httpx2.RequestError) as error:
-            raise _unanswered(doing, error) from error
+            raise answers.unanswered(doing, error) from error
         try:
             if not answer.is_success:
                 async with asyncio.timeout(REQUEST_S):
                     await answer.aread()
-                raise _refusal(doing, answer)
+                raise answers.refusal(doing, answer)
             opened()
-            async for line in _lines(answer):
-                yield _event(doing, line)
+            async for line in answers.lines(answer):
+                yield answers.event(doing, line)
         except (TimeoutError, httpx2.RequestError) as error:
-            raise _unanswered(doing, error) from error
+            raise answers.unanswered(doing, error) from error
         finally:
             await answer.aclose()
 
@@ -248,10 +233,10 @@ class Connection:
             async with asyncio.timeout(REQUEST_S):
                 answer = await self._requests.request(method, path, params=query, content=content, headers=headers)
         except (TimeoutError, httpx2.RequestError) as error:
-            raise _unanswered(doing, error) from error
-        found = _document(answer.content)
+            raise answers.unanswered(doing, error) from error
+        found = answers.document(answer.content)
         if not answer.is_success:
-            raise _refusal(doing, answer)
+            raise answers.refusal(doing, answer)
         if found is None:
             raise errors.UnavailableError(f"{doing}: the answer is not JSON, as if of another server")
         return found
@@ -259,53 +244,3 @@ class Connection:
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     return ({"labelSelector": labels} if labels else {}) | ({"fieldSelector": fields} if fields else {})
-
-
-async def _lines(answer: httpx2.Response) -> AsyncIterator[bytes]:
-    """Split at line feeds alone: texts in JSON may hold what else Unicode takes for the end of a line (U+0085)."""
-    chunks = answer.aiter_bytes()
-    rest = bytearray()
-    while True:
-        try:
-            async with asyncio.timeout(SILENCE_S):
-                chunk = await anext(chunks)
-        except (StopAsyncIteration, TimeoutError):
-            return
-        searched = len(rest)
-        rest += chunk
-        while (end := rest.find(b"\n", searched)) >= 0:
-            yield bytes(rest[:end])
-            del rest[: end + 1]
-            searched = 0
-
-
-def _event(doing: str, line: bytes) -> WatchEvent:
-    found = _document(line)
-    if found is None:
-        raise errors.UnavailableError(f"{doing}: a line of the stream is not JSON")
-    if found["type"] == "ERROR":
-        raise errors.of_status(found["object"], http_status=500, doing=doing)
-    return WatchEvent(found["type"], found["object"])
-
-
-def _document(content: bytes) -> Object | None:
-    try:
-        found: Any = json.loads(content)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _refusal(doing: str, answer: httpx2.Response) -> errors.KubeError:
-    return errors.of_status(
-        _document(answer.content) or {"message": answer.text.strip()[:200]},
-        http_status=answer.status_code,
-        doing=doing,
-        retry_after=answer.headers.get("Retry-After"),
-    )
-
-
-def _unanswered(doing: str, error: TimeoutError | httpx2.RequestError) -> errors.UnavailableError:
-    before_sending = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-    why = str(error) or "no answer in time"
-    return errors.UnavailableError(f"{doing}: {why}", acted=not before_sending)

@@ -69,7 +69,7 @@ def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
         single = config.get(context)
     except (ConfigError, YAMLError, ValueError, OSError) as error:
         raise InputError(" ".join(str(error).split()), where=f"kubeconfig {place}", mend=mend) from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"lacks or misnames {error}", where=f"kubeconfig {place}", mend=mend) from error
     return _access(single, place)
 

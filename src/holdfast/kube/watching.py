@@ -20,7 +20,8 @@ from contextlib import aclosing
 from types import MappingProxyType
 
 from holdfast.kube import errors
-from holdfast.kube.connection import WATCH_S, Connection, WatchEvent
+from holdfast.kube.answers import WatchEvent
+from holdfast.kube.connection import WATCH_S, Connection
 from holdfast.kube.kinds import Kind, Object
 
 BACK_OFF_S = 0.2
@@ -105,7 +106,6 @@ class Watched:
 
     async def _attempt(self) -> float:
         """One stream, with the list before it where one is needed, to its end. Gives how long to wait then."""
-        self._unheard += 1
         began_s = asyncio.get_running_loop().time()
         problem: errors.KubeError | None = None
         try:
@@ -124,6 +124,8 @@ class Watched:
         if isinstance(problem, errors.NotFoundError | errors.RefusedError):
             self._version = None
             return REFUSED_S
+        if problem is None or problem.status == 504:
+            self._unheard += 1
         if isinstance(problem, errors.GoneError) or self._unheard >= UNHEARD:
             self._version = None
             self._unheard = 0
