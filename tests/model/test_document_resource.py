@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 import yaml
 
 from holdfast.model import document
+from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+FLEETS = sorted([*EXAMPLES.glob("deploy/*.yaml"), *EXAMPLES.glob("*/fleet.yaml")])
 FILE = EXAMPLES / "gpt-oss-20b-g5" / "fleet.yaml"
 KEPT = {
     "uid": "6f1c",
@@ -54,6 +57,16 @@ def test_devices_of_ranks_that_are_left_to_the_plan_are_refused() -> None:
     kept["spec"]["units"][0] |= {"tensorParallel": "auto", "devices": 1}
     with pytest.raises(InputError, match="devices follow from tensorParallel"):
         document.declared_object(kept)
+
+
+@pytest.mark.parametrize("file", FLEETS, ids=lambda file: str(file.relative_to(EXAMPLES)))
+def test_what_is_written_of_a_fleet_reads_back(file: Path) -> None:
+    declared = document.read_declared(file.read_text(encoding="utf-8"), where=str(file))
+    unit = declared.fleet.spec.units[0].name
+    for one in (declared, Declared(declared.fleet, {unit: frozenset({"maxNumSeqs"})})):
+        written = json.loads(json.dumps(document.resource(one)))
+        assert document.resource(document.declared_object(written)) == written
+    assert document.declared_object(document.resource(declared)) == declared
 
 
 @pytest.mark.parametrize("nonsense", [{}, {"metadata": 3}, {"metadata": {}, "spec": []}, {"kind": "Service"}])

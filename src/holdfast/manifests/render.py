@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from holdfast.manifests import kustomization, namespace, readme
 from holdfast.manifests.addons import tree as addons
@@ -13,7 +13,7 @@ from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
 from holdfast.manifests.observing import tree as observing
 from holdfast.manifests.operator import tree as operator
-from holdfast.manifests.placement import placements
+from holdfast.manifests.placement import Placement, placements
 from holdfast.manifests.routing import tree as routing
 from holdfast.manifests.scaling import tree as scaling
 from holdfast.manifests.serving import tree as serving
@@ -32,19 +32,28 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
     Raises InputError when the plan is infeasible or empty, its data plane is local, its edge is not stated, or one of
     its pools cannot be rendered; the message names the unit and the mend.
     """
-    _check(plan)
-    placed = routing.shared_out(plan, placements(plan, hardware))
-    base: list[File] = [namespace.manifest(plan)]
-    for area in (compute, serving, routing, scaling, observing):
-        base += area.files(plan, placed)
+    placed = placed_on(plan, hardware)
+    serving_files = base(plan, placed)
     files = [
-        *base,
-        kustomization.of_folder(BASE, base),
+        *serving_files,
+        kustomization.of_folder(BASE, serving_files),
         kustomization.overlay(plan, BASE),
         *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
     ]
     return tuple(sorted([*files, readme.file(plan, files), exceptions.file()], key=lambda file: file.path))
+
+
+def placed_on(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]) -> tuple[Placement, ...]:
+    """The plan's pools on their hardware, by unit name. Raises InputError as `render` does."""
+    _check(plan)
+    return routing.shared_out(plan, placements(plan, hardware))
+
+
+def base(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
+    """The files of all that serves, without their list."""
+    areas = (compute, serving, routing, scaling, observing)
+    return namespace.manifest(plan), *(file for area in areas for file in area.files(plan, placed))
 
 
 def _check(plan: Plan) -> None:

@@ -81,6 +81,15 @@ def declared_object(resource: Mapping[str, Any]) -> Declared:
     return _declared(None, content, _named(content))
 
 
+def resource(declared: Declared) -> dict[str, Any]:
+    """The declaration as JSON knows it, without what is left at its default; `declared_object` reads the same."""
+    content = declared.fleet.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    content["metadata"]["namespace"] = declared.fleet.metadata.namespace
+    for unit in content["spec"]["units"]:
+        unit |= dict.fromkeys(sorted(declared.auto.get(unit["name"], ())), AUTO)
+    return content
+
+
 def _named(content: Mapping[str, Any]) -> str:
     """What errors about a resource are about, e.g. `inferencefleet inference/sd21`."""
     metadata = content.get("metadata")

@@ -60,8 +60,8 @@ class Proposal(Document):
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-    reason: str
-    difference: str
+    reason: Annotated[str, Field(max_length=1024)]
+    difference: Annotated[str, Field(max_length=4096)]
 
 
 class FleetStatus(Document):

@@ -58,3 +58,41 @@ def _more(plan: Plan, other: Plan) -> str:
         return f" {more:+.2f} USD/h{share}."
     per_request = (plan.cost_usd_per_h / plan.demand_per_s) / (other.cost_usd_per_h / other.demand_per_s) - 1
     return f" {more:+.2f} USD/h{share}; per request {per_request:+.1%}."
+
+
+def sentences(plan: Plan, before: Plan | None) -> tuple[str, ...]:
+    """What a plan changes of the one before, a sentence for the whole and one for each pool that it changes.
+
+    Both are feasible; `before` is None where nothing runs yet.
+    """
+    whole = f"{plan.cost_usd_per_h:.2f} USD/h for {plan.demand_per_s:.4g} requests/s"
+    if before is None:
+        return f"{whole}; there is no plan yet.", *(_added(pool) for pool in plan.pools)
+    old, new = {pool.unit: pool for pool in before.pools}, {pool.unit: pool for pool in plan.pools}
+    changes = [_changed(unit, old.get(unit), new.get(unit)) for unit in dict.fromkeys((*new, *old))]
+    said = tuple(change for change in changes if change)
+    whole = f"{whole} instead of {before.cost_usd_per_h:.2f} USD/h for {before.demand_per_s:.4g} requests/s."
+    return whole, *(said or ("No pool changes.",))
+
+
+def _added(pool: PoolPlan) -> str:
+    return f"{pool.unit}: new, {pool.replicas} replicas, weight {pool.weight}."
+
+
+def _changed(unit: str, old: PoolPlan | None, new: PoolPlan | None) -> str:
+    """Empty where nothing did that a person would see."""
+    if new is None:
+        assert old is not None
+        return f"{unit}: goes, with its {old.replicas} replicas."
+    if old is None:
+        return _added(new)
+    bounds = [f"{pool.autoscaling.min_replicas} to {pool.autoscaling.max_replicas}" for pool in (new, old)]
+    pairs = (
+        ("replicas", str(new.replicas), str(old.replicas)),
+        ("scaled from", bounds[0], bounds[1]),
+        ("weight", str(new.weight), str(old.weight)),
+        ("limit of a replica", f"{new.limit_per_s:.4g}/s", f"{old.limit_per_s:.4g}/s"),
+        ("price of a replica", f"{new.price_usd_per_h:.4g} USD/h", f"{old.price_usd_per_h:.4g} USD/h"),
+    )
+    said = ", ".join(f"{what} {now} instead of {then}" for what, now, then in pairs if now != then)
+    return f"{unit}: {said}." if said else ""

@@ -5,7 +5,9 @@ fleet_loop   one fleet: observe, decide, check, act, tell, and wait for somethin
 seen         what the API server told of a fleet          observe        that as an observation
 capacity     shortages                                    interruptions  replicas with a notice
 rates        what is asked of metrics                     plans          which plan a fleet runs
-planner      plans in a process of their own              desired        the objects of a plan and a decision
+plan_inputs  what a plan is made on                       plan_records   the ConfigMaps of plans
+settled      what comes of it                             planner        plans in a process of their own
+desired      the objects of a plan and a decision
 routing_record  what a route remembers                    drift          whether an object is as it was applied
 act          writes, fenced                               status, conditions, said   what people are told
 exported     metrics                                      listening      where probes and Prometheus ask

@@ -1,13 +1,15 @@
 """What the operator may do, and nothing else: no Secrets, no pods of its own making, no nodes.
 
-    in the cluster              sees InferenceFleets, nodes and NodeClaims; writes the status of InferenceFleets
+    in the cluster              sees InferenceFleets, nodes, NodePools, NodeClaims; writes the status of InferenceFleets
     in its own namespace        the Lease that elects its leader
     in namespace `default`      sees Events: those of NodeClaims, which have no namespace, are there
     in the fleet's namespace    applies what a fleet is made of; sees its pods; says events
 
-The last is a Role for each namespace with a fleet: where there is none, the operator sees fleets and cannot act.
+The last is a Role for each namespace with a fleet: where there is none, the operator sees fleets and cannot act. It is
+the same for every fleet, as a fleet may change, and several may share the namespace.
 Whoever may change a Deployment may run any image there with any of the namespace's service accounts: that is much, and
-why it is not granted in the whole cluster.
+why it is not granted in the whole cluster. It may make service accounts, which have no rights until people bind some to
+them, and no tokens of any. What grants rights is for people to apply: the Role of llm-d's picker.
 """
 
 from __future__ import annotations
@@ -26,7 +28,25 @@ _EVENTS_OF_NODES = "default"
 
 _SEE = ["get", "list", "watch"]
 _APPLY = [*_SEE, "create", "patch", "delete"]
-"""Server-side apply is a patch, and a create where there is nothing yet."""
+"""Server-side apply is a patch, and a create where there is nothing yet. A pool that a plan gives up is deleted; of a
+fleet that is deleted, the garbage collector takes everything."""
+
+_APPLIED = {
+    "": ["configmaps", "serviceaccounts", "services"],
+    "agentgateway.dev": ["agentgatewayparameters"],
+    "apps": ["daemonsets", "deployments"],
+    "autoscaling": ["horizontalpodautoscalers"],
+    "gateway.k8s.aws": ["listenerruleconfigurations", "loadbalancerconfigurations", "targetgroupconfigurations"],
+    "gateway.networking.k8s.io": ["gateways", "httproutes"],
+    "inference.networking.k8s.io": ["inferencepools"],
+    "keda.sh": ["scaledobjects", "triggerauthentications"],
+    "leaderworkerset.x-k8s.io": ["leaderworkersets"],
+    "monitoring.coreos.com": ["podmonitors", "prometheusrules"],
+    "networking.k8s.io": ["ingresses", "networkpolicies"],
+    "policy": ["poddisruptionbudgets"],
+    "resource.k8s.io": ["resourceclaimtemplates"],
+}
+"""What fleets are made of, by API group; configmaps are also plans, proposals and measurements."""
 
 _FLEETS = resource_definition.PLURAL
 
@@ -48,7 +68,7 @@ def _in_the_cluster() -> list[Object]:
         # For owner references that keep an owner until what it owns is gone.
         _rule(resource_definition.GROUP, [f"{_FLEETS}/finalizers"], ["update"]),
         _rule("", ["nodes"], _SEE),
-        _rule("karpenter.sh", ["nodeclaims"], _SEE),
+        _rule("karpenter.sh", ["nodeclaims", "nodepools"], _SEE),
     ]
 
 
@@ -63,13 +83,7 @@ def _leading() -> list[Object]:
 
 def _in_a_namespace() -> list[Object]:
     return [
-        _rule("apps", ["deployments"], _APPLY),
-        _rule("leaderworkerset.x-k8s.io", ["leaderworkersets"], _APPLY),
-        _rule("", ["services"], _APPLY),
-        _rule("keda.sh", ["scaledobjects"], _APPLY),
-        _rule("networking.k8s.io", ["ingresses"], _APPLY),
-        _rule("gateway.networking.k8s.io", ["httproutes"], _APPLY),
-        _rule("autoscaling", ["horizontalpodautoscalers"], _SEE),
+        *(_rule(group, resources, _APPLY) for group, resources in _APPLIED.items()),
         _rule("", ["pods"], _SEE),
         _rule("events.k8s.io", ["events"], [*_SEE, "create", "patch"]),
     ]

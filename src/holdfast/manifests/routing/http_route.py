@@ -11,8 +11,8 @@ from holdfast.manifests.routing.traffic import Target
 from holdfast.model.plan import Plan
 
 
-def manifests(plan: Plan, targets: Sequence[Target]) -> tuple[Manifest, ...]:
-    """The API's paths to the targets by their weights, and the way from HTTP to TLS where it is asked for."""
+def manifest(plan: Plan, targets: Sequence[Target]) -> Manifest:
+    """The API's paths to the targets by their weights."""
     secure = not plan.fleet.spec.cluster.edge.plain_http
     name = names.label(plan.fleet.metadata.name)
     rule: Object = {
@@ -23,12 +23,16 @@ def manifests(plan: Plan, targets: Sequence[Target]) -> tuple[Manifest, ...]:
     if filters:
         rule["filters"] = filters
     listener = gateway.HTTPS if secure else gateway.HTTP
-    route = Manifest(f"{BASE}/http-route.yaml", _route(plan, name, listener, rule))
+    return Manifest(f"{BASE}/http-route.yaml", _route(plan, name, listener, rule))
+
+
+def to_tls(plan: Plan) -> tuple[Manifest, ...]:
+    """The way from HTTP to TLS, where it is asked for."""
     if not plan.fleet.spec.cluster.edge.redirect_http:
-        return (route,)
+        return ()
     redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "port": 443, "statusCode": 301}}
-    to_tls = _route(plan, names.label(plan.fleet.metadata.name, "to-tls"), gateway.HTTP, {"filters": [redirect]})
-    return route, Manifest(f"{BASE}/http-route-to-tls.yaml", to_tls)
+    route = _route(plan, names.label(plan.fleet.metadata.name, "to-tls"), gateway.HTTP, {"filters": [redirect]})
+    return (Manifest(f"{BASE}/http-route-to-tls.yaml", route),)
 
 
 def _route(plan: Plan, name: str, listener: str, rule: Object) -> Object:

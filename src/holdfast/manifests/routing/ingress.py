@@ -21,6 +21,9 @@ SSL_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 _PREFIX = "alb.ingress.kubernetes.io"
 
+FORWARDS = f"{_PREFIX}/actions.{ACTION}"
+"""Annotation with the weights."""
+
 
 def manifest(plan: Plan, targets: Sequence[Target]) -> Manifest:
     """The load balancer of the fleet.
@@ -40,7 +43,7 @@ def manifest(plan: Plan, targets: Sequence[Target]) -> Manifest:
                 f"idle_timeout.timeout_seconds={edges.idle_timeout_s(plan)},"
                 "routing.http.drop_invalid_header_fields.enabled=true"
             ),
-            f"{_PREFIX}/actions.{ACTION}": _action(targets),
+            FORWARDS: _action(targets),
         }
     )
     ingress = {

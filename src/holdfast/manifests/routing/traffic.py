@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.manifests.placement import Placement
@@ -26,13 +26,17 @@ class Target:
     weight: int
 
 
-def targets(placements: Sequence[Placement]) -> tuple[Target, ...]:
+def targets(placements: Sequence[Placement], weights: Mapping[str, int] | None = None) -> tuple[Target, ...]:
     """A target per pool or group of pools, also for those of weight 0: failover must be able to shift traffic to them.
+
+    weights: by unit name, 0 for one that is not named; the plan's where none are given.
 
     Raises InputError for more groups than one action can hold, or a weight out of range.
     """
+    if weights is None:
+        weights = {placement.unit.name: placement.pool.weight for placement in placements}
     found = [
-        Target(grouping.service(members), service.PORT, sum(member.pool.weight for member in members))
+        Target(grouping.service(members), service.PORT, sum(weights.get(member.unit.name, 0) for member in members))
         for members in grouping.groups(placements)
     ]
     for target in found:

@@ -6,11 +6,11 @@ edge (load balancer: TLS, who may ask)  ->  cascade, where there is one  ->  poo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.manifests import metadata
-from holdfast.manifests.manifest import File, Object
+from holdfast.manifests.manifest import File, Manifest, Object
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.routing import (
     cascade,
@@ -53,7 +53,6 @@ def files(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
     """The fleet's data plane. Raises InputError where its parts do not go together."""
     asked = cascade.checked(plan.fleet)
     _check_kv_aware(plan)
-    targets = _targets(plan.fleet, placed)
     own: list[File] = []
     if asked is not None:
         own += cascade_proxy.manifests(plan, asked, placed)
@@ -62,14 +61,26 @@ def files(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
     if weighs_pools(plan.fleet):
         own += [shared_service.manifest(plan, group) for group in grouping.groups(placed) if len(group) > 1]
     if plan.fleet.spec.data_plane is DataPlane.ALB:
-        return ingress.manifest(plan, targets), *own
+        return route(plan, placed), *own
     return (
         *gateway.manifests(plan),
         *listener_rule.manifests(plan),
-        *http_route.manifests(plan, targets),
+        route(plan, placed),
+        *http_route.to_tls(plan),
         *(_configuration(plan, backend) for backend in _backends(plan, placed)),
         *own,
     )
+
+
+def route(plan: Plan, placed: Sequence[Placement], weights: Mapping[str, int] | None = None) -> Manifest:
+    """The Ingress or HTTPRoute by which requests reach the pools.
+
+    weights: by unit name, the plan's where none are given; they are in it only where `weighs_pools`.
+    """
+    targets = _targets(plan.fleet, placed, weights)
+    if plan.fleet.spec.data_plane is DataPlane.ALB:
+        return ingress.manifest(plan, targets)
+    return http_route.manifest(plan, targets)
 
 
 def weighs_pools(fleet: InferenceFleet) -> bool:
@@ -83,12 +94,14 @@ def shared_out(plan: Plan, placed: Sequence[Placement]) -> tuple[Placement, ...]
     return tuple(replace(placement, shared_service=shared.get(placement.unit.name)) for placement in placed)
 
 
-def _targets(fleet: InferenceFleet, placed: Sequence[Placement]) -> tuple[Target, ...]:
+def _targets(
+    fleet: InferenceFleet, placed: Sequence[Placement], weights: Mapping[str, int] | None
+) -> tuple[Target, ...]:
     if fleet.spec.cluster.cascade is not None:
         return (cascade_proxy.target(fleet),)
     if fleet.spec.cluster.kv_aware_routing:
         return (inference_gateway.target(fleet),)
-    return traffic.targets(placed)
+    return traffic.targets(placed, weights)
 
 
 def _backends(plan: Plan, placed: Sequence[Placement]) -> tuple[_Backend, ...]:
