@@ -22,6 +22,8 @@ _VERBS = {
     "advise": "How would one serve this model on EKS, and why?",
     "render": "What do I apply to my cluster?",
     "simulate": "What happens when the cheap capacity runs out?",
+    "status": "How do the fleets of a cluster stand, and what is to be done?",
+    "failover": "Steer the traffic of a fleet in a cluster by hand.",
     "report": "A page of a run, a plan or a simulation.",
     "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",

@@ -8,6 +8,7 @@ shares       the weights to go to                         pool_states  the lifec
 shifts       how far to go there now                      shortages    facts about missing capacity
 scaling      replicas to ask for                          explain      a decision in sentences
 promises     what may be promised of every decision       invariants   whether a decision keeps what its policy promises
+verdict      decide and check, as every shell does
 
 Nothing in these files does I/O or reads a clock.
 """

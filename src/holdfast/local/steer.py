@@ -13,13 +13,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.control import pool_states
+from holdfast.control import verdict
 from holdfast.control.decide import decide
 from holdfast.control.decision import Decision
-from holdfast.control.invariants import check
 from holdfast.control.observation import Applied, Observation
 from holdfast.control.policies import Decide
-from holdfast.control.states import IllegalMoveError
+from holdfast.control.verdict import Verdict
 from holdfast.local.fleet import Clock, LocalFleet
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
@@ -82,7 +81,7 @@ class Steering:
         self._clock = clock
         self._tell = tell
         self._decide = decide
-        self._before: Tick | None = None
+        self._before: Verdict | None = None
         self._meter = RateMeter(RATE_WINDOW_S)
         now_s = clock()
         # A fleet that has just been set up has dwelt and settled: its weights are the plan's.
@@ -108,25 +107,21 @@ class Steering:
             applied=self._applied,
             plan_weights=self._plan_weights,
         )
-        decision = self._decide(observation, self._routing, self._capacity, now_s)
-        refused = check(observation, decision, self._routing, self._capacity, now_s, data_plane=DataPlane.LOCAL)
-        refused += self._contradictions(decision, now_s)
-        if not refused:
-            await self._act(decision, observation.pools)
-        tick = Tick(now_s, self._clock(), observation, decision, tuple(refused))
-        self._before = tick
+        reached = verdict.reach(
+            observation,
+            self._routing,
+            self._capacity,
+            now_s,
+            data_plane=DataPlane.LOCAL,
+            before=self._before,
+            decide=self._decide,
+        )
+        self._before = reached
+        if not reached.refused:
+            await self._act(reached.decision, observation.pools)
+        tick = Tick(now_s, self._clock(), observation, reached.decision, reached.refused)
         self._tell(tick)
         return tick
-
-    def _contradictions(self, decision: Decision, now_s: float) -> list[str]:
-        """What of this look cannot be, after the look before."""
-        if self._before is None or now_s >= self._before.now_s + self._routing.dwell_s:
-            return []
-        try:
-            pool_states.follow(self._before.decision.states, decision.states)
-        except IllegalMoveError as error:
-            return [str(error)]
-        return []
 
     async def _act(self, decision: Decision, pools: tuple[CapacityPool, ...]) -> None:
         # Weights first: they take effect in milliseconds, replicas in seconds to minutes.

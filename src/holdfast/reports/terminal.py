@@ -73,6 +73,11 @@ def answer(sentence: str) -> RenderableType:
     return Text(cells.plain(sentence), style="bold")
 
 
+def prose(sentences: str) -> RenderableType:
+    """Sentences, of whatever words: nothing in them is markup."""
+    return Text(cells.plain(sentences))
+
+
 def plan(value: Plan, width: int = WIDTH) -> RenderableType:
     """A plan: the answer, the pools, what decided it, when each pool grows, and what was found."""
     reasons = [_bullet(reason) for reason in value.reasons]

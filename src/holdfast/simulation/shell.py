@@ -12,12 +12,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.control import pool_states, shortages
+from holdfast.control import shortages, verdict
 from holdfast.control.decision import Decision
-from holdfast.control.invariants import check
 from holdfast.control.observation import Applied, Observation
 from holdfast.control.policies import Policy
-from holdfast.control.states import IllegalMoveError
+from holdfast.control.verdict import Verdict
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
 from holdfast.simulation.clock import Clock
@@ -169,7 +168,7 @@ class Shell:
         self._due_s = math.inf
         self._looked_s = -math.inf
         self._looks = 0
-        self._before: tuple[float, Decision] | None = None
+        self._before: Verdict | None = None
 
     def start(self) -> None:
         self._look_at(self._clock.now_s)
@@ -202,35 +201,23 @@ class Shell:
         now_s = self._looked_s = self._clock.now_s
         settings = self._settings
         observation = self._observe(now_s)
-        decision = settings.policy.decide(observation, settings.routing, settings.capacity, now_s)
-        refused = check(
+        self._before = reached = verdict.reach(
             observation,
-            decision,
             settings.routing,
             settings.capacity,
             now_s,
             data_plane=settings.data_plane,
+            before=self._before,
             restart=self._looks % RESTART_EVERY == 0,
+            decide=settings.policy.decide,
         )
-        refused += self._contradictions(decision, now_s)
         self._looks += 1
-        self._before = (now_s, decision)
-        for text in refused:
+        for text in reached.refused:
             self._refuse(Violation(now_s, text))
-        if not refused and self._api_works:
-            self._act(decision)
+        if not reached.refused and self._api_works:
+            self._act(reached.decision)
         every_s = settings.policy.look_every_s
-        self._look_at(decision.next_look_s if every_s is None else now_s + every_s)
-
-    def _contradictions(self, decision: Decision, now_s: float) -> list[str]:
-        """What of this look cannot be, after the look before."""
-        if self._before is None or now_s >= self._before[0] + self._settings.routing.dwell_s:
-            return []
-        try:
-            pool_states.follow(self._before[1].states, decision.states)
-        except IllegalMoveError as error:
-            return [str(error)]
-        return []
+        self._look_at(reached.decision.next_look_s if every_s is None else now_s + every_s)
 
     def _observe(self, now_s: float) -> Observation:
         if self._api_works:

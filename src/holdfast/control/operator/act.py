@@ -1,0 +1,215 @@
+"""Writes what a fleet is made of: one request for each object that is not as it should be, and none for the others.
+
+Weights come first: they take effect in seconds, replicas in minutes. Every write of an object that is there names the
+version that the decision was made on, so that what a deposed leader sends late is refused by the API server, and nobody
+touches a route that a later leader has stamped. A failure of one object does not stop the others; it is told, and tried
+again later. Where nobody answers at all, the rest waits for the next look.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.control.operator import drift, routing_record
+from holdfast.control.operator.account import Failure
+from holdfast.control.operator.drift import Difference
+from holdfast.control.operator.seen import Key
+from holdfast.kube import kinds
+from holdfast.kube.connection import Connection
+from holdfast.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError, UnavailableError
+from holdfast.kube.kinds import Object
+
+FIRST_S, MOST_S = 0.5, 60.0
+"""Before an object that failed is tried again; doubled each time, with as much jitter."""
+
+CONFLICT_S = 0.1
+"""Before one that had moved on is tried again: the watch tells of it within a moment."""
+
+_SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
+
+_WORKLOADS = ("Deployment", "LeaderWorkerSet")
+
+log = logging.getLogger("holdfast.operator")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    put_back:  what somebody else had changed or deleted, and is as it was: a clause for each.
+    routed:    whether the route is as it was wanted. routed_s: when its write was answered; None where it needed none.
+    retry_s:   when to come again at the latest for what failed; None where nothing did.
+    deposed:   whether a later leader has been here, or we lead no more.
+    """
+
+    written: tuple[Object, ...] = ()
+    put_back: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    routed: bool = False
+    routed_s: float | None = None
+    retry_s: float | None = None
+    deposed: bool = False
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """An object that failed lately. failure: None for one that had only moved on."""
+
+    times: int
+    again_s: float
+    failure: Failure | None
+
+
+class Writer:
+    """Writes the objects of one fleet.
+
+    leads:   whether we may write, asked before every request. term: of our leadership.
+    dry_run: writes nothing; each write that would be is logged, once.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        leads: Callable[[], bool],
+        term: int,
+        clock: Callable[[], float],
+        chance: random.Random,
+        dry_run: bool = False,
+    ) -> None:
+        self._connection, self._leads, self._term, self._clock = connection, leads, term, clock
+        self._chance, self._dry_run = chance, dry_run
+        self._troubles: dict[Key, _Trouble] = {}
+        self._known: set[Key] = set()
+        self._logged: dict[Key, str] = {}
+
+    async def carry_out(
+        self, wanted: Sequence[Object], live: Mapping[Key, Object], route: Key | None, surplus: Sequence[Object] = ()
+    ) -> Outcome:
+        """Applies what differs of `wanted`, each as `drift.stamped` gives it, and deletes the `surplus`.
+
+        live: what is there. route: the object that the weights are on, None where traffic is not weighed.
+        """
+        steps = [(key(one), one) for one in wanted]
+        asked = {name for name, _ in steps} | {key(one) for one in surplus}
+        self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in asked}
+        if route is not None and self._is_others(live.get(route)):
+            return Outcome(deposed=True)
+        outcome = Outcome()
+        for name, one in sorted(steps, key=lambda step: (_turn(step[0], step[0] in live, route), step[0])):
+            difference = drift.of(one, live.get(name))
+            if difference is None:
+                self._known.add(name)
+                self._troubles.pop(name, None)
+                outcome = replace(outcome, routed=outcome.routed or name == route)
+                continue
+            if not self._leads():
+                return replace(outcome, deposed=True)
+            if name in self._troubles and self._clock() < self._troubles[name].again_s:
+                outcome = self._with_trouble(outcome, name)
+                continue
+            if self._dry_run:
+                self._would(name, f"apply: {difference.text}")
+                continue
+            try:
+                answer = await self._apply(one, live.get(name))
+            except KubeError as error:
+                outcome = self._failed(outcome, name, error)
+                if isinstance(error, UnavailableError):
+                    return outcome
+                continue
+            outcome = self._succeeded(outcome, name, answer, difference, name == route)
+        return await self._clear(surplus, outcome)
+
+    async def _apply(self, wanted: Object, live: Object | None) -> Object:
+        version = None if live is None else live["metadata"]["resourceVersion"]
+        return await self._connection.apply(wanted, resource_version=version)
+
+    def _succeeded(
+        self, outcome: Outcome, name: Key, answer: Object, difference: drift.Drift, is_route: bool
+    ) -> Outcome:
+        self._troubles.pop(name, None)
+        put_back = outcome.put_back
+        if difference.difference is Difference.CHANGED or (
+            difference.difference is Difference.ABSENT and name in self._known
+        ):
+            put_back += (f"{name[0]} {name[1]}: {difference.text}",)
+        self._known.add(name)
+        log.info("applied", extra={"object": "/".join(name), "because": difference.text})
+        if is_route:
+            outcome = replace(outcome, routed=True, routed_s=self._clock())
+        return replace(outcome, written=(*outcome.written, answer), put_back=put_back)
+
+    async def _clear(self, surplus: Sequence[Object], outcome: Outcome) -> Outcome:
+        for one in surplus:
+            name, described = key(one), one["metadata"]
+            if not self._leads():
+                return replace(outcome, deposed=True)
+            if name in self._troubles and self._clock() < self._troubles[name].again_s:
+                outcome = self._with_trouble(outcome, name)
+                continue
+            if self._dry_run:
+                self._would(name, "delete: the plan has no use for it")
+                continue
+            try:
+                await self._connection.delete(
+                    kinds.of(one), described["name"], described["namespace"], uid=described["uid"]
+                )
+            except NotFoundError:
+                continue
+            except KubeError as error:
+                outcome = self._failed(outcome, name, error)
+                if isinstance(error, UnavailableError):
+                    return outcome
+                continue
+            self._known.discard(name)
+            log.info("deleted", extra={"object": "/".join(name), "because": "the plan has no use for it"})
+        return outcome
+
+    def _failed(self, outcome: Outcome, name: Key, error: KubeError) -> Outcome:
+        before = self._troubles.get(name)
+        times = 1 if before is None else before.times + 1
+        conflict = isinstance(error, ConflictError)
+        wait_s = CONFLICT_S if conflict and times < 4 else min(MOST_S, FIRST_S * 2 ** min(times, 16))
+        wait_s *= 1 + self._chance.random()
+        if isinstance(error, UnavailableError) and error.retry_after_s is not None:
+            wait_s = max(wait_s, error.retry_after_s)
+        failure = None
+        if not conflict or times >= 4:
+            refused = isinstance(error, RefusedError | NotFoundError)
+            failure = Failure(name[0], name[1], str(error), refused)
+            log.warning("not written", extra={"object": "/".join(name), "because": str(error), "again_s": wait_s})
+        self._troubles[name] = _Trouble(times, self._clock() + wait_s, failure)
+        return self._with_trouble(outcome, name)
+
+    def _with_trouble(self, outcome: Outcome, name: Key) -> Outcome:
+        trouble = self._troubles[name]
+        failures = outcome.failures if trouble.failure is None else (*outcome.failures, trouble.failure)
+        retry_s = trouble.again_s if outcome.retry_s is None else min(outcome.retry_s, trouble.again_s)
+        return replace(outcome, failures=failures, retry_s=retry_s)
+
+    def _is_others(self, route: Object | None) -> bool:
+        record = routing_record.read(route)
+        return record is not None and record.term > self._term
+
+    def _would(self, name: Key, text: str) -> None:
+        if self._logged.get(name) != text:
+            self._logged[name] = text
+            log.info("would write", extra={"object": "/".join(name), "what": text})
+
+
+def key(one: Object) -> Key:
+    """Kind and name."""
+    return one["kind"], one["metadata"]["name"]
+
+
+def _turn(name: Key, is_there: bool, route: Key | None) -> int:
+    """The route first, then the bounds of scalers, then the rest; what is new comes after what it refers to."""
+    if is_there and name == route:
+        return 0
+    if name[0] in _SCALERS:
+        return 1 if is_there else 4
+    return 5 if name == route else 3 if name[0] in _WORKLOADS else 2

@@ -1,0 +1,177 @@
+"""A fleet on its plan: observe, decide, check, act.
+
+What is kept between two looks only saves work, or tells how long ago something was: who starts anew decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.catalog import equipment_of
+from holdfast.control import verdict
+from holdfast.control.decision import Decision
+from holdfast.control.observation import Applied
+from holdfast.control.operator import desired, observe
+from holdfast.control.operator.account import Account, Failure, Missing, News
+from holdfast.control.operator.act import Writer
+from holdfast.control.operator.desired import Desired
+from holdfast.control.operator.observe import Standing
+from holdfast.control.operator.reasons import Word
+from holdfast.control.operator.routing_record import Record
+from holdfast.control.operator.seen import Key, Reading, Seen
+from holdfast.control.pool_states import PoolState
+from holdfast.control.verdict import Verdict
+from holdfast.kube import kinds
+from holdfast.kube.errors import KubeError, NotFoundError, RefusedError
+from holdfast.kube.kinds import Kind, Object
+from holdfast.model.fleet import RoutingPolicy
+from holdfast.model.plan import Plan
+
+_BRINGS_KINDS = "holdfast render plan.json -o deploy, then helmfile -f deploy/addons/helmfile.yaml apply"
+_BRINGS_POOLS = "kubectl apply -k deploy"
+
+_LACKING = (PoolState.LOST, PoolState.SHORT, PoolState.DRAINING)
+
+
+@dataclass(frozen=True)
+class Steered:
+    """What came of it. account: of the look, with all that is known now. next_look_s: at the latest.
+
+    left_s:  when weights that leave lost capacity were in force; None where none did. deposed: as of `Outcome`.
+    due:     whether the route is not as it was decided.
+    """
+
+    account: Account
+    next_look_s: float
+    left_s: float | None = None
+    deposed: bool = False
+    due: bool = False
+
+
+class Steering:
+    """Steers one fleet. term: of our leadership."""
+
+    def __init__(self, writer: Writer, *, term: int) -> None:
+        self._writer, self._term = writer, term
+        self._wanted: Desired | None = None
+        self._standings: Mapping[str, Standing] | None = None
+        self._before: Verdict | None = None
+        self._terms: tuple[Plan, RoutingPolicy] | None = None
+
+    def wanted(self, plan: Plan, fleet: Object) -> Desired:
+        """The objects of the plan, rendered when it or the owner is another than before. Raises InputError."""
+        known, uid = self._wanted, fleet["metadata"]["uid"]
+        if known is None or known.plan != plan or known.owner["uid"] != uid:
+            known = desired.desired(plan, equipment_of(plan.fleet), fleet)
+        self._wanted = known
+        return known
+
+    async def steer(
+        self, account: Account, wanted: Desired, seen: Seen, reading: Reading, unseen: Mapping[Kind, KubeError]
+    ) -> Steered:
+        """account: of the look so far. unseen: kinds that the cluster does not know, or that we may not see."""
+        now_s = account.now_s
+        record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
+        reached = self._reach(account, wanted, seen, reading, record.applied)
+        account = replace(
+            account,
+            observation=reached.observation,
+            applied=record.applied,
+            decision=reached.decision,
+            refused=reached.refused,
+            missing=_missing(wanted, seen, unseen),
+        )
+        next_s = reached.decision.next_look_s
+        if not reached.observation.pools_known:
+            return Steered(account, next_s)
+        applied = record.applied if reached.refused else _applied(reached.decision)
+        objects = self._objects(wanted, applied, reached, seen)
+        hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
+        surplus = [seen.managed[key] for key in desired.surplus(wanted, seen.managed)]
+        outcome = await self._writer.carry_out(
+            [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
+        )
+        account = replace(
+            account,
+            applied=applied if outcome.routed else record.applied,
+            failures=(*outcome.failures, *_forbidden(sorted(hidden), objects, unseen)),
+            acted=bool(outcome.written),
+            news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
+        )
+        return Steered(
+            account,
+            next_s if outcome.retry_s is None else min(next_s, outcome.retry_s),
+            left_s=outcome.routed_s if _leaves_lost(record.applied, applied, reached.decision) else None,
+            deposed=outcome.deposed,
+            due=not outcome.routed,
+        )
+
+    def _reach(
+        self, account: Account, wanted: Desired, seen: Seen, reading: Reading, applied: Applied
+    ) -> Verdict:
+        if self._standings is None:
+            self._standings = observe.standings(seen.fleet)
+        observation = observe.observe(wanted.placed, seen, reading, applied, self._standings, account.now_s)
+        if observation.pools_known:
+            self._standings = observe.kept(observation)
+        terms = wanted.plan, account.routing
+        reached = verdict.reach(
+            observation,
+            account.routing,
+            wanted.plan.fleet.spec.capacity,
+            account.now_s,
+            data_plane=wanted.plan.fleet.spec.data_plane,
+            # Another plan or policy may see a pool as it could not have been seen before.
+            before=self._before if terms == self._terms else None,
+        )
+        self._before, self._terms = reached, terms
+        return reached
+
+    def _objects(self, wanted: Desired, applied: Applied, reached: Verdict, seen: Seen) -> dict[Key, Object]:
+        """All that is to be there. Of a refused decision the bounds are not taken, either: they stay as they are."""
+        decision = replace(reached.decision, replicas={}) if reached.refused else reached.decision
+        pools = reached.observation.pools
+        return {
+            **wanted.standing,
+            **desired.scalers(wanted, decision, pools, seen.managed, reached.now_s),
+            wanted.route: desired.route(wanted, Record(applied, self._term)),
+        }
+
+
+def _applied(decision: Decision) -> Applied:
+    return Applied(decision.weights, decision.mode, decision.mode_since_s, decision.last_shift_s)
+
+
+def _leaves_lost(before: Applied, after: Applied, decision: Decision) -> bool:
+    """Whether weight is taken from a pool that lost capacity."""
+    return any(
+        after.weights.get(name, 0) < before.weights.get(name, 0)
+        for name, state in decision.states.items()
+        if state in _LACKING
+    )
+
+
+def _missing(wanted: Desired, seen: Seen, unseen: Mapping[Kind, KubeError]) -> tuple[Missing, ...]:
+    """What others have to bring: kinds that the cluster does not know, and node pools."""
+    kinds_missing = {
+        kind.kind: Missing(kind.kind, name, _BRINGS_KINDS, definition=True)
+        for kind, name in ((kinds.of(one), key[1]) for key, one in _made(wanted).items())
+        if isinstance(unseen.get(kind), NotFoundError)
+    }
+    pools = desired.missing_node_pools(wanted, seen.node_pools)
+    return (*kinds_missing.values(), *(Missing("NodePool", name, _BRINGS_POOLS) for name in pools))
+
+
+def _made(wanted: Desired) -> dict[Key, Object]:
+    return {**wanted.standing, **{key: scaler.object for key, scaler in wanted.scalers.items()}}
+
+
+def _forbidden(
+    hidden: Sequence[Key], objects: Mapping[Key, Object], unseen: Mapping[Kind, KubeError]
+) -> Iterator[Failure]:
+    """What is not written because we may not see whether it is there."""
+    for key in hidden:
+        why = unseen[kinds.of(objects[key])]
+        if isinstance(why, RefusedError):
+            yield Failure(*key, str(why), refused=True)

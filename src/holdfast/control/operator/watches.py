@@ -1,0 +1,121 @@
+"""What is watched: fleets, and what is in the namespaces that have one; nodes and what Karpenter says of them.
+
+A namespace is watched from its first fleet to its last: the operator has rights where a fleet is, and nowhere else. All
+kinds that a fleet may be made of are watched, for what is left of one that a fleet once had must go. Where the cluster
+does not know a kind, that stream looks for it now and then, and nobody waits for it but fleets that need the kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+
+from holdfast.control.operator.sight import MANAGED_BY, FleetKey, Sight
+from holdfast.kube import kinds
+from holdfast.kube.connection import Connection
+from holdfast.kube.kinds import Kind, Object
+from holdfast.kube.watching import Watched
+
+EVENTS_OF_NODES = "default"
+"""Namespace of the events of what has none (client-go, tools/events: an event has its object's, or this)."""
+
+MANAGED = (
+    kinds.DEPLOYMENT,
+    kinds.LEADER_WORKER_SET,
+    kinds.SERVICE,
+    kinds.SERVICE_ACCOUNT,
+    kinds.DISRUPTION_BUDGET,
+    kinds.NETWORK_POLICY,
+    kinds.SCALED_OBJECT,
+    kinds.TRIGGER_AUTHENTICATION,
+    kinds.INGRESS,
+    kinds.HTTP_ROUTE,
+    kinds.GATEWAY,
+    kinds.POD_MONITOR,
+    kinds.PROMETHEUS_RULE,
+)
+"""What fleets are made of, beside what is watched anyway."""
+
+_CLUSTER = (kinds.NODE, kinds.NODE_POOL, kinds.NODE_CLAIM)
+_OPTIONAL = frozenset({kinds.NODE_POOL, kinds.NODE_CLAIM})
+"""Without Karpenter a cluster has none."""
+
+Changed = Callable[[Iterable[FleetKey]], None]
+
+
+class Watches:
+    """Keeps `sight` true. changed: hears of the fleets that something new was told about."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        sight: Sight,
+        *,
+        namespaces: Sequence[str],
+        clock: Callable[[], float],
+        changed: Changed,
+    ) -> None:
+        self._connection, self._sight, self._clock, self._changed = connection, sight, clock, changed
+        self._fleets = [self._watched(kinds.FLEET, namespace) for namespace in namespaces or (None,)]
+        self._cluster = [self._watched(kind) for kind in _CLUSTER]
+        self._cluster.append(self._watched(kinds.EVENT, EVENTS_OF_NODES))
+        self._spaces: dict[str, dict[Kind, Watched]] = {}
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Watches, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for watched in (*self._fleets, *self._cluster):
+                group.create_task(watched.run(), name=f"watch {watched.kind.plural}")
+
+    @property
+    def synced(self) -> bool:
+        """Whether all fleets are known, and what every fleet needs."""
+        needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not one.missing]
+        return all(one.synced for one in (*self._fleets, *needed))
+
+    def age_s(self, namespace: str, needed: Collection[Kind], now_s: float) -> float:
+        """How old what is seen of a fleet there is, by its oldest part. needed: the kinds that it is made of."""
+        space = self._spaces.get(namespace, {})
+        there = [one for kind, one in space.items() if not one.missing or kind in needed]
+        there += [one for one in self._cluster if not one.missing or one.kind not in _OPTIONAL]
+        return max(one.age_s(now_s) for one in (*self._fleets, *there))
+
+    def missing(self, namespace: str) -> frozenset[Kind]:
+        """The kinds that the cluster does not know, of those that fleets in the namespace may be made of."""
+        return frozenset(kind for kind, one in self._spaces.get(namespace, {}).items() if one.missing)
+
+    def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
+        told = partial(self._told, kind)
+        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock)
+
+    def _told(self, kind: Kind, found: Object, deleted: bool) -> None:
+        concerned = self._sight.told(kind, found, deleted, self._clock())
+        if kind == kinds.FLEET:
+            self._follow(found["metadata"]["namespace"])
+        self._changed(concerned)
+
+    def _follow(self, namespace: str) -> None:
+        """Begins to watch a namespace that has a fleet now, and ends with one that has none any more."""
+        has_one = any(key[0] == namespace for key in self._sight.fleets)
+        if has_one and namespace not in self._spaces:
+            self._begin(namespace)
+        elif not has_one and namespace in self._spaces:
+            del self._spaces[namespace]
+            for task in self._tasks.pop(namespace):
+                task.cancel()
+            self._sight.forget(namespace)
+
+    def _begin(self, namespace: str) -> None:
+        assert self._group is not None
+        space = {kind: self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)}
+        space[kinds.CONFIG_MAP] = self._watched(kinds.CONFIG_MAP, namespace)
+        space[kinds.AUTOSCALER] = self._watched(kinds.AUTOSCALER, namespace)
+        self._spaces[namespace] = space
+        self._tasks[namespace] = [
+            self._group.create_task(one.run(), name=f"watch {kind.plural} in {namespace}")
+            for kind, one in space.items()
+        ]
