@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from holdfast.control.operator import drift, routing_record
 from holdfast.control.operator.account import Failure
 from holdfast.control.operator.drift import Difference
+from holdfast.control.operator.office import Office
 from holdfast.control.operator.seen import Key
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
@@ -42,7 +43,6 @@ class Outcome:
     put_back:  what somebody else had changed or deleted, and is as it was: a clause for each.
     routed:    whether the route is as it was wanted. routed_s: when its write was answered; None where it needed none.
     retry_s:   when to come again at the latest for what failed; None where nothing did.
-    deposed:   whether a later leader has been here, or we lead no more.
     """
 
     written: tuple[Object, ...] = ()
@@ -51,7 +51,6 @@ class Outcome:
     routed: bool = False
     routed_s: float | None = None
     retry_s: float | None = None
-    deposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,38 +65,29 @@ class _Trouble:
 class Writer:
     """Writes the objects of one fleet.
 
-    leads:   whether we may write, asked before every request. term: of our leadership.
-    dry_run: writes nothing; each write that would be is logged, once.
+    chance: of the jitter between attempts. On trial each write that would be is logged, once.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        *,
-        leads: Callable[[], bool],
-        term: int,
-        clock: Callable[[], float],
-        chance: random.Random,
-        dry_run: bool = False,
+        self, connection: Connection, office: Office, *, clock: Callable[[], float], chance: random.Random
     ) -> None:
-        self._connection, self._leads, self._term, self._clock = connection, leads, term, clock
-        self._chance, self._dry_run = chance, dry_run
+        self._connection, self._office, self._clock, self._chance = connection, office, clock, chance
         self._troubles: dict[Key, _Trouble] = {}
         self._known: set[Key] = set()
         self._logged: dict[Key, str] = {}
 
     async def carry_out(
-        self, wanted: Sequence[Object], live: Mapping[Key, Object], route: Key | None, surplus: Sequence[Object] = ()
+        self, wanted: Sequence[Object], live: Mapping[Key, Object], route: Key, surplus: Sequence[Object] = ()
     ) -> Outcome:
         """Applies what differs of `wanted`, each as `drift.stamped` gives it, and deletes the `surplus`.
 
-        live: what is there. route: the object that the weights are on, None where traffic is not weighed.
+        live: what is there. route: the object that the weights are on.
         """
         steps = [(key(one), one) for one in wanted]
         asked = {name for name, _ in steps} | {key(one) for one in surplus}
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in asked}
-        if route is not None and self._is_others(live.get(route)):
-            return Outcome(deposed=True)
+        if self._is_outlived(live.get(route)):
+            return Outcome(retry_s=self._clock() + FIRST_S)
         outcome = Outcome()
         for name, one in sorted(steps, key=lambda step: (_turn(step[0], step[0] in live, route), step[0])):
             difference = drift.of(one, live.get(name))
@@ -106,12 +96,12 @@ class Writer:
                 self._troubles.pop(name, None)
                 outcome = replace(outcome, routed=outcome.routed or name == route)
                 continue
-            if not self._leads():
-                return replace(outcome, deposed=True)
+            if not self._office.leads():
+                return outcome
             if name in self._troubles and self._clock() < self._troubles[name].again_s:
                 outcome = self._with_trouble(outcome, name)
                 continue
-            if self._dry_run:
+            if not self._office.acts:
                 self._would(name, f"apply: {difference.text}")
                 continue
             try:
@@ -146,12 +136,12 @@ class Writer:
     async def _clear(self, surplus: Sequence[Object], outcome: Outcome) -> Outcome:
         for one in surplus:
             name, described = key(one), one["metadata"]
-            if not self._leads():
-                return replace(outcome, deposed=True)
+            if not self._office.leads():
+                return outcome
             if name in self._troubles and self._clock() < self._troubles[name].again_s:
                 outcome = self._with_trouble(outcome, name)
                 continue
-            if self._dry_run:
+            if not self._office.acts:
                 self._would(name, "delete: the plan has no use for it")
                 continue
             try:
@@ -191,9 +181,13 @@ class Writer:
         retry_s = trouble.again_s if outcome.retry_s is None else min(outcome.retry_s, trouble.again_s)
         return replace(outcome, failures=failures, retry_s=retry_s)
 
-    def _is_others(self, route: Object | None) -> bool:
+    def _is_outlived(self, route: Object | None) -> bool:
+        """Whether a later term than ours has stamped the route: then we lead no more, or must rise above it first."""
         record = routing_record.read(route)
-        return record is not None and record.term > self._term
+        if record is None or record.term <= self._office.term(record.term):
+            return False
+        self._office.outlived(record.term)
+        return True
 
     def _would(self, name: Key, text: str) -> None:
         if self._logged.get(name) != text:
@@ -206,7 +200,7 @@ def key(one: Object) -> Key:
     return one["kind"], one["metadata"]["name"]
 
 
-def _turn(name: Key, is_there: bool, route: Key | None) -> int:
+def _turn(name: Key, is_there: bool, route: Key) -> int:
     """The route first, then the bounds of scalers, then the rest; what is new comes after what it refers to."""
     if is_there and name == route:
         return 0

@@ -11,16 +11,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from holdfast.control.operator import by_hand
-from holdfast.control.operator.account import Account
+from holdfast.control.operator.account import Account, PlanProblem
 from holdfast.control.operator.exported import Exported
 from holdfast.control.operator.planned import Planned
 from holdfast.control.operator.readings import Readings
+from holdfast.control.operator.reasons import Reason
+from holdfast.control.operator.seen import Reading, Seen
 from holdfast.control.operator.sight import FleetKey, Sight
 from holdfast.control.operator.steering import Steered, Steering
 from holdfast.control.operator.telling import Teller
 from holdfast.control.operator.watches import Watches
-from holdfast.kube import kinds
+from holdfast.model.errors import InputError
 from holdfast.model.fleet import RoutingPolicy
+from holdfast.model.plan import Plan
 
 SETTLE_S = 0.05
 """From a change to the look at it: changes come in groups."""
@@ -62,7 +65,7 @@ class FleetLoop:
         self._teller, self._exported, self._clock, self._chance = teller, exported, clock, chance
         self._changed = asyncio.Event()
         self._changed_s: float | None = None
-        self._ending = False
+        self._ending = asyncio.Event()
         self._started_s = clock()
 
     def changed(self) -> None:
@@ -73,24 +76,90 @@ class FleetLoop:
 
     def end(self) -> None:
         """The look that is going on is the last."""
-        self._ending = True
+        self._ending.set()
         self._changed.set()
 
     async def run(self) -> None:
         """Looks whenever something changed, and when time alone changes something."""
         failed = 0
-        while not self._ending:
-            began_s = self._clock()
-            self._changed.clear()
-            try:
-                next_s = await self._look()
-                failed = 0
-            except Exception as error:
-                # A fault of ours must not take other fleets down, and may be of this moment alone.
-                log.exception("look failed", extra={"fleet": "/".join(self._key)})
-                next_s = began_s + min(AGAIN_MOST_S, AGAIN_S * 2.0 ** min(failed, 10)) * (1 + self._chance.random())
-                failed += 1
-                await self._tell_failure(error)
-                await self._pause(next_s)
-                continue
-            await self._wait(began_s, next_s)
+        try:
+            while not self._ending.is_set():
+                began_s = self._clock()
+                self._changed.clear()
+                try:
+                    next_s = await self._look()
+                    failed = 0
+                except Exception as error:
+                    # A fault of ours must not take other fleets down, and may be of this moment alone.
+                    log.exception("look failed", extra={"fleet": "/".join(self._key)})
+                    failed += 1
+                    next_s = began_s + min(AGAIN_MOST_S, AGAIN_S * 2.0 ** min(failed, 10)) * self._chance.random()
+                    await self._confess(error)
+                await self._until(next_s, self._ending if failed else self._changed)
+                await self._until(max(began_s + SOONEST_S, self._clock() + SETTLE_S), self._ending)
+        finally:
+            await self._planned.close()
+
+    async def _until(self, at_s: float, event: asyncio.Event) -> None:
+        """Until then, or the event."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, at_s - self._clock())):
+                await event.wait()
+
+    async def _look(self) -> float:
+        """One look. When the next is due at the latest."""
+        changed_s, self._changed_s = self._changed_s, None
+        now_s = self._clock()
+        seen = self._sight.seen(self._key, self._watches.age_s(self._key[0], now_s))
+        if "deletionTimestamp" in seen.fleet["metadata"]:
+            return now_s + LATEST_S
+        if math.isinf(seen.age_s) and now_s < self._started_s + SYNC_S:
+            return now_s + SOONEST_S
+        reading = self._readings.read(self._key, now_s)
+        standing = await self._planned.settle(seen, reading)
+        account = Account(
+            now_s,
+            seen.fleet,
+            RoutingPolicy(),
+            plan=standing.plan,
+            plan_problem=standing.problem,
+            proposal=standing.proposal,
+            news=standing.news,
+        )
+        steered = Steered(account, now_s + LATEST_S)
+        if standing.plan is not None:
+            steered = await self._steered(account, standing.plan, seen, reading)
+        again_s = await self._teller.tell(steered.account)
+        if changed_s is not None:
+            self._answered(changed_s, steered)
+        dues = (now_s + LATEST_S, standing.next_look_s, steered.next_look_s, again_s)
+        return min(at_s for at_s in dues if at_s is not None)
+
+    async def _steered(self, account: Account, plan: Plan, seen: Seen, reading: Reading) -> Steered:
+        spec = plan.fleet.spec
+        account = replace(account, routing=by_hand.policy(spec.routing, by_hand.override(seen.fleet)))
+        try:
+            wanted = self._steering.wanted(plan, seen.fleet)
+        except InputError as error:
+            problem = PlanProblem(Reason.PLAN_UNUSABLE, str(error))
+            return Steered(replace(account, plan=None, plan_problem=problem), account.now_s + LATEST_S)
+        self._readings.ask(self._key, wanted.placed)
+        return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]))
+
+    def _answered(self, changed_s: float, steered: Steered) -> None:
+        """Times what began with that change, and ended with weights that leave lost capacity."""
+        if steered.left_s is not None:
+            self._exported.reacted(*self._key, steered.left_s - changed_s)
+        elif steered.due:
+            self._changed_s = changed_s
+
+    async def _confess(self, error: Exception) -> None:
+        """Tells of a look that failed; what that fails with is logged as well, for it is no better a reason to end."""
+        fleet = self._sight.fleets.get(self._key)
+        if fleet is None:
+            return
+        why = f"{type(error).__name__}: {error}"
+        try:
+            await self._teller.tell(Account(self._clock(), fleet, RoutingPolicy(), error=why))
+        except Exception:
+            log.exception("failure not told", extra={"fleet": "/".join(self._key)})

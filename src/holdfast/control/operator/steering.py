@@ -17,6 +17,7 @@ from holdfast.control.operator.account import Account, Failure, Missing, News
 from holdfast.control.operator.act import Writer
 from holdfast.control.operator.desired import Desired
 from holdfast.control.operator.observe import Standing
+from holdfast.control.operator.office import Office
 from holdfast.control.operator.reasons import Word
 from holdfast.control.operator.routing_record import Record
 from holdfast.control.operator.seen import Key, Reading, Seen
@@ -38,22 +39,21 @@ _LACKING = (PoolState.LOST, PoolState.SHORT, PoolState.DRAINING)
 class Steered:
     """What came of it. account: of the look, with all that is known now. next_look_s: at the latest.
 
-    left_s:  when weights that leave lost capacity were in force; None where none did. deposed: as of `Outcome`.
-    due:     whether the route is not as it was decided.
+    left_s: when weights that leave lost capacity were in force; None where none did.
+    due:    whether the route is not as it was decided.
     """
 
     account: Account
     next_look_s: float
     left_s: float | None = None
-    deposed: bool = False
     due: bool = False
 
 
 class Steering:
-    """Steers one fleet. term: of our leadership."""
+    """Steers one fleet."""
 
-    def __init__(self, writer: Writer, *, term: int) -> None:
-        self._writer, self._term = writer, term
+    def __init__(self, writer: Writer, office: Office) -> None:
+        self._writer, self._office = writer, office
         self._wanted: Desired | None = None
         self._standings: Mapping[str, Standing] | None = None
         self._before: Verdict | None = None
@@ -62,7 +62,7 @@ class Steering:
     def wanted(self, plan: Plan, fleet: Object) -> Desired:
         """The objects of the plan, rendered when it or the owner is another than before. Raises InputError."""
         known, uid = self._wanted, fleet["metadata"]["uid"]
-        if known is None or known.plan != plan or known.owner["uid"] != uid:
+        if known is None or (known.plan is not plan and known.plan != plan) or known.owner["uid"] != uid:
             known = desired.desired(plan, equipment_of(plan.fleet), fleet)
         self._wanted = known
         return known
@@ -86,7 +86,7 @@ class Steering:
         if not reached.observation.pools_known:
             return Steered(account, next_s)
         applied = record.applied if reached.refused else _applied(reached.decision)
-        objects = self._objects(wanted, applied, reached, seen)
+        objects = _objects(wanted, Record(applied, self._office.term(record.term)), reached, seen)
         hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
         surplus = [seen.managed[key] for key in desired.surplus(wanted, seen.managed)]
         outcome = await self._writer.carry_out(
@@ -103,7 +103,6 @@ class Steering:
             account,
             next_s if outcome.retry_s is None else min(next_s, outcome.retry_s),
             left_s=outcome.routed_s if _leaves_lost(record.applied, applied, reached.decision) else None,
-            deposed=outcome.deposed,
             due=not outcome.routed,
         )
 
@@ -128,15 +127,15 @@ class Steering:
         self._before, self._terms = reached, terms
         return reached
 
-    def _objects(self, wanted: Desired, applied: Applied, reached: Verdict, seen: Seen) -> dict[Key, Object]:
-        """All that is to be there. Of a refused decision the bounds are not taken, either: they stay as they are."""
-        decision = replace(reached.decision, replicas={}) if reached.refused else reached.decision
-        pools = reached.observation.pools
-        return {
-            **wanted.standing,
-            **desired.scalers(wanted, decision, pools, seen.managed, reached.now_s),
-            wanted.route: desired.route(wanted, Record(applied, self._term)),
-        }
+
+def _objects(wanted: Desired, record: Record, reached: Verdict, seen: Seen) -> dict[Key, Object]:
+    """All that is to be there. Of a refused decision the bounds are not taken, either: they stay as they are."""
+    decision = replace(reached.decision, replicas={}) if reached.refused else reached.decision
+    return {
+        **wanted.standing,
+        **desired.scalers(wanted, decision, reached.observation.pools, seen.managed, reached.now_s),
+        wanted.route: desired.route(wanted, record),
+    }
 
 
 def _applied(decision: Decision) -> Applied:

@@ -6,13 +6,12 @@ None of it decides anything. Where it cannot be written, the next look tells wha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-
 import pydantic
 
 from holdfast.control.operator import said
 from holdfast.control.operator.account import Account, Result
 from holdfast.control.operator.exported import Exported
+from holdfast.control.operator.office import Office
 from holdfast.control.operator.said import Memory
 from holdfast.control.operator.status import status, worth_writing
 from holdfast.kube import kinds
@@ -32,13 +31,10 @@ log = logging.getLogger("holdfast.operator")
 
 
 class Teller:
-    """Tells of one fleet. instance: who says so, a pod. leads: whether we may write."""
+    """Tells of one fleet. instance: who says so, a pod."""
 
-    def __init__(
-        self, connection: Connection, exported: Exported, *, instance: str, leads: Callable[[], bool], dry_run: bool
-    ) -> None:
-        self._connection, self._exported, self._instance = connection, exported, instance
-        self._leads, self._dry_run = leads, dry_run
+    def __init__(self, connection: Connection, office: Office, exported: Exported, *, instance: str) -> None:
+        self._connection, self._office, self._exported, self._instance = connection, office, exported, instance
         self._told: FleetStatus | None = None
         self._written: FleetStatus | None = None
         self._written_s: float | None = None
@@ -53,7 +49,7 @@ class Teller:
         self._told = after
         self._exported.look(account, before, after)
         _log(account, before, after)
-        if self._dry_run or not self._leads():
+        if not self._office.acts or not self._office.leads():
             return None
         # First the status, which is the truth; who reads an event may look for it there.
         again_s = await self._write(account, after)

@@ -8,12 +8,13 @@ does not know a kind, that stream looks for it now and then, and nobody waits fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from holdfast.control.operator.sight import MANAGED_BY, FleetKey, Sight
+from holdfast.control.operator.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
+from holdfast.kube.errors import KubeError, NotFoundError, RefusedError
 from holdfast.kube.kinds import Kind, Object
 from holdfast.kube.watching import Watched
 
@@ -40,6 +41,9 @@ MANAGED = (
 _CLUSTER = (kinds.NODE, kinds.NODE_POOL, kinds.NODE_CLAIM)
 _OPTIONAL = frozenset({kinds.NODE_POOL, kinds.NODE_CLAIM})
 """Without Karpenter a cluster has none."""
+
+_VITAL = frozenset({kinds.POD, kinds.CONFIG_MAP})
+"""Without these a fleet is not seen; of others only its parts of that kind are not."""
 
 Changed = Callable[[Iterable[FleetKey]], None]
 
@@ -74,19 +78,18 @@ class Watches:
     @property
     def synced(self) -> bool:
         """Whether all fleets are known, and what every fleet needs."""
-        needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not one.missing]
+        needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not _hidden(one)]
         return all(one.synced for one in (*self._fleets, *needed))
 
-    def age_s(self, namespace: str, needed: Collection[Kind], now_s: float) -> float:
-        """How old what is seen of a fleet there is, by its oldest part. needed: the kinds that it is made of."""
-        space = self._spaces.get(namespace, {})
-        there = [one for kind, one in space.items() if not one.missing or kind in needed]
-        there += [one for one in self._cluster if not one.missing or one.kind not in _OPTIONAL]
-        return max(one.age_s(now_s) for one in (*self._fleets, *there))
+    def age_s(self, namespace: str, now_s: float) -> float:
+        """How old what is seen of a fleet there is, by its oldest part that can be seen at all (`unseen`)."""
+        space = [one for kind, one in self._spaces[namespace].items() if kind in _VITAL or not _hidden(one)]
+        cluster = [one for one in self._cluster if one.kind not in _OPTIONAL or not _hidden(one)]
+        return max(one.age_s(now_s) for one in (*self._fleets, *cluster, *space))
 
-    def missing(self, namespace: str) -> frozenset[Kind]:
-        """The kinds that the cluster does not know, of those that fleets in the namespace may be made of."""
-        return frozenset(kind for kind, one in self._spaces.get(namespace, {}).items() if one.missing)
+    def unseen(self, namespace: str) -> Mapping[Kind, KubeError]:
+        """The kinds that the cluster does not know or does not let us see there, of those that fleets are made of."""
+        return {kind: one.problem for kind, one in self._spaces[namespace].items() if one.problem and _hidden(one)}
 
     def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
         told = partial(self._told, kind)
@@ -112,10 +115,15 @@ class Watches:
     def _begin(self, namespace: str) -> None:
         assert self._group is not None
         space = {kind: self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)}
-        space[kinds.CONFIG_MAP] = self._watched(kinds.CONFIG_MAP, namespace)
+        space[kinds.CONFIG_MAP] = self._watched(kinds.CONFIG_MAP, namespace, FLEET_LABEL)
         space[kinds.AUTOSCALER] = self._watched(kinds.AUTOSCALER, namespace)
         self._spaces[namespace] = space
         self._tasks[namespace] = [
             self._group.create_task(one.run(), name=f"watch {kind.plural} in {namespace}")
             for kind, one in space.items()
         ]
+
+
+def _hidden(watched: Watched) -> bool:
+    """Whether the objects cannot be seen, for longer than a moment: the API server refuses to tell."""
+    return not watched.synced and isinstance(watched.problem, NotFoundError | RefusedError)
