@@ -62,18 +62,20 @@ class _Breakable(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(self._inner)
         breaks = asyncio.ensure_future(self.broken.wait())
+        chunk = asyncio.ensure_future(anext(chunks, b""))
         try:
             while True:
-                chunk = asyncio.ensure_future(anext(chunks, b""))
                 await asyncio.wait({chunk, breaks}, return_when=asyncio.FIRST_COMPLETED)
                 if breaks.done():
-                    chunk.cancel()
                     raise httpx2.ReadError("the line is cut")
                 if not (line := chunk.result()):
                     return
                 yield line
+                chunk = asyncio.ensure_future(anext(chunks, b""))
         finally:
-            breaks.cancel()
+            for waiting in (breaks, chunk):
+                waiting.cancel()
+            await asyncio.wait({breaks, chunk})
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 import yaml
-from holdfast.control.operator.loop import Operator
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.settled import Due, Tried
 
 from cluster.line import Line, Tunnel
 from cluster.plans import planned
 from cluster.view import Clock
+from holdfast.control.operator.loop import Operator
+from holdfast.control.operator.planner import Planner
 from holdfast.control.operator.seen import Reading
+from holdfast.control.operator.settled import Due, Tried
 from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership
 from holdfast.manifests.placement import Placement

@@ -20,6 +20,7 @@ from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import ConflictError, NotFoundError
 from holdfast.kube.kinds import Kind, Object
+from holdfast.model.metrics import LATENCY
 
 MANAGER = "platform-team"
 DEFINITION = Kind(
@@ -45,6 +46,8 @@ class Operators(Protocol):
         """The API server is down for it, until `mend`."""
 
     async def mend(self, name: str) -> None: ...
+    async def close(self) -> None:
+        """Ends all. Raises what one of them has ended with by itself."""
 
 
 @dataclass
@@ -52,6 +55,7 @@ class World:
     """connection: of the tests themselves. real: whether a control plane of one's own is behind it.
 
     offered_per_s: what the metrics say of the fleet's rate; None where they say nothing.
+    tolerated_s: how long an empty pool may have weight; a story in which nobody leads for a while says how long.
     """
 
     connection: Connection
@@ -66,6 +70,7 @@ class World:
     karpenter: KarpenterStandIn = field(init=False)
     keda: KedaStandIn = field(init=False)
     witness: Witness = field(init=False)
+    tolerated_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.view = View(self.connection, self.clock)
@@ -73,6 +78,7 @@ class World:
         self.keda = KedaStandIn(self.view)
         self.agent = NodeAgent(self.view, ready_after_s=self.pace.ready_s, heartbeat=self.real)
         self.witness = Witness(self.connection, self.clock, "sd21", self.namespace)
+        self.tolerated_s = self.pace.reaction_s
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -99,21 +105,34 @@ class World:
         described = {"name": self.namespace}
         await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": described})
 
-    async def declare(self, fleet: Object, *, planned: bool | None = None) -> None:
-        """As a user and his platform team do: node pools, what is known of the units, the fleet.
-
-        planned: whether the plan is given too; where not said, in the virtual world, where no process can plan.
-        """
-        given = not self.real if planned is None else planned
-        spec = fleet["spec"] | {"planning": "given" if given else "auto"}
+    async def declare(self, fleet: Object) -> None:
+        """As a user and his platform team do: node pools, what was measured of the units, the fleet."""
+        spec = fleet["spec"]
         cluster = spec.get("cluster", {}) | {"prometheus": self.prometheus}
         declared = fleet | {"spec": spec | {"cluster": cluster}}
         for found in plans.platform(declared):
             if found["kind"] == "NodePool":
                 await self._apply(found)
-        config = plans.plan_map(declared) if given else plans.measurements_map(declared)
-        await self._apply(config)
+        await self._apply(plans.measurements_map(declared))
         await self._apply(declared)
+
+    def metric(self, query: str) -> float | None:
+        """What Prometheus answers: rate, age of the newest sample, latency."""
+        if query.startswith("time()"):
+            return 5.0
+        return 0.6 if LATENCY in query else self.offered_per_s
+
+    async def clear(self) -> None:
+        """Takes out of a real cluster what the world has brought."""
+        for kind in (kinds.NODE_CLAIM, kinds.NODE, kinds.NODE_POOL):
+            for found in (await self.connection.list(kind)).items:
+                if name(found).startswith(f"{self.namespace}-sd21-"):
+                    with suppress(NotFoundError):
+                        await self.connection.delete(kind, name(found))
+        for pod in (await self.connection.list(kinds.POD, self.namespace)).items:
+            with suppress(NotFoundError):
+                await self.connection.delete(kinds.POD, name(pod), self.namespace, grace_s=0)
+        await self.connection.delete(kinds.NAMESPACE, self.namespace)
 
     async def until(self, so: Callable[[], bool], within_s: float, what: str) -> None:
         """Waits for something to be so. Raises AssertionError when it is not in time, with what the fleet is then."""
