@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -115,6 +116,9 @@ class InProcess:
     async def mend(self, name: str) -> None:
         self.running[name].line.cut = False
 
+    async def stands_by(self, name: str) -> bool:
+        return not self.running[name].operator.unready
+
     async def close(self) -> None:
         """Ends all. Raises what one of them has ended with."""
         for name, one in list(self.running.items()):
@@ -131,6 +135,7 @@ class _Process:
     process: asyncio.subprocess.Process
     tunnel: Tunnel
     log: Path
+    port: int
 
 
 @dataclass
@@ -157,7 +162,8 @@ class Processes:
         own.write_text(yaml.safe_dump(config), encoding="utf-8")
         log = self.folder / f"{name}.log"
         arguments = ["operator", "--kubeconfig", str(own), "--lease", LEASE, "--namespace", self.namespace]
-        arguments += ["--listen", "127.0.0.1:0"]
+        port = _free_port()
+        arguments += ["--listen", f"127.0.0.1:{port}"]
         with log.open("ab") as written:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -168,7 +174,7 @@ class Processes:
                 stderr=written,
                 env=os.environ | {"POD_NAME": name, "POD_NAMESPACE": self.namespace},
             )
-        self.running[name] = _Process(process, tunnel, log)
+        self.running[name] = _Process(process, tunnel, log, port)
 
     async def stop(self, name: str) -> None:
         one = self.running.pop(name)
@@ -195,6 +201,12 @@ class Processes:
     async def mend(self, name: str) -> None:
         self.running[name].tunnel.cut = False
 
+    async def stands_by(self, name: str) -> bool:
+        async with httpx2.AsyncClient() as client:
+            with suppress(httpx2.ConnectError):
+                return (await client.get(f"http://127.0.0.1:{self.running[name].port}/readyz")).is_success
+        return False
+
     async def close(self) -> None:
         """Ends all. Raises AssertionError for one that had ended by itself."""
         for name, one in list(self.running.items()):
@@ -207,6 +219,12 @@ class Processes:
     @staticmethod
     def _last(one: _Process) -> str:
         return f"exit code {one.process.returncode}; " + "\n".join(one.log.read_text().splitlines()[-20:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _cluster_in_use(config: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.kube.watching import Watched
-
 from cluster.view import Clock, labels, name, serves
 from holdfast.kube.connection import Connection
 from holdfast.kube.kinds import INGRESS, POD, Object
+from holdfast.kube.watching import Watched
 
 ACTION = "alb.ingress.kubernetes.io/actions.weighted-pools"
 UNIT = "holdfast.dev/unit"
@@ -61,6 +60,10 @@ class Witness:
 
     def weight(self, unit: str) -> int:
         return (self.now.weights or {}).get(unit, 0)
+
+    def forgive(self) -> None:
+        """What was until now is not judged: somebody has meddled on purpose."""
+        self.moments = self.moments[-1:]
 
     def since(self, start_s: float) -> list[Moment]:
         return [moment for moment in self.moments if moment.at_s >= start_s]

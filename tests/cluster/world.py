@@ -46,6 +46,9 @@ class Operators(Protocol):
         """The API server is down for it, until `mend`."""
 
     async def mend(self, name: str) -> None: ...
+    async def stands_by(self, name: str) -> bool:
+        """Whether it has seen all that it needs to lead."""
+
     async def close(self) -> None:
         """Ends all. Raises what one of them has ended with by itself."""
 
@@ -105,12 +108,12 @@ class World:
         described = {"name": self.namespace}
         await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": described})
 
-    async def declare(self, fleet: Object) -> None:
+    async def declare(self, fleet: Object, *, platform: bool = True) -> None:
         """As a user and his platform team do: node pools, what was measured of the units, the fleet."""
         spec = fleet["spec"]
         cluster = spec.get("cluster", {}) | {"prometheus": self.prometheus}
         declared = fleet | {"spec": spec | {"cluster": cluster}}
-        for found in plans.platform(declared):
+        for found in plans.platform(declared) if platform else ():
             if found["kind"] == "NodePool":
                 await self._apply(found)
         await self._apply(plans.measurements_map(declared))
@@ -169,6 +172,52 @@ class World:
                     return dict(one)
             await asyncio.sleep(0.2)
         raise AssertionError(f"{kind} is not {status} within {within_s:g} s: {await self.conditions()}")
+
+    async def until_reason(self, reason: str, within_s: float) -> None:
+        """Until a condition gives this reason. Raises AssertionError."""
+        last_s = self.clock() + within_s
+        while self.clock() < last_s:
+            if any(text.endswith(f" {reason}") for text in (await self.conditions()).values()):
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"no condition says {reason} within {within_s:g} s: {await self.conditions()}")
+
+    async def until_stands_by(self, operator: str, within_s: float = 30.0) -> None:
+        """Until an operator that has been started could lead. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not await self.operators.stands_by(operator):
+                await asyncio.sleep(0.2)
+
+    async def until_gone(self, *gone: Kind, within_s: float = 60.0) -> None:
+        """Until the fleet has no objects of these kinds. Raises AssertionError."""
+        ours = "app.kubernetes.io/part-of=sd21"
+        left: list[str] = []
+        last_s = self.clock() + within_s
+        while self.clock() < last_s:
+            lists = [await self.connection.list(kind, self.namespace, labels=ours) for kind in gone]
+            left = [f"{found['kind']} {name(found)}" for listed in lists for found in listed.items]
+            if not left:
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"still there after {within_s:g} s: {', '.join(left)}")
+
+    async def until_there(self, kind: Kind, wanted: str, *, not_uid: str, within_s: float = 60.0) -> None:
+        """Until there is another object of that name than the one of this identity. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while True:
+                with suppress(NotFoundError):
+                    found = await self.connection.get(kind, wanted, self.namespace)
+                    if found["metadata"]["uid"] != not_uid:
+                        return
+                await asyncio.sleep(0.2)
+
+    def at_rest(self, for_s: float) -> bool:
+        """Whether no weight has changed for so long."""
+        return not self.witness.shifts(self.clock() - for_s)
+
+    async def rest(self, for_s: float) -> None:
+        """Lets time pass."""
+        await asyncio.sleep(for_s)
 
     def pool(self, unit: str) -> str:
         """The NodePool of a unit."""
