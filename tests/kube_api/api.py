@@ -12,13 +12,14 @@ from typing import Any
 
 import yaml
 
-from kube_api import collecting, discovery, requests, resources, selectors, writing
-from kube_api.requests import Answer, Object, Refusal, Request, encoded
+from kube_api import calls, collecting, discovery, requests, resources, selectors, views, writing
+from kube_api.calls import Call, Written
+from kube_api.requests import Answer, Object, Refusal, Request, copied, encoded
 from kube_api.resources import Resource
 from kube_api.selectors import Wanted
 from kube_api.store import Change, Store, Stored
 from kube_api.watching import FIRST_END_S, Subscription
-from kube_api.writing import Call, Writer, Written
+from kube_api.writing import Writer
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -58,7 +59,7 @@ class Api:
         resource = self.resource_of(found)
         namespace = found["metadata"].get("namespace", "default") if resource.namespaced else ""
         call = Call(resource, namespace, found["metadata"].get("name", ""), "", "test", now_s)
-        return self._writer.create(call, yaml.safe_load(yaml.safe_dump(found))).stored.object
+        return self._writer.create(call, copy.deepcopy(found)).stored.object
 
     def resource_of(self, found: Object) -> Resource:
         """Raises KeyError for a kind that is not served."""
@@ -97,6 +98,8 @@ class Api:
         found = discovery.answer(parts, self.resources) if request.method == "GET" else None
         if found is not None:
             return found
+        if parts[:1] == ["apis"] and not any(parts[1:3] == [r.group, r.version] for r in self.resources):
+            return requests.no_such_path()
         resource, namespace, name, subresource = self._route(parts)
         if request.method == "GET":
             return self._read(request, resource, namespace, name, subresource, now_s)
@@ -147,7 +150,7 @@ class Api:
         self, request: Request, resource: Resource, namespace: str, name: str, subresource: str, now_s: float
     ) -> Answer | Subscription:
         if not name:
-            wanted = _wanted(request, resource)
+            wanted = views.wanted(request, resource)
             if request.watches:
                 return self._watch(request, resource, namespace, wanted, now_s)
             return self._list(request, resource, namespace, wanted)
@@ -156,11 +159,13 @@ class Api:
             raise requests.not_found(resource.group, resource.plural, name)
         if subresource == "scale":
             return Answer(200, encoded(discovery.scale_of(resource, stored.object)))
-        return Answer(200, view(resource, stored))
+        return Answer(200, views.view(resource, stored))
 
     def _list(self, request: Request, resource: Resource, namespace: str, wanted: Wanted) -> Answer:
         token = request.query.get("continue", "")
         if token:
+            if not views.is_token(token):
+                raise requests.bad_request("invalid continue token")
             if token not in self._pages:
                 raise requests.expired(
                     "The provided continue parameter is too old to display a consistent list result. You can start a "
@@ -176,16 +181,16 @@ class Api:
             ]
         limit = int(request.query.get("limit") or 0)
         metadata: Object = {"resourceVersion": str(revision)}
+        if not resource.typed:
+            metadata["continue"] = ""
         if limit and len(found) > limit:
             found, rest = found[:limit], found[limit:]
-            text = f"{revision}/{resource.storage}/{namespace}/{len(rest)}/{self.requests}"
+            text = f"page/{revision}/{resource.storage}/{namespace}/{len(rest)}/{self.requests}"
             metadata["continue"] = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
             if wanted is selectors.everything:
                 metadata["remainingItemCount"] = len(rest)
             self._pages[metadata["continue"]] = (revision, rest)
-        head = encoded({"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata})
-        items = b",".join(item_view(resource, stored) for stored in found)
-        return Answer(200, head[:-1] + b',"items":[' + items + b"]}")
+        return views.listed(resource, found, metadata)
 
     def _watch(
         self, request: Request, resource: Resource, namespace: str, wanted: Wanted, now_s: float
@@ -198,7 +203,7 @@ class Api:
             now_s=now_s,
             timeout_s=float(query.get("timeoutSeconds") or FIRST_END_S),
             bookmarks=query.get("allowWatchBookmarks", "") in ("1", "true"),
-            shown=view,
+            shown=views.view,
         )
         version = query.get("resourceVersion", "")
         initial = query.get("sendInitialEvents") == "true"
@@ -211,7 +216,8 @@ class Api:
 
     def _resume(self, watch: Subscription, version: str) -> None:
         if not version.isdigit():
-            raise requests.bad_request(f'invalid resource version "{version}"')
+            parsing = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+            raise Refusal(500, "", f'resourceVersion: Invalid value: "{version}": {parsing}')
         since = int(version)
         if since > self.store.revision:
             raise Refusal(
@@ -257,29 +263,23 @@ class Api:
             return self._writer.merge(call, writing.read_body(request))
         if content == writing.STRATEGIC and call.resource.typed:
             return self._writer.strategic(call, writing.read_body(request))
-        accepted = [writing.MERGE, writing.APPLY[0]]
-        raise Refusal(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted),
-            {},
-        )
+        raise Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
     def _answer_write(self, written: Written, resource: Resource) -> Answer:
         headers = {"content-type": "application/json"}
         if written.warnings:
             headers["warning"] = ", ".join('299 - "' + text.replace('"', '\\"') + '"' for text in written.warnings)
-        return Answer(201 if written.created else 200, view(resource, written.stored), headers)
+        return Answer(201 if written.created else 200, views.view(resource, written.stored), headers)
 
     def _delete(self, request: Request, call: Call) -> Answer:
         if call.subresource:
             raise requests.method_not_allowed()
-        options = _options(request)
+        options = views.options(request)
         call = replace(call, dry_run=call.dry_run or options.get("dryRun") == ["All"])
         done = self._writer.delete(call, options)
         self.litter = True
         if not done.removed or call.resource.deleted_object_returned:
-            return Answer(200, view(call.resource, done.stored))
+            return Answer(200, views.view(call.resource, done.stored))
         names: Object = {"name": call.name}
         if call.resource.group:
             names["group"] = call.resource.group
@@ -288,12 +288,12 @@ class Api:
         return Answer(200, encoded(status))
 
     def _delete_all(self, request: Request, resource: Resource, namespace: str, now_s: float) -> Answer:
-        wanted = _wanted(request, resource)
+        wanted = views.wanted(request, resource)
         found = [s for s in self.store.all(resource.storage) if namespace in ("", s.key[0]) and wanted(s.object)]
         for stored in found:
-            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), _options(request))
+            self._writer.delete(Call(resource, stored.key[0], stored.key[1], "", "", now_s), views.options(request))
         self.litter = True
-        return self._list(request, resource, "\0", wanted)
+        return views.listed(resource, found, {"resourceVersion": str(self.store.revision)})
 
     def _scale(self, request: Request, call: Call) -> Answer:
         before = self.store.get(call.resource.storage, (call.namespace, call.name))
@@ -304,7 +304,7 @@ class Api:
         patch: Any = replicas
         for part in reversed(call.resource.scale_paths[0].split(".")):
             patch = {part: patch}
-        done = self._writer.merge(replace(call, subresource=""), patch)
+        done = self._writer.merge(call, patch)
         return Answer(200, encoded(discovery.scale_of(call.resource, done.stored.object)))
 
     def _bind(self, request: Request, call: Call) -> Answer:
@@ -318,10 +318,13 @@ class Api:
             raise requests.moved_on(
                 call.resource.group, "pods/binding", call.name, f"Operation cannot be fulfilled: {why}"
             )
-        self._writer.merge(replace(call, subresource=""), {"spec": {"nodeName": node}})
-        scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": writing.rfc3339(call.now_s)}
-        kept = [c for c in selectors.at(found.object, "status.conditions") or [] if c["type"] != "PodScheduled"]
-        self._writer.merge(replace(call, subresource="status"), {"status": {"conditions": [*kept, scheduled]}})
+        bound = copied(found.object)
+        bound["spec"]["nodeName"] = node
+        time = calls.rfc3339(call.now_s)
+        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": time}
+        kept = [c for c in bound["status"].get("conditions", ()) if c["type"] != "PodScheduled"]
+        bound["status"]["conditions"] = [*kept, scheduled]
+        self.store.put(call.resource.storage, bound)
         return Answer(
             201, encoded({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
         )
@@ -344,35 +347,3 @@ class Api:
             names = resources.of_definition(last)
             for stored in self.store.all(names[0].storage) if names else []:
                 self.store.remove(names[0].storage, stored.key)
-
-
-def _wanted(request: Request, resource: Resource) -> Wanted:
-    by_label = selectors.labels(request.query.get("labelSelector", ""))
-    by_field = selectors.fields(request.query.get("fieldSelector", ""), resource.selectable)
-    if by_field is selectors.everything:
-        return by_label
-    return lambda found: by_label(found) and by_field(resource.shown(found))
-
-
-def _options(request: Request) -> Object:
-    options: Object = writing.read_body(request)
-    for name in ("propagationPolicy", "gracePeriodSeconds"):
-        if name in request.query:
-            options[name] = request.query[name]
-    return options
-
-
-def view(resource: Resource, stored: Stored) -> bytes:
-    """As the API shows a stored object."""
-    shown = resource.shown(stored.object)
-    if shown["apiVersion"] != resource.api_version:
-        shown = {**shown, "apiVersion": resource.api_version}
-    return stored.json if shown is stored.object else encoded(shown)
-
-
-def item_view(resource: Resource, stored: Stored) -> bytes:
-    """In a list: those of built-in kinds do not say their kind again."""
-    if not resource.typed:
-        return view(resource, stored)
-    shown = resource.shown(stored.object)
-    return encoded({name: value for name, value in shown.items() if name not in ("kind", "apiVersion")})

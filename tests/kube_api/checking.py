@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kube_api.requests import Cause, Object
+from kube_api import quantities
+from kube_api.requests import Cause, Object, encoded
 from kube_api.shapes import Form, Shape
 
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -16,8 +17,10 @@ NAME_RULE = (
 )
 
 
-def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
+def pruned(value: Any, shape: Shape, path: str, unknown: list[str], wrong: list[str]) -> Any:
     """The value without fields that the schema does not know, whose paths are added to `unknown`.
+
+    wrong: gets the paths at which a built-in kind has a value of a type that Go cannot read.
 
     Of built-in kinds also without nulls, empty lists and empty maps: Go does not write them.
     """
@@ -32,13 +35,19 @@ def pruned(value: Any, shape: Shape, path: str, unknown: list[str]) -> Any:
             if name == "managedFields":
                 kept[name] = inner
                 continue
-            clean = pruned(inner, child, at, unknown)
+            clean = pruned(inner, child, at, unknown, wrong)
+            if clean is None and child.pruned_null:
+                continue
             if shape.typed and (clean is None or clean == [] or (clean == {} and child.is_map)):
                 continue
             kept[name] = clean
         return kept
+    if shape.is_quantity:
+        return quantities.canonical(value)
     if isinstance(value, list):
-        return [pruned(item, shape.items, f"{path}[{n}]", unknown) for n, item in enumerate(value)]
+        return [pruned(item, shape.items, f"{path}[{n}]", unknown, wrong) for n, item in enumerate(value)]
+    if shape.typed and value is not None and shape.types and not any(_is(value, one) for one in shape.types):
+        wrong.append(path)
     return value
 
 
@@ -110,10 +119,10 @@ def _text_causes(value: str, schema: Object, path: str) -> list[Cause]:
     found = []
     if len(value) > schema.get("maxLength", len(value)):
         found.append(Cause(path, f"Too long: may not be more than {schema['maxLength']} bytes", "FieldValueTooLong"))
-    if len(value) < schema.get("minLength", 0):
+    elif len(value) < schema.get("minLength", 0):
         least = schema["minLength"]
         found.append(Cause(path, f'Invalid value: "{value}": {path} in body should be at least {least} chars long'))
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    elif "pattern" in schema and not re.search(schema["pattern"], value):
         pattern = schema["pattern"]
         found.append(Cause(path, f"Invalid value: \"{value}\": {path} in body should match '{pattern}'"))
     return found
@@ -139,13 +148,19 @@ def _list_causes(value: list[Any], schema: Object, path: str) -> list[Cause]:
     if len(value) < schema.get("minItems", 0):
         text = f"Invalid value: {len(value)}: {path} in body should have at least {schema['minItems']} items"
         found.append(Cause(path, text))
+    if schema.get("x-kubernetes-list-type") == "set":
+        repeated = [n for n, item in enumerate(value) if item in value[:n]]
+        found += [
+            Cause(f"{path}[{n}]", f"Duplicate value: {encoded(value[n]).decode()}", "FieldValueDuplicate")
+            for n in repeated
+        ]
     keys = schema.get("x-kubernetes-list-map-keys")
     if keys and all(isinstance(item, dict) for item in value):
         seen = set()
         for n, item in enumerate(value):
             key = tuple(str(item.get(name)) for name in keys)
             if key in seen:
-                text = "Duplicate value: {" + ", ".join(f'"{k}": {_quoted(item.get(k))}' for k in keys) + "}"
+                text = "Duplicate value: " + encoded({name: item.get(name) for name in keys}).decode()
                 found.append(Cause(f"{path}[{n}]", text, "FieldValueDuplicate"))
             seen.add(key)
     return found
@@ -179,18 +194,36 @@ def built_in(kind: str, found: Object) -> list[Cause]:
 
 def _workload(spec: Object) -> list[Cause]:
     found = []
-    if spec.get("replicas", 0) < 0:
+    if isinstance(spec.get("replicas"), int) and spec["replicas"] < 0:
         text = f"Invalid value: {spec['replicas']}: must be greater than or equal to 0"
         found.append(Cause("spec.replicas", text))
     if "selector" not in spec:
         found.append(Cause("spec.selector", "Required value", "FieldValueRequired"))
-    else:
-        wanted = spec["selector"].get("matchLabels", {})
-        labels = spec["template"]["metadata"].get("labels", {})
-        if any(labels.get(name) != value for name, value in wanted.items()):
-            shown = "{" + ",".join(f'"{name}":"{value}"' for name, value in sorted(labels.items())) + "}"
-            text = f"Invalid value: {shown}: `selector` does not match template `labels`"
-            found.append(Cause("spec.template.metadata.labels", text))
+    wanted = spec.get("selector", {}).get("matchLabels")
+    labels = spec["template"]["metadata"].get("labels")
+    if not wanted or any((labels or {}).get(name) != value for name, value in wanted.items()):
+        text = f"Invalid value: {encoded(labels).decode()}: `selector` does not match template `labels`"
+        found.append(Cause("spec.template.metadata.labels", text))
     if not spec["template"]["spec"].get("containers"):
         found.append(Cause("spec.template.spec.containers", "Required value", "FieldValueRequired"))
     return found
+
+
+FIXED_OF_EVENTS = (
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reportingComponent",
+    "reportingInstance", "action", "related", "type", "eventTime",
+)  # fmt: skip
+
+
+def change(kind: str, group: str, old: Object, new: Object) -> list[Cause]:
+    """What of a built-in kind must not change. Events: as they are stored; those of the old group may."""
+    fixed: list[tuple[str, Any, Any]] = []
+    if kind in ("Deployment", "ReplicaSet", "DaemonSet"):
+        fixed = [("spec.selector", old["spec"]["selector"], new["spec"].get("selector"))]
+    elif kind == "Event" and group:
+        fixed = [(name, old.get(name), new.get(name)) for name in FIXED_OF_EVENTS]
+    return [
+        Cause(path, f"Invalid value: {encoded(after).decode()}: field is immutable")
+        for path, before, after in fixed
+        if before != after
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
+from dataclasses import replace
 
+from kube_api.calls import Call
 from kube_api.requests import Object
 from kube_api.resources import Resource
 from kube_api.store import Store, Stored
-from kube_api.writing import Call, Writer
+from kube_api.writing import Writer
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -29,7 +30,9 @@ def collect(store: Store, writer: Writer, served: Iterable[Resource], now_s: flo
                 writer.delete(call, {})
         elif ORPHAN in metadata.get("finalizers", ()):
             for dependent_storage, dependent in store.everything():
-                _disown(store, dependent_storage, dependent, metadata["uid"])
+                if dependent_storage in by_storage and _owned_by(dependent.object, metadata["uid"]):
+                    served_as = by_storage[dependent_storage]
+                    _disown(writer, replace(call, resource=served_as), dependent, metadata["uid"])
             _finish(writer, call, stored, ORPHAN)
         elif FOREGROUND in metadata.get("finalizers", ()):
             _foreground(store, writer, by_storage, call, stored, now_s)
@@ -66,12 +69,10 @@ def _finish(writer: Writer, call: Call, stored: Stored, finalizer: str) -> None:
     writer.merge(call, {"metadata": {"finalizers": left or None}})
 
 
-def _disown(store: Store, storage: str, stored: Stored, uid: str) -> None:
-    if _owned_by(stored.object, uid):
-        found = copy.deepcopy(stored.object)
-        owners = [owner for owner in found["metadata"]["ownerReferences"] if owner["uid"] != uid]
-        found["metadata"]["ownerReferences"] = owners
-        store.put(storage, found)
+def _disown(writer: Writer, call: Call, stored: Stored, uid: str) -> None:
+    namespace, name = stored.key
+    left = [owner for owner in stored.object["metadata"]["ownerReferences"] if owner["uid"] != uid]
+    writer.merge(replace(call, namespace=namespace, name=name), {"metadata": {"ownerReferences": left or None}})
 
 
 def _empty(store: Store, writer: Writer, by_storage: dict[str, Resource], namespace: Stored, now_s: float) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
-from kube_api.requests import Object
+from kube_api.requests import Object, copied
 from kube_api.shapes import Form, Shape
 
 
@@ -17,7 +16,7 @@ def of_schema(value: Any, shape: Shape) -> None:
             if "default" in schema and (
                 name not in value or (value[name] is None and not schema.get("nullable", False))
             ):
-                value[name] = copy.deepcopy(schema["default"])
+                value[name] = copied(schema["default"])
         for name, inner in value.items():
             if shape.form is not Form.OPEN:
                 of_schema(inner, shape.child(name))
@@ -54,15 +53,12 @@ def _container(container: Object) -> None:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(name):
             _probe(container[name])
-    limits = container["resources"].get("limits", {})
-    if limits:
-        container["resources"]["requests"] = {**limits, **container["resources"].get("requests", {})}
     for variable in container.get("env", ()):
         if "fieldRef" in (variable.get("valueFrom") or {}):
             _set(variable["valueFrom"]["fieldRef"], apiVersion="v1")
 
 
-def pod_spec(spec: Object, *, pod: bool = False) -> None:
+def pod_spec(spec: Object) -> None:
     _set(
         spec,
         restartPolicy="Always",
@@ -73,20 +69,6 @@ def pod_spec(spec: Object, *, pod: bool = False) -> None:
     )
     if spec.get("serviceAccountName"):
         _set(spec, serviceAccount=spec["serviceAccountName"])
-    if pod:
-        _set(spec, enableServiceLinks=True, preemptionPolicy="PreemptLowerPriority", priority=0)
-        _set(
-            spec,
-            tolerations=[
-                {
-                    "key": f"node.kubernetes.io/{what}",
-                    "operator": "Exists",
-                    "effect": "NoExecute",
-                    "tolerationSeconds": 300,
-                }
-                for what in ("not-ready", "unreachable")
-            ],
-        )
     for container in [*spec.get("initContainers", ()), *spec.get("containers", ())]:
         _container(container)
     for volume in spec.get("volumes", ()):
@@ -98,7 +80,32 @@ def pod_spec(spec: Object, *, pod: bool = False) -> None:
 
 
 def _pod(found: Object) -> None:
-    pod_spec(found.setdefault("spec", {}), pod=True)
+    _times(found, "lastProbeTime", "lastTransitionTime")
+    spec = found.setdefault("spec", {})
+    pod_spec(spec)
+    _set(spec, enableServiceLinks=True)
+    for container in [*spec.get("initContainers", ()), *spec.get("containers", ())]:
+        if limits := container["resources"].get("limits"):
+            container["resources"]["requests"] = {**limits, **container["resources"].get("requests", {})}
+
+
+def admit(kind: str, found: Object) -> None:
+    """What is added to a new object late, and nobody owns."""
+    if kind == "CustomResourceDefinition":
+        names = found["spec"]["names"]
+        conditions = [
+            {"type": kind, "status": "True", "reason": "Accepted"} for kind in ("NamesAccepted", "Established")
+        ]
+        found["status"] = {"acceptedNames": names, "conditions": conditions, "storedVersions": []}
+    if kind == "Namespace":
+        _set(found["spec"], finalizers=["kubernetes"])
+    if kind == "Pod":
+        _set(found["spec"], preemptionPolicy="PreemptLowerPriority", priority=0)
+        waits = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        _set(
+            found["spec"],
+            tolerations=[{"key": f"node.kubernetes.io/{what}", **waits} for what in ("not-ready", "unreachable")],
+        )
 
 
 def _deployment(found: Object) -> None:
@@ -160,6 +167,7 @@ def _service(found: Object) -> None:
 
 def _autoscaler(found: Object) -> None:
     spec = found["spec"]
+    found.setdefault("status", {}).setdefault("currentMetrics", None)
     _set(spec, minReplicas=1)
     _set(
         spec,
@@ -195,12 +203,19 @@ def _network_policy(found: Object) -> None:
 
 def _namespace(found: Object) -> None:
     _set(found, spec={})
-    _set(found["spec"], finalizers=["kubernetes"])
     found["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = found["metadata"].get("name", "")
 
 
 def _node(found: Object) -> None:
     _set(found, spec={})
+    _times(found, "lastHeartbeatTime", "lastTransitionTime")
+
+
+def _times(found: Object, *names: str) -> None:
+    """Times that a condition does not say are null, and not absent."""
+    for condition in found.get("status", {}).get("conditions", ()):
+        for name in names:
+            condition.setdefault(name, None)
 
 
 def _secret(found: Object) -> None:
@@ -229,6 +244,10 @@ _BY_KIND: dict[str, Callable[[Object], None]] = {
     "Secret": _secret,
     "CustomResourceDefinition": _definition,
 }
+NODE_INFO = (
+    "machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion",
+    "kubeProxyVersion", "operatingSystem", "architecture",
+)  # fmt: skip
 _BIRTH: dict[str, Object] = {
     "Deployment": {},
     "ReplicaSet": {"replicas": 0},
@@ -242,7 +261,6 @@ _BIRTH: dict[str, Object] = {
     "Namespace": {"phase": "Active"},
     "Pod": {"phase": "Pending", "qosClass": "BestEffort"},
 }
-_BIRTH_CONDITIONS_KEPT = ("Node",)
 
 
 def fill(kind: str, found: Object) -> None:
@@ -252,6 +270,9 @@ def fill(kind: str, found: Object) -> None:
 
 def status_at_birth(kind: str, sent: Object | None) -> Object | None:
     """The status of a new object of a built-in kind with a status of its own. A node comes with one."""
-    if kind in _BIRTH_CONDITIONS_KEPT:
-        return sent
-    return copy.deepcopy(_BIRTH.get(kind))
+    if kind == "Node":
+        capacity = (sent or {}).get("capacity")
+        unsaid = {"daemonEndpoints": {"kubeletEndpoint": {"Port": 0}}, "nodeInfo": dict.fromkeys(NODE_INFO, "")}
+        return {**unsaid, **({"allocatable": capacity} if capacity else {}), **(sent or {})}
+    found: Object | None = copied(_BIRTH.get(kind))
+    return found

@@ -17,6 +17,9 @@ from kube_api.shapes import Form, Shape
 FieldPath = tuple[str, ...]
 Fields = frozenset[FieldPath]
 
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "absent"})()
+"""No value, which null is."""
+
 UNOWNED = frozenset(
     [
         ("f:apiVersion",),
@@ -95,24 +98,26 @@ def difference(before: Any, after: Any, shape: Shape) -> Difference:
 def _compare(
     before: Any, after: Any, shape: Shape, path: FieldPath, removed: set[FieldPath], changed: set[FieldPath]
 ) -> None:
+    if shape.typed:
+        # Go knows no null beside an empty field.
+        before, after = (ABSENT if side is None else side for side in (before, after))
     if before == after:
         return
-    if before is None:
+    if before is ABSENT:
         changed.add(path)
-    elif after is None:
+    elif after is ABSENT:
         removed.add(path)
-    merged_list = shape.form in (Form.KEYED, Form.SET)
-    if shape.form is Form.ATOM:
-        changed.add(path)
-    elif isinstance(before or after, dict) and isinstance(after or before, dict):
-        for name in (before or {}) | (after or {}):
+    sides = [side for side in (before, after) if side is not ABSENT]
+    if shape.form is not Form.ATOM and all(isinstance(side, dict) for side in sides):
+        old, new = ({} if side is ABSENT else side for side in (before, after))
+        for name in old | new:
             below = (*path, f"f:{name}")
-            _compare((before or {}).get(name), (after or {}).get(name), shape.child(name), below, removed, changed)
-    elif merged_list and isinstance(before or after, list):
-        old, new = by_element(before, shape), by_element(after, shape)
+            _compare(old.get(name, ABSENT), new.get(name, ABSENT), shape.child(name), below, removed, changed)
+    elif shape.form in (Form.KEYED, Form.SET) and all(isinstance(side, list) for side in sides):
+        old, new = (by_element([] if side is ABSENT else side, shape) for side in (before, after))
         for key in old | new:
-            _compare(old.get(key), new.get(key), shape.items, (*path, key), removed, changed)
-    elif before is not None and after is not None:
+            _compare(old.get(key, ABSENT), new.get(key, ABSENT), shape.items, (*path, key), removed, changed)
+    elif len(sides) == 2:
         changed.add(path)
 
 

@@ -92,17 +92,15 @@ class Applied:
     owners: Owners
 
 
-def apply(
-    live: Object, owners: Owners, config: Object, who: Owner, time: str, shape: Shape, *, force: bool, reset: Fields
-) -> Applied:
-    """`config` applied to `live`. reset: fields that this (sub)resource ignores. Raises Refusal on a conflict."""
-    said = frozenset(path for path in fields.of(config, shape) if not _below(path, reset))
+def apply(live: Object, owners: Owners, config: Object, who: Owner, time: str, shape: Shape, *, force: bool) -> Applied:
+    """`config` applied to `live`. Raises Refusal on a conflict."""
+    said = fields.of(config, shape)
     before = owners[who].fields if who in owners else frozenset()
     merged = merging.applied(live, config, shape)
     others = {owner: entry for owner, entry in owners.items() if owner != who}
     if before:
         kept = _named(said.union(*(entry.fields for entry in others.values())))
-        gone = {path for path in _named(before) if path not in kept}
+        gone = {path for path in _named(before) if path not in kept and path not in fields.UNOWNED}
         merged = merging.without(merged, gone, shape)
     change = fields.difference(live, merged, shape)
     taken = {owner: entry.fields & change.changed for owner, entry in others.items()}
@@ -130,7 +128,7 @@ def _conflict(taken: Mapping[Owner, Fields]) -> Refusal:
     causes = []
     lines = []
     for owner in sorted(taken, key=lambda owner: owner.manager):
-        how = f" with subresource {owner.subresource!r}" if owner.subresource else ""
+        how = f' with subresource "{owner.subresource}"' if owner.subresource else ""
         using = f'"{owner.manager}"{how}' + (f" using {owner.api_version}" if owner.operation == "Update" else "")
         paths = sorted(fields.spoken(path) for path in taken[owner])
         causes += [

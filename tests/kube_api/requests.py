@@ -53,6 +53,15 @@ class Cause:
     reason: str = "FieldValueInvalid"
 
 
+def copied(value: Any) -> Any:
+    """Of JSON; `copy.deepcopy` takes five times as long."""
+    if isinstance(value, dict):
+        return {name: copied(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [copied(inner) for inner in value]
+    return value
+
+
 def encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -76,9 +85,10 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
             "metadata": {},
             "status": "Failure",
             "message": message,
-            "reason": reason,
         }
-        if details:
+        if reason:
+            self.status["reason"] = reason
+        if details is not None:
             self.status["details"] = details
         self.status["code"] = code
         self.headers = {"content-type": "application/json", **(headers or {})}
@@ -92,7 +102,7 @@ def _details(group: str, kind: str, name: str, **more: Any) -> Object:
     found: Object = {"name": name} if name else {}
     if group:
         found["group"] = group
-    return {**found, "kind": kind, **more}
+    return {**found, **({"kind": kind} if kind else {}), **more}
 
 
 def _qualified(group: str, plural: str) -> str:
@@ -102,6 +112,10 @@ def _qualified(group: str, plural: str) -> str:
 def not_found(group: str, plural: str, name: str) -> Refusal:
     message = f'{_qualified(group, plural)} "{name}" not found'
     return Refusal(404, "NotFound", message, _details(group, plural, name))
+
+
+def no_such_path() -> Answer:
+    return Answer(404, b"404 page not found\n", {"content-type": "text/plain; charset=utf-8"})
 
 
 def nowhere() -> Refusal:
@@ -120,8 +134,21 @@ def moved_on(group: str, plural: str, name: str, why: str = "") -> Refusal:
     return Refusal(409, "Conflict", message, _details(group, plural, name))
 
 
+def another(plural: str, namespace: str, name: str, wanted: str, actual: str) -> str:
+    """Why an object of another uid is not replaced."""
+    return (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{plural}/{namespace}/{name}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+    )
+
+
 def precondition(what: str, wanted: str, actual: str) -> str:
-    return f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
+    """Why an object is not deleted. what: `UID` or `ResourceVersion`."""
+    became = "deleted and then recreated" if what == "UID" else "modified"
+    return (
+        f"the {what} in the precondition ({wanted}) does not match the {what} in record ({actual}). "
+        f"The object might have been {became}"
+    )
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Refusal:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from kube_api import defaults, events, shapes
-from kube_api.requests import Object
+from kube_api.requests import Object, copied
 from kube_api.shapes import Shape
 
 
@@ -95,6 +94,7 @@ BUILT_IN = (
         True,
         ("ev",),
         stored="events",
+        taken=events.as_core,
         selectable=("involvedObject.kind", "involvedObject.name", "involvedObject.namespace", "reason", "type"),
     ),
     Resource(
@@ -118,7 +118,7 @@ BUILT_IN = (
     Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",), (), True),
     Resource("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",), STATUS, True),
     Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False, (), (), True),
-    Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), STATUS, True),
+    Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), STATUS),
     Resource("coordination.k8s.io", "v1", "Lease", "leases"),
     Resource("rbac.authorization.k8s.io", "v1", "Role", "roles"),
     Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
@@ -145,7 +145,7 @@ def of_definition(definition: Object) -> list[Resource]:
     for version in spec["versions"]:
         if not version.get("served", True):
             continue
-        schema = copy.deepcopy(version.get("schema", {}).get("openAPIV3Schema", {"type": "object"}))
+        schema = copied(version.get("schema", {}).get("openAPIV3Schema", {"type": "object"}))
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale") or {}
         found.append(

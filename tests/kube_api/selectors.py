@@ -50,7 +50,10 @@ def fields(text: str, selectable: tuple[str, ...]) -> Wanted:
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
         path, operator, value = match.groups()
         if path not in ("metadata.name", "metadata.namespace", *selectable):
-            raise bad_request(f"field label not supported: {path}")
+            if selectable:
+                raise bad_request(f"field label not supported: {path}")
+            known = '"metadata.name", "metadata.namespace"'
+            raise bad_request(f'"{path}" is not a known field selector: only {known}')
         terms.append((path, operator != "!=", value))
     if not terms:
         return everything

@@ -48,9 +48,22 @@ class Shape:
     strict: undeclared fields do not exist (built-in kinds; custom resources without preserve-unknown-fields).
     """
 
-    __slots__ = ("_children", "_items", "declared", "extra", "form", "keys", "schema", "strict", "typed")
+    __slots__ = (
+        "_children",
+        "_items",
+        "declared",
+        "extra",
+        "form",
+        "is_quantity",
+        "keys",
+        "schema",
+        "strict",
+        "typed",
+        "types",
+    )
 
     def __init__(self, schema: Object, *, typed: bool) -> None:
+        self.is_quantity = schema.get("$ref", "").endswith("resource.Quantity")
         if "$ref" in schema:
             schema = definitions()[schema["$ref"].rpartition("/")[2]] | {k: v for k, v in schema.items() if k != "$ref"}
         self.schema = schema
@@ -58,6 +71,9 @@ class Shape:
         self.declared: Object = schema.get("properties", {})
         self.extra: Any = schema.get("additionalProperties")
         self.keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        kinds = schema.get("type", ())
+        self.types: tuple[str, ...] = tuple(k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null")
+        """Of JSON; empty where any will do."""
         self.form = _form(schema)
         self.strict = self.form is Form.FIELDS and not schema.get("x-kubernetes-preserve-unknown-fields")
         self._children: dict[str, Shape] = {}
@@ -78,6 +94,12 @@ class Shape:
             self._items = Shape(self.schema.get("items", {}), typed=self.typed)
         return self._items
 
+    @property
+    def pruned_null(self) -> bool:
+        """A null of a custom resource goes where it is neither allowed nor replaced by a default."""
+        declared = not self.typed and "type" in self.schema
+        return declared and not self.schema.get("nullable") and "default" not in self.schema
+
     def knows(self, name: str) -> bool:
         """Whether an object may have this field."""
         return not self.strict or name in self.declared or self.extra is not None
@@ -95,7 +117,12 @@ class Shape:
             value = item.get(key, default)
             if value is not None:
                 found[key] = value
-        return "k:" + json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+        return _spelled(tuple(found.items()))
+
+
+@functools.lru_cache(4096, typed=True)
+def _spelled(pairs: tuple[tuple[str, Any], ...]) -> str:
+    return "k:" + json.dumps(dict(pairs), separators=(",", ":"), ensure_ascii=False)
 
 
 def _form(schema: Object) -> Form:

@@ -23,6 +23,11 @@ class Stored:
     def json(self) -> bytes:
         return encoded(self.object)
 
+    @cached_property
+    def bare_json(self) -> bytes:
+        """Without saying its kind, as in lists of built-in kinds."""
+        return encoded({name: value for name, value in self.object.items() if name not in ("kind", "apiVersion")})
+
     @property
     def key(self) -> Key:
         metadata = self.object["metadata"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import datetime
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from kube_api import checking, defaults, merging, ownership, requests, selectors
+from kube_api import calls, checking, defaults, lifetimes, merging, ownership, requests, selectors
+from kube_api.calls import Call, Written
 from kube_api.ownership import Owner
-from kube_api.requests import Cause, Object, Refusal, Request
-from kube_api.resources import Resource
+from kube_api.requests import Cause, Object, Refusal, Request, copied
 from kube_api.store import Store, Stored
 
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
@@ -20,41 +18,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 CONDITIONAL = {"Lease", "PodDisruptionBudget"}
 """Built-in kinds that are replaced only at a resource version; so are all custom resources."""
 CREATED_BY_PUT = {"Lease", "Event"}
-NOT_RESET = frozenset({("f:status",)})
-"""What a write to an object with a status of its own ignores."""
-RESET_BY_STATUS = frozenset({("f:spec",), ("f:metadata",)})
-
-
-def rfc3339(now_s: float) -> str:
-    return datetime.datetime.fromtimestamp(int(now_s), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@dataclass(frozen=True)
-class Call:
-    """A write: of what, by whom, how strictly."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str
-    manager: str
-    now_s: float
-    dry_run: bool = False
-    strict: bool = False
-
-    @property
-    def refusal_names(self) -> tuple[str, str, str]:
-        return self.resource.group, self.resource.plural, self.name
-
-
-@dataclass(frozen=True)
-class Written:
-    """stored: as the client is shown it. created, removed: what happened beside a change of it."""
-
-    stored: Stored
-    created: bool = False
-    removed: bool = False
-    warnings: tuple[str, ...] = ()
+STATUS = frozenset({("f:status",)})
 
 
 class Writer:
@@ -75,12 +39,15 @@ class Writer:
         found, warnings = self._taken(call, sent)
         if self.store.get(resource.storage, (call.namespace, call.name)) is not None:
             raise requests.already_exists(*call.refusal_names)
-        self._born_into(call, found, sent)
+        self._born_into(call, found)
         owner = Owner("Update", call.manager, resource.api_version, call.subresource)
         shown = resource.shown(found)
-        keep = NOT_RESET if resource.status_apart else frozenset()
-        owners = ownership.updated({}, owner, rfc3339(call.now_s), _newborn(resource), shown, resource.shape, keep)
-        found["metadata"]["managedFields"] = ownership.written(owners)
+        keep = STATUS if resource.status_apart else frozenset()
+        owners = ownership.updated(
+            {}, owner, calls.rfc3339(call.now_s), lifetimes.newborn(resource), shown, resource.shape, keep
+        )
+        lifetimes.own(found, owners)
+        defaults.admit(resource.kind, found)
         return Written(self._store(call, found), created=True, warnings=warnings)
 
     def replace(self, call: Call, sent: Object) -> Written:
@@ -88,29 +55,28 @@ class Writer:
         self._metadata_of(call, sent)
         if before is None:
             if call.resource.kind in CREATED_BY_PUT and not call.subresource:
-                if uid := sent["metadata"].get("uid"):
-                    raise requests.moved_on(*call.refusal_names, requests.precondition("UID", uid, ""))
                 sent["metadata"].pop("resourceVersion", None)
                 return self.create(call, sent)
             raise requests.not_found(*call.refusal_names)
         conditional = not call.resource.typed or call.resource.kind in CONDITIONAL
         if conditional and not sent["metadata"].get("resourceVersion"):
             cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
-            raise requests.invalid(call.resource.group, call.resource.kind, call.name, [cause])
+            raise requests.invalid(call.resource.group, call.resource.plural, call.name, [cause])
         return self._update(call, before, sent)
 
     def merge(self, call: Call, patch: Object) -> Written:
         before = self._existing(call)
-        result = merging.patched(copy.deepcopy(call.resource.shown(before.object)), patch)
+        result = merging.patched(copied(call.resource.shown(before.object)), patch)
         return self._update(call, before, result, patched=True)
 
     def strategic(self, call: Call, patch: Object) -> Written:
         before = self._existing(call)
         result = merging.strategic(call.resource.shown(before.object), patch, call.resource.shape)
-        return self._update(call, before, copy.deepcopy(result), patched=True)
+        return self._update(call, before, copied(result), patched=True)
 
     def apply(self, call: Call, config: Object, *, force: bool) -> Written:
         resource = call.resource
+        said_namespace = config.get("metadata", {}).get("namespace", "")
         metadata = self._metadata_of(call, config)
         if "managedFields" in metadata:
             raise requests.bad_request("metadata.managedFields must be nil")
@@ -118,26 +84,23 @@ class Writer:
         if before is None and call.subresource:
             raise requests.not_found(*call.refusal_names)
         version = metadata.pop("resourceVersion", None)
-        if before is None and (uid := metadata.get("uid")):
-            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-            raise requests.moved_on(*call.refusal_names, why)
-        if version and before is not None and version != before.object["metadata"]["resourceVersion"]:
+        if version and before and version != before.object["metadata"]["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
         unknown: list[str] = []
-        clean = checking.pruned(config, resource.shape, "", unknown)
-        if unknown and (resource.typed or call.strict):
-            raise _unknown(call, unknown)
-        live = copy.deepcopy(resource.shown(before.object)) if before else _newborn(resource)
+        checking.pruned(config, resource.shape, "", unknown, [])
+        if unknown:
+            raise calls.undeclared(call, said_namespace, unknown)
+        live = copied(resource.shown(before.object)) if before else lifetimes.newborn(resource)
         owners = ownership.read(live.get("metadata", {}).get("managedFields", []))
         who = Owner("Apply", call.manager, resource.api_version, call.subresource)
-        reset = RESET_BY_STATUS if call.subresource else NOT_RESET if resource.status_apart else frozenset()
-        time = rfc3339(call.now_s)
-        done = ownership.apply(live, owners, clean, who, time, resource.shape, force=force, reset=reset)
-        result = copy.deepcopy(done.object)
+        time = calls.rfc3339(call.now_s)
+        done = ownership.apply(live, owners, lifetimes.heeded(call, config), who, time, resource.shape, force=force)
+        result = copied(done.object)
         if before is None:
             found, warnings = self._taken(call, result)
-            self._born_into(call, found, result)
-            found["metadata"]["managedFields"] = ownership.written(done.owners)
+            self._born_into(call, found)
+            lifetimes.own(found, done.owners)
+            defaults.admit(resource.kind, found)
             return Written(self._store(call, found), created=True, warnings=warnings)
         return self._update(call, before, result, owners=done.owners, patched=True)
 
@@ -147,31 +110,22 @@ class Writer:
         wanted = options.get("preconditions") or {}
         for key, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             if key in wanted and wanted[key] != metadata[key]:
-                raise requests.moved_on(*call.refusal_names, requests.precondition(label, wanted[key], metadata[key]))
+                why = requests.precondition(label, wanted[key], metadata[key])
+                raise requests.moved_on(call.resource.group, call.resource.kind, call.name, why)
         finalizers = list(metadata.get("finalizers", ()))
         policy = options.get("propagationPolicy", "Background")
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(policy)
         if extra and extra not in finalizers:
             finalizers.append(extra)
         grace_s = self._grace_s(call, before, options)
-        stays = finalizers or grace_s > 0 or call.resource.kind == "Namespace"
-        if not stays:
-            return Written(
-                before if call.dry_run else self.store.remove(call.resource.storage, before.key), removed=True
-            )
+        if not finalizers and not grace_s and call.resource.kind != "Namespace":
+            last = before if call.dry_run else self.store.remove(call.resource.storage, before.key)
+            if call.resource.kind == "Pod":
+                last = Stored(lifetimes.dying(call, last, grace_s, finalizers), last.revision)
+            return Written(last, removed=True)
         if "deletionTimestamp" in metadata and finalizers == list(metadata.get("finalizers", ())):
             return Written(before)
-        dying = copy.deepcopy(before.object)
-        dying["metadata"].update(
-            deletionTimestamp=rfc3339(call.now_s + grace_s), deletionGracePeriodSeconds=grace_s, finalizers=finalizers
-        )
-        if not finalizers:
-            del dying["metadata"]["finalizers"]
-        if "generation" in dying["metadata"]:
-            dying["metadata"]["generation"] += 1
-        if call.resource.kind == "Namespace":
-            dying["status"]["phase"] = "Terminating"
-        return Written(self._store(call, dying))
+        return Written(self._store(call, lifetimes.dying(call, before, grace_s, finalizers)))
 
     def _grace_s(self, call: Call, before: Stored, options: Object) -> int:
         """Of pods that are on a node: whoever runs them there says when they are gone."""
@@ -212,18 +166,24 @@ class Writer:
             )
         return metadata
 
-    def _taken(self, call: Call, sent: Object) -> tuple[Object, tuple[str, ...]]:
+    def _taken(
+        self, call: Call, sent: Object, before: Stored | None = None, *, patched: bool = False
+    ) -> tuple[Object, tuple[str, ...]]:
         """As it would be stored: pruned, with defaults, and checked."""
         resource = call.resource
         unknown: list[str] = []
-        found = checking.pruned(sent, resource.shape, "", unknown)
+        wrong: list[str] = []
+        found = checking.pruned(sent, resource.shape, "", unknown, wrong)
         if unknown and call.strict:
-            raise _unknown(call, unknown)
+            raise calls.unknown(call, unknown, patched=patched)
+        if wrong:
+            raise calls.unreadable(call, wrong[0], patched=patched)
         resource.default(found)
-        self._check(call, found)
-        return resource.taken(found), tuple(f'unknown field "{path}"' for path in unknown)
+        taken = resource.taken(found)
+        self._check(call, found, taken, before)
+        return taken, tuple(f'unknown field "{path}"' for path in unknown)
 
-    def _check(self, call: Call, found: Object) -> None:
+    def _check(self, call: Call, found: Object, taken: Object, before: Stored | None) -> None:
         resource = call.resource
         name = found["metadata"].get("name", "")
         causes = []
@@ -237,23 +197,29 @@ class Writer:
             causes += checking.causes(found, {**schema, "properties": declared}, "")
         else:
             causes += checking.built_in(resource.kind, found)
+            if before is not None:
+                causes += checking.change(resource.kind, resource.group, before.object, taken)
         if causes:
-            raise requests.invalid(resource.group, resource.kind, name, causes)
+            group = "" if resource.kind == "Event" else resource.group
+            raise requests.invalid(group, resource.kind, name, causes)
 
-    def _born_into(self, call: Call, found: Object, sent: Object) -> None:
+    def _born_into(self, call: Call, found: Object) -> None:
         resource, metadata = call.resource, found["metadata"]
         namespace = call.namespace
         if resource.namespaced and not self._namespace_open(namespace):
             raise requests.not_found("", "namespaces", namespace)
         self._born += 1
         metadata["uid"] = f"{self._born:08x}-0000-4000-8000-000000000000"
-        metadata["creationTimestamp"] = rfc3339(call.now_s)
+        metadata["creationTimestamp"] = calls.rfc3339(call.now_s)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"):
             metadata.pop(name, None)
         if resource.counts:
             metadata["generation"] = 1
+        if resource.kind == "Service" and found["spec"].get("clusterIP") is None:
+            address = f"10.96.{self._born // 250}.{self._born % 250 + 1}"
+            found["spec"].update(clusterIP=address, clusterIPs=[address])
         if resource.status_apart:
-            status = defaults.status_at_birth(resource.kind, sent.get("status")) if resource.typed else None
+            status = defaults.status_at_birth(resource.kind, found.get("status")) if resource.typed else None
             found.pop("status", None)
             if status is not None:
                 found["status"] = status
@@ -269,7 +235,7 @@ class Writer:
         old = resource.shown(before.object)
         metadata, known = sent["metadata"], old["metadata"]
         if metadata.get("uid", known["uid"]) != known["uid"]:
-            why = requests.precondition("UID", metadata["uid"], known["uid"])
+            why = requests.another(resource.plural, call.namespace, call.name, metadata["uid"], known["uid"])
             raise requests.moved_on(*call.refusal_names, why)
         if metadata.get("resourceVersion", known["resourceVersion"]) != known["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
@@ -286,30 +252,33 @@ class Writer:
                 metadata[name] = known[name]
         if call.subresource == "status":
             # Labels and annotations could be changed there for some built-in kinds; nobody here does.
-            sent = {**copy.deepcopy(old), **({"status": sent["status"]} if "status" in sent else {})}
+            sent = {**copied(old), **({"status": sent["status"]} if "status" in sent else {})}
         elif resource.status_apart:
             sent.pop("status", None)
             if "status" in old:
-                sent["status"] = copy.deepcopy(old["status"])
-        found, warnings = self._taken(call, sent)
+                sent["status"] = copied(old["status"])
+        found, warnings = self._taken(call, sent, before, patched=patched)
         after = resource.shown(found)
-        if _substance(after) != _substance(old) and _counted(resource, old, after):
+        if lifetimes.substance(after) != lifetimes.substance(old) and lifetimes.counted(resource, old, after):
             found["metadata"]["generation"] = known.get("generation", 0) + 1
         if owners is None:
             # An empty list that is sent wipes what was there: somebody tells that he does not care who owned it.
             start = {} if said == [{}] or said == [] else ownership.read(known.get("managedFields", []))
             who = Owner("Update", call.manager, resource.api_version, call.subresource)
-            owners = ownership.updated(start, who, rfc3339(call.now_s), old, after, resource.shape, frozenset())
-        found["metadata"]["managedFields"] = ownership.written(owners)
-        if not found["metadata"]["managedFields"]:
-            del found["metadata"]["managedFields"]
-        if found == before.object or _but_for_times(found) == _but_for_times(before.object):
+            if lifetimes.tracked(call, start):
+                owners = ownership.updated(
+                    start, who, calls.rfc3339(call.now_s), old, after, resource.shape, frozenset()
+                )
+            else:
+                owners = start
+        lifetimes.own(found, owners)
+        if found == before.object or lifetimes.but_for_times(found) == lifetimes.but_for_times(before.object):
             return Written(before, warnings=warnings)
-        if _has_no_reason_to_stay(found):
-            stored = self._store(call, found)
+        if lifetimes.has_no_reason_to_stay(found):
+            # The last change is not stored by itself: the object is shown at the version that it had before.
             if not call.dry_run:
-                self.store.remove(resource.storage, stored.key)
-            return Written(stored, removed=True, warnings=warnings)
+                self.store.remove(resource.storage, before.key)
+            return Written(Stored(found, before.revision), removed=True, warnings=warnings)
         return Written(self._store(call, found), warnings=warnings)
 
     def _store(self, call: Call, found: Object) -> Stored:
@@ -319,51 +288,6 @@ class Writer:
                 del found["metadata"]["resourceVersion"]
             return Stored(found, self.store.revision)
         return self.store.put(call.resource.storage, found)
-
-
-def _has_no_reason_to_stay(found: Object) -> bool:
-    """It is being deleted, and neither a finalizer nor a grace period nor what is in it keeps it."""
-    metadata = found["metadata"]
-    kept = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or found["kind"] == "Namespace"
-    return "deletionTimestamp" in metadata and not kept
-
-
-def _newborn(resource: Resource) -> Object:
-    """What is there before a create: a struct of Go has its fields, a custom resource nothing."""
-    return {"metadata": {}, "spec": {}, "status": {}} if resource.typed else {"metadata": {}}
-
-
-def _substance(found: Object) -> Object:
-    """Without what the server itself writes."""
-    metadata = {
-        name: value
-        for name, value in found["metadata"].items()
-        if name not in ("managedFields", "resourceVersion", "generation")
-    }
-    return {**found, "metadata": metadata}
-
-
-def _but_for_times(found: Object) -> Object:
-    entries = [{**entry, "time": ""} for entry in found["metadata"].get("managedFields", ())]
-    return {**_substance(found), "managedFields": entries, "generation": found["metadata"].get("generation")}
-
-
-def _counted(resource: Resource, old: Object, new: Object) -> bool:
-    """Whether the change raises the generation."""
-    if not resource.counts:
-        return False
-    if resource.typed:
-        annotated = resource.kind == "Deployment"
-        return old.get("spec") != new.get("spec") or (
-            annotated and old["metadata"].get("annotations") != new["metadata"].get("annotations")
-        )
-    uncounted = {"metadata", "status"} if resource.status_apart else {"metadata"}
-    return any(old.get(name) != new.get(name) for name in {*old, *new} - uncounted)
-
-
-def _unknown(call: Call, unknown: list[str]) -> Refusal:
-    listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-    return requests.bad_request(f"strict decoding error: {listed}")
 
 
 def read_body(request: Request) -> Any:
