@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -12,7 +13,10 @@ from holdfast.kube import answers, errors, kinds
 from holdfast.kube import connection as connections
 from holdfast.kube.connection import Connection
 from kube.cluster import Cluster, config_map, run
+from kube_api.api import Api
 from kube_api.faults import Fault, Loss, StreamEnd
+from kube_api.server import Server
+from kube_api.serving import Serving
 
 
 def test_objects_are_created_read_changed_and_deleted() -> None:
@@ -199,9 +203,9 @@ def test_a_stream_that_fell_silent_ends() -> None:
     run(scene)
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, 70, 150, 1000])
 def test_lines_of_a_stream_end_at_line_feeds_alone_however_they_are_cut(size: int) -> None:
-    texts = ["one", "next\x85line", "paragraph ", "", "é" * 50]
+    texts = ["é" * 100, "one", "next\x85line", "paragraph ", ""]
     lines = [
         json.dumps({"type": "MODIFIED", "object": {"metadata": {"name": text}}}, ensure_ascii=False) for text in texts
     ]
@@ -217,3 +221,29 @@ def test_lines_of_a_stream_end_at_line_feeds_alone_however_they_are_cut(size: in
         return [event.object["metadata"]["name"] async for event in events]
 
     assert asyncio.run(scene()) == texts
+
+
+def test_however_many_streams_are_open_a_request_is_answered() -> None:
+    async def scene() -> None:
+        async with Server(Serving(Api(now_s=time.time()), time.time)) as server, Connection(server.url) as to:
+            listing = await to.list(kinds.CONFIG_MAP)
+            told: list[str] = []
+            all_told = asyncio.Event()
+
+            async def watch() -> None:
+                events = to.watch(kinds.CONFIG_MAP, resource_version=listing.resource_version)
+                told.append((await anext(events)).object["metadata"]["name"])
+                if len(told) == 40:
+                    all_told.set()
+                await anext(events)
+
+            async with asyncio.timeout(5.0), asyncio.TaskGroup() as group:
+                watches = [group.create_task(watch()) for _ in range(40)]
+                await to.create(kinds.CONFIG_MAP, config_map("a"))
+                await all_told.wait()
+                assert (await to.get(kinds.CONFIG_MAP, "a"))["metadata"]["name"] == "a"
+                for task in watches:
+                    task.cancel()
+            assert told == ["a"] * 40
+
+    asyncio.run(scene())

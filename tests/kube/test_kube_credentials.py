@@ -15,6 +15,19 @@ from holdfast.kube.connection import Connection
 from holdfast.kube.credentials import Plugin, TokenFile
 from holdfast.model.errors import InputError
 
+CERTIFICATE = """-----BEGIN CERTIFICATE-----
+MIIBdzCCAR2gAwIBAgIUXnf0UolRvb9xx9UzfK2sl3sDKRMwCgYIKoZIzj0EAwIw
+EDEOMAwGA1UEAwwFdGVzdHMwIBcNMjYxMTIxMjA1MjU3WhgPMjEyNjEwMjgyMDUy
+NTdaMBAxDjAMBgNVBAMMBXRlc3RzMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+nKMi6OwgYUILNhsLph8i5xihBCn7f7SJRrAQQTv3XBuCyRXx8mAmrAOjkFHNePjm
+tjY1bjmoL/8XKHDB+0EZPqNTMFEwHQYDVR0OBBYEFAWoZotnvlduZA/ycUfYLHnX
+hSuAMB8GA1UdIwQYMBaAFAWoZotnvlduZA/ycUfYLHnXhSuAMA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAN+CJaocd0XxP2qb1Y+jd3D752d+xcb5
+Cc0Ns4M2wessAiAP2/cfov4/pm3iCIuUmo+QjCY2Y0UTMN0mXgmeYTgxYA==
+-----END CERTIFICATE-----
+"""
+"""Self-signed, of nobody; valid for a hundred years."""
+
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -44,7 +57,7 @@ def service_account(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.mkdir()
     for name, content in (("token", "from-the-pod"), ("namespace", "holdfast")):
         (path / name).write_text(content)
-    (path / "ca.crt").write_text("")
+    (path / "ca.crt").write_text(CERTIFICATE)
     monkeypatch.setattr(credentials, "SERVICE_ACCOUNT", str(path))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
@@ -58,6 +71,22 @@ def test_a_file_that_is_named_goes_before_one_of_the_environment_and_that_before
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "environment", "https://environment")))
     assert credentials.find().server == "https://environment-x"
     assert credentials.find(kubeconfig(tmp_path / "named", "https://named")).server == "https://named-x"
+
+
+def test_within_a_cluster_the_service_account_is_taken_unless_a_file_or_a_context_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig(tmp_path / "home/.kube/config", "https://home")
+    service_account(tmp_path / "account", monkeypatch)
+    within = credentials.find()
+    assert (within.server, within.namespace) == ("https://10.0.0.1:443", "holdfast")
+    assert within.auth is not None
+    assert asked(within.auth) == ["from-the-pod"]
+    assert credentials.find(context="y").server == "https://home-y"
+    assert credentials.find(kubeconfig(tmp_path / "named", "https://named")).server == "https://named-x"
+    (tmp_path / "account/namespace").unlink()
+    with pytest.raises(InputError, match=r"service account .*namespace"):
+        credentials.find()
 
 
 def test_a_context_is_chosen_by_name_with_its_namespace(tmp_path: Path) -> None:
@@ -83,6 +112,7 @@ def test_a_proxy_of_the_environment_is_gone_through_unless_the_host_is_excepted(
         (None, "not found"),
         ("", "lacks"),
         ("[", "while parsing"),
+        ("\x00", "special characters"),
         ("- 1", "lacks"),
         ("{}", "lacks"),
         ("{clusters: [], contexts: []}", "No current context"),
@@ -97,7 +127,7 @@ def test_a_proxy_of_the_environment_is_gone_through_unless_the_host_is_excepted(
         (
             "{clusters: [{name: c, cluster: {server: 'https://h', certificate-authority: /no/ca}}], "
             "contexts: [{name: x, context: {cluster: c}}], current-context: x}",
-            "certificates",
+            "No such file",
         ),
         (
             "{clusters: [{name: c, cluster: {server: 'https://h'}}], users: [{name: u, user: {exec: {apiVersion: "

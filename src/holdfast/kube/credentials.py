@@ -36,6 +36,8 @@ kubelet writes a new one when 80 % of the hour that one lasts have passed."""
 EXPIRY_S = 30.0
 """So long before a plugin's token expires it is asked for another: a request must not outlive its token."""
 
+_MEND = "give a kubeconfig by --kubeconfig or $KUBECONFIG, or run within a cluster"
+
 
 @dataclass(frozen=True)
 class Access:
@@ -56,42 +58,35 @@ def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
     must not find that of the pod they run in. Raises InputError.
     """
     named = kubeconfig or (Path(os.environ["KUBECONFIG"]) if os.environ.get("KUBECONFIG") else None)
-    token = Path(SERVICE_ACCOUNT, "token")
-    within = "KUBERNETES_SERVICE_HOST" in os.environ and token.exists()
+    within = "KUBERNETES_SERVICE_HOST" in os.environ and Path(SERVICE_ACCOUNT, "token").exists()
     if named is None and context is None and within:
-        return _access(KubeConfig.from_service_account().get(), SERVICE_ACCOUNT)
-    place = named or Path("~/.kube/config")
-    mend = "give a kubeconfig by --kubeconfig or $KUBECONFIG, or run within a cluster"
-    if named is not None and os.pathsep in str(named):
-        raise InputError("is several files, of which only one can be read", where=f"kubeconfig {place}", mend=mend)
-    try:
-        config = KubeConfig.from_file(place)
-        single = config.get(context)
-    except (ConfigError, YAMLError, ValueError, OSError) as error:
-        raise InputError(" ".join(str(error).split()), where=f"kubeconfig {place}", mend=mend) from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"lacks or misnames {error}", where=f"kubeconfig {place}", mend=mend) from error
-    return _access(single, place)
-
-
-def _access(config: SingleConfig | None, place: object) -> Access:
-    assert config is not None
-    server = config.cluster.server
-    if urlsplit(server).scheme not in ("http", "https"):
-        raise InputError(
-            f"the server {server!r} is no URL", where=f"kubeconfig {place}", mend="write https://HOST:PORT"
+        return _access(
+            lambda: KubeConfig.from_service_account(SERVICE_ACCOUNT).get(), f"service account {SERVICE_ACCOUNT}"
         )
+    place = named or Path("~/.kube/config")
+    if os.pathsep in str(place):
+        raise InputError("several files, of which only one can be read", where=f"kubeconfig {place}", mend=_MEND)
+    return _access(lambda: KubeConfig.from_file(place).get(context), f"kubeconfig {place}")
+
+
+def _access(read: Callable[[], SingleConfig | None], place: str) -> Access:
     try:
+        config = read()
+        assert config is not None
+        server = config.cluster.server
+        if urlsplit(server).scheme not in ("http", "https"):
+            raise InputError(f"the server {server!r} is no URL", where=place, mend="write https://HOST:PORT")
         tls = client_adapter.verify_cluster(config.cluster, config.user or User(), config.abs_file)
-        auth = _auth(config)
-    except (OSError, ValueError, ConfigError) as error:
-        raise InputError(
-            f"certificates or credentials cannot be read: {error}", where=f"kubeconfig {place}", mend="write it anew"
-        ) from error
-    return Access(server, config.namespace, tls, auth, _proxy(server))
+        return Access(server, config.namespace, tls, _auth(config, place), _proxy(server))
+    except ssl.SSLError as error:
+        raise InputError(f"a certificate or key cannot be read: {error}", where=place, mend=_MEND) from error
+    except (ConfigError, YAMLError, ValueError, OSError) as error:
+        raise InputError(" ".join(str(error).split()), where=place, mend=_MEND) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"lacks or misnames {error}", where=place, mend=_MEND) from error
 
 
-def _auth(config: SingleConfig) -> httpx2.Auth | None:
+def _auth(config: SingleConfig, place: str) -> httpx2.Auth | None:
     user = config.user
     if user is not None and user.token_file is not None:
         return TokenFile(Path(config.abs_file(user.token_file)))
@@ -100,7 +95,7 @@ def _auth(config: SingleConfig) -> httpx2.Auth | None:
         command = user.exec.command if os.sep not in user.exec.command else str(folder / user.exec.command)
         if shutil.which(command) is None:
             hint = user.exec.installHint or "install it"
-            raise InputError(f"no credentials plugin {command!r}", where=f"kubeconfig {config.fname}", mend=hint)
+            raise InputError(f"no credentials plugin {command!r}", where=place, mend=hint)
         return Plugin(user.exec, command)
     return client_adapter.user_auth(user)
 

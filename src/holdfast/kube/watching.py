@@ -95,7 +95,7 @@ class Watched:
         await self._whole.wait()
 
     def age_s(self, now_s: float) -> float:
-        """0 while a stream is open, else the time since it broke; inf before the first list."""
+        """0 while a stream is open, else the time since it broke, or since the last list; inf before the first."""
         return 0.0 if self._lost_s is None else max(0.0, now_s - self._lost_s)
 
     async def run(self) -> None:
@@ -149,6 +149,7 @@ class Watched:
                 self._changed(self._objects.pop(key), True)
             self._put(key, item)
         self._version = listing.resource_version
+        self._lost_s = self._clock()
         self.missing = False
         self._whole.set()
 
