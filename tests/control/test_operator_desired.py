@@ -18,7 +18,9 @@ from holdfast.control.operator.routing_record import Record
 from holdfast.control.operator.seen import Key
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Object
+from holdfast.manifests import platform
 from holdfast.model.fleet import DataPlane
+from holdfast.model.plan import Plan
 from holdfast.model.pools import RoutingMode
 from manifests.conftest import SD21_UNITS
 from manifests.conftest import _example as example
@@ -51,7 +53,7 @@ def bounds(found: Object) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("plan", every_plan(), ids=lambda plan: plan.fleet.metadata.name)
-def test_every_object_of_the_tree_is_either_applied_or_needed(plan: Any) -> None:
+def test_every_object_of_the_tree_is_either_applied_or_needed(plan: Plan) -> None:
     wanted = desired_of(plan)
     rendered = {(m.object["kind"], m.object["metadata"]["name"]) for p, m in render(plan).items() if "kustom" not in p}
     needed = {(found["kind"], found["metadata"]["name"]) for found in wanted.needed}
@@ -60,7 +62,7 @@ def test_every_object_of_the_tree_is_either_applied_or_needed(plan: Any) -> None
 
 
 @pytest.mark.parametrize("plan", every_plan(), ids=lambda plan: plan.fleet.metadata.name)
-def test_what_is_applied_is_in_the_fleets_namespace_and_goes_with_it(plan: Any) -> None:
+def test_what_is_applied_is_in_the_fleets_namespace_and_goes_with_it(plan: Plan) -> None:
     reference = {**owner(plan), "controller": True, "blockOwnerDeletion": True}
     named = reference.pop("metadata")
     for found in all_of(desired_of(plan)):
@@ -74,6 +76,13 @@ def test_what_is_applied_is_in_the_fleets_namespace_and_goes_with_it(plan: Any) 
 def test_what_is_of_the_whole_cluster_or_grants_rights_is_for_people() -> None:
     needed = {found["kind"] for name in NAMES for found in desired_of(example(name)).needed}
     assert needed == {"Namespace", "NodePool", "EC2NodeClass", "NodeClass", "GatewayClass", "Role", "RoleBinding"}
+
+
+@pytest.mark.parametrize("plan", every_plan(), ids=lambda plan: plan.fleet.metadata.name)
+def test_people_find_what_they_have_to_apply_by_its_label(plan: Plan) -> None:
+    wanted = desired_of(plan)
+    assert {found["metadata"]["labels"].get(platform.LABEL) for found in wanted.needed} == {platform.PLATFORM}
+    assert not [found for found in all_of(wanted) if platform.LABEL in found["metadata"]["labels"]]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.control.observation import Applied
-from holdfast.control.operator import by_hand
+from holdfast.control.operator import by_hand, shown
 from holdfast.control.operator.account import Account, Failure, Missing, PlanProblem
 from holdfast.control.operator.by_hand import Override
 from holdfast.control.operator.conditions import conditions
@@ -21,7 +21,7 @@ from holdfast.model.fleet import RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode
 from holdfast.model.status import Condition, FleetStatus, Proposal
 
-from .accounts import LONG_AGO_S, LOST, NOW_S, WELL, account, pool, shortage
+from .accounts import FLEET, LONG_AGO_S, LOST, NOW_S, WELL, account, pool, shortage
 
 FORBIDDEN = Failure("Deployment", "sd21-g5", "deployments is forbidden", refused=True)
 THROTTLED = Failure("Ingress", "sd21", "429 too many requests", refused=False)
@@ -235,6 +235,12 @@ def test_figures_alone_are_written_now_and_then_and_all_else_at_once() -> None:
 def test_a_message_is_cut_rather_than_refused_by_the_api_server() -> None:
     look = account(*WELL, failures=tuple(replace(FORBIDDEN, name=f"sd21-{n}", why="x" * 300) for n in range(100)))
     assert max(len(one.message) for one in conditions(look, ())) <= 2000
+
+
+def test_a_status_in_other_words_is_trouble_and_not_ready() -> None:
+    found = shown.read(FLEET | {"status": {"mode": "turbo"}})
+    assert not found.ready
+    assert "its status is not one that this holdfast reads" in found.trouble
 
 
 def test_every_meaning_is_of_one_condition_and_says_what_to_do() -> None:

@@ -23,6 +23,7 @@ _VERBS = {
     "render": "What do I apply to my cluster?",
     "simulate": "What happens when the cheap capacity runs out?",
     "status": "How do the fleets of a cluster stand, and what is to be done?",
+    "operator": "Who watches a cluster at 3 a.m.? It keeps InferenceFleets as declared.",
     "failover": "Steer the traffic of a fleet in a cluster by hand.",
     "report": "A page of a run, a plan or a simulation.",
     "export": "A run for other tools: JSON, CSV, vLLM's names.",

@@ -5,6 +5,7 @@ placement   one pool with the hardware it runs on         names      Kubernetes 
 metadata    labels and annotations                        yaml       the only place that writes YAML
 network     rules that NetworkPolicies share
 namespace, kustomization, readme   what holds the rest together
+platform    what of it no operator writes
 
 The areas are folders; in each, `tree` says which files a plan needs, and there is one module per kind:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from holdfast.manifests import kustomization, namespace, readme
+from holdfast.manifests import kustomization, namespace, platform, readme
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.checks import exceptions
 from holdfast.manifests.compute import tree as compute
@@ -53,7 +53,8 @@ def placed_on(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator
 def base(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
     """The files of all that serves, without their list."""
     areas = (compute, serving, routing, scaling, observing)
-    return namespace.manifest(plan), *(file for area in areas for file in area.files(plan, placed))
+    files = namespace.manifest(plan), *(file for area in areas for file in area.files(plan, placed))
+    return tuple(platform.labelled(file) for file in files)
 
 
 def _check(plan: Plan) -> None:

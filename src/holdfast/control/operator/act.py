@@ -29,6 +29,9 @@ FIRST_S, MOST_S = 0.5, 60.0
 CONFLICT_S = 0.1
 """Before one that had moved on is tried again: the watch tells of it within a moment."""
 
+ECHO_S = 5.0
+"""How long what the API server answered counts for more than what the watch has not yet told."""
+
 _SCALERS = ("ScaledObject", "HorizontalPodAutoscaler")
 
 _WORKLOADS = ("Deployment", "LeaderWorkerSet")
@@ -73,8 +76,19 @@ class Writer:
     ) -> None:
         self._connection, self._office, self._clock, self._chance = connection, office, clock, chance
         self._troubles: dict[Key, _Trouble] = {}
+        self._answers: dict[Key, tuple[Object, float]] = {}
         self._known: set[Key] = set()
         self._logged: dict[Key, str] = {}
+
+    def latest(self, live: Mapping[Key, Object]) -> dict[Key, Object]:
+        """What is there by the later of what the watches told and what our own writes were answered."""
+        now_s = self._clock()
+        self._answers = {
+            name: (answer, at_s)
+            for name, (answer, at_s) in self._answers.items()
+            if now_s < at_s + ECHO_S and (name not in live or _version(live[name]) < _version(answer))
+        }
+        return {**live, **{name: answer for name, (answer, _) in self._answers.items()}}
 
     async def carry_out(
         self, wanted: Sequence[Object], live: Mapping[Key, Object], route: Key, surplus: Sequence[Object] = ()
@@ -122,6 +136,7 @@ class Writer:
         self, outcome: Outcome, name: Key, answer: Object, difference: drift.Drift, is_route: bool
     ) -> Outcome:
         self._troubles.pop(name, None)
+        self._answers[name] = answer, self._clock()
         put_back = outcome.put_back
         if difference.difference is Difference.CHANGED or (
             difference.difference is Difference.ABSENT and name in self._known
@@ -156,6 +171,7 @@ class Writer:
                     return outcome
                 continue
             self._known.discard(name)
+            self._answers.pop(name, None)
             log.info("deleted", extra={"object": "/".join(name), "because": "the plan has no use for it"})
         return outcome
 
@@ -172,6 +188,7 @@ class Writer:
             refused = isinstance(error, RefusedError | NotFoundError)
             failure = Failure(name[0], name[1], str(error), refused)
             log.warning("not written", extra={"object": "/".join(name), "because": str(error), "again_s": wait_s})
+        self._answers.pop(name, None)
         self._troubles[name] = _Trouble(times, self._clock() + wait_s, failure)
         return self._with_trouble(outcome, name)
 
@@ -198,6 +215,11 @@ class Writer:
 def key(one: Object) -> Key:
     """Kind and name."""
     return one["kind"], one["metadata"]["name"]
+
+
+def _version(one: Object) -> int:
+    """Versions of one object rise (KEP-5504: resource versions are comparable)."""
+    return int(one["metadata"]["resourceVersion"])
 
 
 def _turn(name: Key, is_there: bool, route: Key) -> int:

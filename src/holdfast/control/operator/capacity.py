@@ -38,6 +38,7 @@ JOINING_S = 900.0
 _REFUSED = "InsufficientCapacityError"
 _NOT_GROWN = "NotTriggerScaleUp"
 _GROUP_FAILED = ("FailedToScaleUpGroup", "ScaleUpTimedOut", "ScaleUpFailed")
+_REASONS = (_REFUSED, _NOT_GROWN, *_GROUP_FAILED)
 
 _NO_ROOM = ("in backoff after failed scale-up", "max node group size reached")
 """What the autoscaler says of a group that could take the pod and does not grow; other reasons are of other groups."""
@@ -72,12 +73,11 @@ def unschedulable_since_s(pod: Object) -> float | None:
 
 
 def _of_event(placed: Sequence[Placement], event: Object) -> Iterator[Shortage]:
-    at_s = stamps.happened_s(event)
-    if at_s is None:
+    if event.get("reason") not in _REASONS:
         return
-    said = f"{event.get('reason')}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
     for placement in placed:
-        if _is_about(event, placement):
+        if _is_about(event, placement) and (at_s := stamps.happened_s(event)) is not None:
+            said = f"{event['reason']}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
             yield from shortages.record((), placement.unit.name, at_s, said)
 
 
@@ -89,7 +89,7 @@ def _is_about(event: Object, placement: Placement) -> bool:
     if reason == _NOT_GROWN:
         names_pod = regarding.get("namespace") == placement.fleet.metadata.namespace and _has_pod(placement, name)
         return kind == "Pod" and names_pod and any(text in note for text in _NO_ROOM)
-    return reason in _GROUP_FAILED and _is_only_group(placement, note)
+    return _is_only_group(placement, note)
 
 
 def _claimed_by(node_pool: str, claim: str) -> bool:

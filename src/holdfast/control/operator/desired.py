@@ -20,16 +20,13 @@ from holdfast.control.operator.routing_record import Record
 from holdfast.control.operator.seen import Key
 from holdfast.control.shortages import Supply
 from holdfast.kube.kinds import Object
-from holdfast.manifests import Manifest
+from holdfast.manifests import Manifest, platform
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.render import base, placed_on
 from holdfast.manifests.routing import tree as routing
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.plan import Plan
 from holdfast.model.pools import CapacityPool, RoutingMode
-
-_RIGHTS = {"Role", "RoleBinding"}
-"""Who may grant rights must have them: they are for people to apply."""
 
 _BOUNDS = {
     "ScaledObject": ("minReplicaCount", "maxReplicaCount"),
@@ -55,7 +52,7 @@ class Desired:
     scalers:     to be made ready by the function `scalers`; route: key of what `route` makes.
     weighs_pools: whether the route shares traffic out among the pools. Where a cascade or llm-d's picker does, the
                  decision's weights stand in the route's annotation alone, and steering is by replicas.
-    needed:      objects that the operator does not write: of the whole cluster, and rights.
+    needed:      objects that the operator does not write: of the whole cluster, and rights. `platform.COMMAND` does.
     """
 
     plan: Plan
@@ -81,7 +78,7 @@ def desired(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]
     placed = placed_on(plan, hardware)
     objects = [file.object for file in base(plan, placed) if isinstance(file, Manifest)]
     owner = _owner(fleet)
-    ours = {_key(found): found for found in objects if _is_ours(found)}
+    ours = {_key(found): found for found in objects if not platform.owns(found)}
     route = _key(routing.route(plan, placed).object)
     scalers = _scalers(placed, ours)
     return Desired(
@@ -90,7 +87,7 @@ def desired(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]
         scalers=scalers,
         route=route,
         weighs_pools=routing.weighs_pools(plan.fleet),
-        needed=tuple(found for found in objects if not _is_ours(found)),
+        needed=tuple(found for found in objects if platform.owns(found)),
         placed=placed,
         owner=owner,
     )
@@ -161,10 +158,6 @@ def missing_node_pools(wanted: Desired, there: frozenset[str]) -> tuple[str, ...
 
 def _key(found: Object) -> Key:
     return found["kind"], found["metadata"]["name"]
-
-
-def _is_ours(found: Object) -> bool:
-    return "namespace" in found["metadata"] and found["kind"] not in _RIGHTS
 
 
 def _owner(fleet: Object) -> Object:

@@ -107,31 +107,33 @@ def _lost(wanted: Any, owned: Object | None, path: str) -> Iterator[str]:
         return
     elif isinstance(wanted, dict):
         for name, value in wanted.items():
-            yield from _lost(value, owned.get(f"f:{name}"), f"{path}.{name}" if path else name)
+            node = owned.get(f"f:{name}")
+            if node is None or node:
+                yield from _lost(value, node, f"{path}.{name}" if path else name)
     elif isinstance(wanted, list):
+        by_keys = {_keys(name): node for name, node in owned.items() if name.startswith("k:")}
         for item in wanted:
-            name, node = _item(item, owned)
+            name, node = _item(item, by_keys) if by_keys else (str(item), owned.get(f"v:{json.dumps(item)}"))
             yield from _lost(item, node, f"{path}[{name}]")
 
 
-def _item(item: Any, owned: Object) -> tuple[str, Object | None]:
-    """What the item of a list is called, and its node.
+def _item(item: Object, by_keys: dict[_Keys, Object]) -> tuple[str, Object | None]:
+    """What the item of a list with keys is called, and its node.
 
     A server that defaults a part of the keys, such as the protocol of a port, has more in the node than is applied.
     """
-    if not isinstance(item, dict):
-        return str(item), owned.get(f"v:{json.dumps(item)}")
-    best: tuple[int, str, Object | None] = (0, "?", None)
-    for name, node in owned.items():
-        if name.startswith("k:"):
-            keys = _keys(name)
-            same = [key for key, value in keys if key in item and item[key] == value]
-            others = [key for key, value in keys if key in item and item[key] != value]
-            if len(same) > best[0] and not others:
-                best = len(same), ",".join(str(item[key]) for key in same), node
-    return best[1], best[2]
+    names = [key for key, _ in next(iter(by_keys))]
+    given = tuple((key, item[key]) for key in names if key in item)
+    node = by_keys.get(given)
+    if node is None:
+        node = next((found for keys, found in by_keys.items() if set(given) <= set(keys)), None)
+    return ",".join(str(value) for _, value in given), node
+
+
+_Keys = tuple[tuple[str, Any], ...]
 
 
 @functools.lru_cache(maxsize=4096)
-def _keys(name: str) -> tuple[tuple[str, Any], ...]:
+def _keys(name: str) -> _Keys:
+    """The keys of an item and their values, from its node's name. A server writes them in one order for all."""
     return tuple(json.loads(name[2:]).items())

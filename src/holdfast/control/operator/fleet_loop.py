@@ -40,6 +40,9 @@ AGAIN_S, AGAIN_MOST_S = 1.0, 60.0
 SYNC_S = 15.0
 """How long a loop that starts waits to see its fleet whole before it says that it cannot."""
 
+FIRST_RATE_S = 2.0
+"""How long a loop that starts waits for the rate: without it a decision is another than that of who led before."""
+
 log = logging.getLogger("holdfast.operator")
 
 
@@ -126,16 +129,20 @@ class FleetLoop:
             proposal=standing.proposal,
             news=standing.news,
         )
-        steered = Steered(account, now_s + LATEST_S)
+        steered: Steered | None = Steered(account, now_s + LATEST_S)
         if standing.plan is not None:
             steered = await self._steered(account, standing.plan, seen, reading)
+        if steered is None:
+            self._changed_s = changed_s
+            return self._started_s + FIRST_RATE_S
         again_s = await self._teller.tell(steered.account)
         if changed_s is not None:
             self._answered(changed_s, steered)
         dues = (now_s + LATEST_S, standing.next_look_s, steered.next_look_s, again_s)
         return min(at_s for at_s in dues if at_s is not None)
 
-    async def _steered(self, account: Account, plan: Plan, seen: Seen, reading: Reading) -> Steered:
+    async def _steered(self, account: Account, plan: Plan, seen: Seen, reading: Reading) -> Steered | None:
+        """What came of steering by the plan; None while it is worth waiting for the first rate."""
         spec = plan.fleet.spec
         account = replace(account, routing=by_hand.policy(spec.routing, by_hand.override(seen.fleet)))
         try:
@@ -144,6 +151,8 @@ class FleetLoop:
             problem = PlanProblem(Reason.PLAN_UNUSABLE, str(error))
             return Steered(replace(account, plan=None, plan_problem=problem), account.now_s + LATEST_S)
         self._readings.ask(self._key, wanted.placed)
+        if not self._readings.tried(self._key) and account.now_s < self._started_s + FIRST_RATE_S:
+            return None
         return await self._steering.steer(account, wanted, seen, reading, self._watches.unseen(self._key[0]))
 
     def _answered(self, changed_s: float, steered: Steered) -> None:

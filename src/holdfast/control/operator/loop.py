@@ -63,9 +63,7 @@ class Operator:
         self._office = office.ON_TRIAL if leadership is None else office.held(leadership, clock)
         self._sight = Sight()
         self._watches = Watches(connection, self._sight, namespaces=namespaces, clock=clock, changed=self._changed)
-        self._readings = Readings(
-            source_of, clock=clock, chance=chance, changed=lambda fleet: self._changed((fleet,))
-        )
+        self._readings = Readings(source_of, clock=clock, chance=chance, changed=lambda fleet: self._changed((fleet,)))
         self._turn = asyncio.Event() if leadership is None else leadership.changed
         self._stopping = False
         self._fleets: asyncio.TaskGroup | None = None

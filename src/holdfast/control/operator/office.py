@@ -25,7 +25,7 @@ class Office:
 
 
 def held(leadership: Leadership, clock: Callable[[], float]) -> Office:
-    """Of who was elected. A later term than ours while we lead means that counting began anew: the Lease was deleted."""
+    """Of who was elected. A later term than ours while we lead: the Lease was deleted, and counting began anew."""
     return Office(lambda: leadership.leads(clock()), lambda _: leadership.term, leadership.surpass)
 
 

@@ -30,7 +30,8 @@ log = logging.getLogger("holdfast.operator")
 class Readings:
     """The last reading of each fleet that is asked about.
 
-    source_of: of a fleet with these pools, as `sources.Sources.of`. changed: called when a fleet has another reading.
+    source_of: of a fleet with these pools, as `sources.Sources.of`. changed: called when a fleet has another reading,
+    and when the first attempt at one came to nothing.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Readings:
         self._source_of, self._clock, self._chance, self._changed = source_of, clock, chance, changed
         self._asked: dict[FleetKey, tuple[Sequence[Placement], asyncio.Task[None]]] = {}
         self._known: dict[FleetKey, tuple[Reading, float]] = {}
+        self._tried: set[FleetKey] = set()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -68,6 +70,11 @@ class Readings:
         if fleet in self._asked:
             self._asked.pop(fleet)[1].cancel()
         self._known.pop(fleet, None)
+        self._tried.discard(fleet)
+
+    def tried(self, fleet: FleetKey) -> bool:
+        """Whether a reading was made, or could not be: nobody need wait for the first one any more."""
+        return fleet in self._tried
 
     def read(self, fleet: FleetKey, now_s: float) -> Reading:
         """The last reading, as old as it is by now."""
@@ -88,10 +95,12 @@ class Readings:
                 if now_s >= highest_s + HIGHEST_S:
                     highest_per_s, highest_s = await source.highest_per_s(now_s), now_s
                 self._known[fleet] = replace(found, highest_per_s=highest_per_s), now_s
-                self._changed(fleet)
                 said = ""
             except (InputError, UnreadError) as error:
                 said = str(error)
+            if not said or fleet not in self._tried:
+                self._tried.add(fleet)
+                self._changed(fleet)
             if said != problem:
                 _say(fleet, said)
             problem = said

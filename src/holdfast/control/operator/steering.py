@@ -12,7 +12,7 @@ from holdfast.catalog import equipment_of
 from holdfast.control import verdict
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, observe
+from holdfast.control.operator import desired, observe, transition
 from holdfast.control.operator.account import Account, Failure, Missing, News
 from holdfast.control.operator.act import Writer
 from holdfast.control.operator.desired import Desired
@@ -58,6 +58,7 @@ class Steering:
         self._standings: Mapping[str, Standing] | None = None
         self._before: Verdict | None = None
         self._terms: tuple[Plan, RoutingPolicy] | None = None
+        self._unused_since_s: dict[Key, float] = {}
 
     def wanted(self, plan: Plan, fleet: Object) -> Desired:
         """The objects of the plan, rendered when it or the owner is another than before. Raises InputError."""
@@ -72,6 +73,7 @@ class Steering:
     ) -> Steered:
         """account: of the look so far. unseen: kinds that the cluster does not know, or that we may not see."""
         now_s = account.now_s
+        seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
         reached = self._reach(account, wanted, seen, reading, record.applied)
         account = replace(
@@ -88,13 +90,17 @@ class Steering:
         applied = record.applied if reached.refused else _applied(reached.decision)
         objects = _objects(wanted, Record(applied, self._office.term(record.term)), reached, seen)
         hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
-        surplus = [seen.managed[key] for key in desired.surplus(wanted, seen.managed)]
+        waits = transition.waits(wanted, record.applied, reached.observation, seen)
+        if waits:
+            del objects[wanted.route]
+        surplus = self._surplus(wanted, seen, now_s, begins=not waits)
         outcome = await self._writer.carry_out(
             [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
         )
         account = replace(
             account,
-            applied=applied if outcome.routed else record.applied,
+            # On trial what was decided is told as if it were in force.
+            applied=applied if outcome.routed or not self._office.acts else record.applied,
             failures=(*outcome.failures, *_forbidden(sorted(hidden), objects, unseen)),
             acted=bool(outcome.written),
             news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
@@ -106,9 +112,14 @@ class Steering:
             due=not outcome.routed,
         )
 
-    def _reach(
-        self, account: Account, wanted: Desired, seen: Seen, reading: Reading, applied: Applied
-    ) -> Verdict:
+    def _surplus(self, wanted: Desired, seen: Seen, now_s: float, *, begins: bool) -> list[Object]:
+        """What is to be deleted: what the plan has no use for, since weights have left it for long enough."""
+        known = self._unused_since_s
+        keys = desired.surplus(wanted, seen.managed) if begins else ()
+        self._unused_since_s = {key: known.get(key, now_s) for key in keys}
+        return [seen.managed[key] for key, at_s in self._unused_since_s.items() if now_s >= at_s + transition.DRAIN_S]
+
+    def _reach(self, account: Account, wanted: Desired, seen: Seen, reading: Reading, applied: Applied) -> Verdict:
         if self._standings is None:
             self._standings = observe.standings(seen.fleet)
         observation = observe.observe(wanted.placed, seen, reading, applied, self._standings, account.now_s)

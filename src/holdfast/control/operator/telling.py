@@ -6,6 +6,7 @@ None of it decides anything. Where it cannot be written, the next look tells wha
 from __future__ import annotations
 
 import logging
+
 import pydantic
 
 from holdfast.control.operator import said

@@ -26,6 +26,7 @@ MANAGED = (
     kinds.LEADER_WORKER_SET,
     kinds.SERVICE,
     kinds.SERVICE_ACCOUNT,
+    kinds.CONFIG_MAP,
     kinds.DISRUPTION_BUDGET,
     kinds.NETWORK_POLICY,
     kinds.SCALED_OBJECT,
@@ -41,6 +42,8 @@ MANAGED = (
 _CLUSTER = (kinds.NODE, kinds.NODE_POOL, kinds.NODE_CLAIM)
 _OPTIONAL = frozenset({kinds.NODE_POOL, kinds.NODE_CLAIM})
 """Without Karpenter a cluster has none."""
+
+_READ_ONLY = frozenset({kinds.POD, kinds.EVENT, *_CLUSTER})
 
 _VITAL = frozenset({kinds.POD, kinds.CONFIG_MAP})
 """Without these a fleet is not seen; of others only its parts of that kind are not."""
@@ -64,7 +67,7 @@ class Watches:
         self._fleets = [self._watched(kinds.FLEET, namespace) for namespace in namespaces or (None,)]
         self._cluster = [self._watched(kind) for kind in _CLUSTER]
         self._cluster.append(self._watched(kinds.EVENT, EVENTS_OF_NODES))
-        self._spaces: dict[str, dict[Kind, Watched]] = {}
+        self._spaces: dict[str, list[Watched]] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -83,17 +86,18 @@ class Watches:
 
     def age_s(self, namespace: str, now_s: float) -> float:
         """How old what is seen of a fleet there is, by its oldest part that can be seen at all (`unseen`)."""
-        space = [one for kind, one in self._spaces[namespace].items() if kind in _VITAL or not _hidden(one)]
+        space = [one for one in self._spaces[namespace] if one.kind in _VITAL or not _hidden(one)]
         cluster = [one for one in self._cluster if one.kind not in _OPTIONAL or not _hidden(one)]
         return max(one.age_s(now_s) for one in (*self._fleets, *cluster, *space))
 
     def unseen(self, namespace: str) -> Mapping[Kind, KubeError]:
         """The kinds that the cluster does not know or does not let us see there, of those that fleets are made of."""
-        return {kind: one.problem for kind, one in self._spaces[namespace].items() if one.problem and _hidden(one)}
+        return {one.kind: one.problem for one in self._spaces[namespace] if one.problem and _hidden(one)}
 
     def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
         told = partial(self._told, kind)
-        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock)
+        kept = _slim if kind in _READ_ONLY else lambda whole: whole
+        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock, kept=kept)
 
     def _told(self, kind: Kind, found: Object, deleted: bool) -> None:
         concerned = self._sight.told(kind, found, deleted, self._clock())
@@ -114,14 +118,22 @@ class Watches:
 
     def _begin(self, namespace: str) -> None:
         assert self._group is not None
-        space = {kind: self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)}
-        space[kinds.CONFIG_MAP] = self._watched(kinds.CONFIG_MAP, namespace, FLEET_LABEL)
-        space[kinds.AUTOSCALER] = self._watched(kinds.AUTOSCALER, namespace)
+        space = [self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)]
+        space.append(self._watched(kinds.CONFIG_MAP, namespace, FLEET_LABEL))
+        space.append(self._watched(kinds.AUTOSCALER, namespace))
         self._spaces[namespace] = space
         self._tasks[namespace] = [
-            self._group.create_task(one.run(), name=f"watch {kind.plural} in {namespace}")
-            for kind, one in space.items()
+            self._group.create_task(one.run(), name=f"watch {one.kind.plural} in {namespace}") for one in space
         ]
+
+
+def _slim(whole: Object) -> Object:
+    """Without what takes the most room and nobody here reads: who owns which field, and the images on a node."""
+    described = {key: value for key, value in whole["metadata"].items() if key != "managedFields"}
+    slim = whole | {"metadata": described}
+    if "images" in whole.get("status", {}):
+        slim["status"] = {key: value for key, value in whole["status"].items() if key != "images"}
+    return slim
 
 
 def _hidden(watched: Watched) -> bool:

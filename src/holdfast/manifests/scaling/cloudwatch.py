@@ -120,11 +120,12 @@ def _value(placement: Placement, placed: Sequence[Placement]) -> float:
 def _expression(placement: Placement, target: ScalingTarget) -> str:
     namespace, metric = target.metric.split(" ")
     schema = f"{{{namespace},TargetGroup}}"
-    return f"MAX(SEARCH('{schema} MetricName=\"{metric}\" {_term(placement)}', 'Sum', {target.period_s:g}))"
+    return f"MAX(SEARCH('{schema} MetricName=\"{metric}\" {target_group_of(placement)}', 'Sum', {target.period_s:g}))"
 
 
-def _term(placement: Placement) -> str:
-    """Consecutive tokens of the target group's name (CloudWatch user guide, "search expression syntax")."""
+def target_group_of(placement: Placement) -> str:
+    """How the dimension of the pool's target group begins, in whole tokens (CloudWatch user guide, "search expression
+    syntax"): what follows is a hash, or an id."""
     if placement.fleet.spec.data_plane is DataPlane.GATEWAY_API:
         return f"targetgroup/{target_group.name(placement.fleet, _service(placement))}"
     return f"targetgroup/k8s-{_kept(placement.fleet.metadata.namespace)}-{_kept(_service(placement))}"
