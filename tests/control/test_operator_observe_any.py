@@ -58,7 +58,14 @@ CLAIM = some_of(
     status=some_of(nodeName=NODES, conditions=conditions("Launched", "Initialized", "DisruptionReason")),
 )
 EVENT = some_of(
-    reason=one_of(*EVENTS, "InsufficientCapacityError", "NotTriggerScaleUp", "ScaleUpFailed"),
+    reason=one_of(
+        *EVENTS,
+        "InsufficientCapacityError",
+        "NotTriggerScaleUp",
+        "ScaleUpFailed",
+        "FailedScheduling",
+        "SuccessfulDelete",
+    ),
     note=st.one_of(st.none(), one_of("in backoff after failed scale-up", "")),
     regarding=some_of(
         kind=one_of("Node", "NodeClaim", "Pod"), name=st.one_of(NODES, CLAIM_NAMES), namespace=one_of("ml", "default")

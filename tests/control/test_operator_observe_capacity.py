@@ -120,6 +120,36 @@ def test_a_pod_that_was_not_looked_at_or_has_a_node_is_no_shortage() -> None:
     assert waiting(pod(), pod(bound_s=NOW_S - 3000), going) == {}
 
 
+def unscheduled(waited_s: float, name: str = "sd-groups-5d9f7c6b8-abcde") -> Object:
+    """As the scheduler writes it: a series of its own."""
+    told = event("FailedScheduling", "Pod", name, NOW_S, "0/3 nodes are available", "ml")
+    first = {"eventTime": "2026-11-21T11:50:00.000000Z", "deprecatedFirstTimestamp": None}
+    last = {"count": 2, "lastObservedTime": at(NOW_S - 600 + waited_s)}
+    return told | first | {"deprecatedLastTimestamp": None, "series": last}
+
+
+def test_a_pod_that_waited_in_vain_and_is_gone_leaves_its_shortage() -> None:
+    assert short(unscheduled(360))["groups"].at_s == NOW_S - 240
+    assert short(unscheduled(240)) == {}
+    assert short(unscheduled(360, "sd-groups-two-5d9f7c6b8-abcde")) == {}
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["Deleted pod: sd-groups-5d9f7c6b8-abcde", "delete Pod sd-groups-5d9f7c6b8-abcde in StatefulSet any successful"],
+)
+def test_a_pod_that_was_deleted_had_waited_until_then(note: str) -> None:
+    deleted = event("SuccessfulDelete", "ReplicaSet", "sd-groups-5d9f7c6b8", NOW_S - 200, note, "ml")
+    assert short(unscheduled(3), deleted)["groups"].at_s == NOW_S - 200
+
+
+def test_a_pod_that_had_a_node_in_the_end_leaves_none() -> None:
+    scheduled = event("Scheduled", "Pod", "sd-groups-5d9f7c6b8-abcde", NOW_S, namespace="ml")
+    assert short(unscheduled(360), scheduled) == {}
+    there = pod("groups", "sd-groups-5d9f7c6b8-abcde", bound_s=NOW_S)
+    assert capacity.short(PLACED, seen(pods=[there], events=[unscheduled(360)]), NOW_S)["groups"] == ()
+
+
 def test_an_instance_that_was_launched_will_take_the_pod_that_waits_longest() -> None:
     launched = claim("ml-sd-inf2-x7k2p", condition("Launched", True, NOW_S - 200))
     stuck = [pod(waiting_s=NOW_S - 400), pod(waiting_s=NOW_S - 310)]

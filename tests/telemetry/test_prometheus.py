@@ -13,7 +13,7 @@ from holdfast.telemetry.prometheus import MOST_BYTES, Prometheus
 from telemetry import prometheus_servers as servers
 
 
-def ask(address: str, query: str, timeout_s: float = 5.0) -> float:
+def ask(address: str, query: str, timeout_s: float = 60.0) -> float:
     async def asked() -> float:
         async with Prometheus(address, timeout_s=timeout_s) as server:
             return await server.value(query)
@@ -21,7 +21,7 @@ def ask(address: str, query: str, timeout_s: float = 5.0) -> float:
     return asyncio.run(asked())
 
 
-def ask_recorded(query: str, answer: bytes | None = None, *, after_s: float = 0.0, timeout_s: float = 5.0) -> float:
+def ask_recorded(query: str, answer: bytes | None = None, *, after_s: float = 0.0, timeout_s: float = 60.0) -> float:
     async def asked() -> float:
         async with (
             servers.answering(answer, after_s=after_s) as address,

@@ -55,7 +55,7 @@ def test_a_request_is_signed_for_its_region_and_body() -> None:
 
     async def asked() -> float:
         carrier = httpx2.MockTransport(verify)
-        async with Prometheus(ADDRESS, auth=signed.of(f"{ADDRESS}/"), transport=carrier) as server:
+        async with Prometheus(ADDRESS, timeout_s=60, auth=signed.of(f"{ADDRESS}/"), transport=carrier) as server:
             return await server.value('sum(up{job="a/b"})')
 
     assert asyncio.run(asked()) == 1.5

@@ -36,6 +36,10 @@ class Signed(httpx2.Auth):
 
     def __init__(self, region: str) -> None:
         try:
+            # Here rather than with the first request, which has a few seconds: they take one to load.
+            import botocore.auth
+            import botocore.awsrequest
+            import botocore.exceptions
             import botocore.session
         except ImportError as error:
             raise InputError(
@@ -43,6 +47,8 @@ class Signed(httpx2.Auth):
                 mend="pip install 'holdfast[aws]'",
             ) from error
         self._region = region
+        self._auth, self._request = botocore.auth.SigV4Auth, botocore.awsrequest.AWSRequest
+        self._fails: type[Exception] = botocore.exceptions.BotoCoreError
         self._credentials = botocore.session.get_session().get_credentials()
         if self._credentials is None:
             raise InputError(
@@ -51,21 +57,16 @@ class Signed(httpx2.Auth):
             )
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        import botocore.exceptions
-
         try:
             # They may have to be fetched anew, which blocks.
             credentials = await asyncio.to_thread(self._credentials.get_frozen_credentials)
-        except botocore.exceptions.BotoCoreError as error:
+        except self._fails as error:
             raise UnreadError(f"AWS credentials for Prometheus could not be renewed: {error}.") from error
         request.headers.update(self._headers(request, await request.aread(), credentials))
         yield request
 
     def _headers(self, request: httpx2.Request, body: bytes, credentials: Any) -> dict[str, str]:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
         given = {name: request.headers[name] for name in _SIGNED}
-        wanted = AWSRequest(method=request.method, url=str(request.url), data=body, headers=given)
-        SigV4Auth(credentials, "aps", self._region).add_auth(wanted)
+        wanted = self._request(method=request.method, url=str(request.url), data=body, headers=given)
+        self._auth(credentials, "aps", self._region).add_auth(wanted)
         return dict(wanted.headers.items())

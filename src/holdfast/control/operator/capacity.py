@@ -5,12 +5,15 @@
   NodeClaim and deletes that (karpenter, pkg/controllers/nodeclaim/lifecycle/launch.go, read 2026-11-21). So the Event
   is often all that is left; the claim's name is the node pool's, and five characters.
 - The Cluster Autoscaler, for managed node groups, writes `NotTriggerScaleUp` on pods that no group can grow for, with
-  the groups' reasons, and on its status ConfigMap that a group failed to grow (its FAQ, "What events are emitted").
+  the groups' reasons, and on its status ConfigMap that a group failed to grow (its FAQ, "What events are emitted"; the
+  texts in core/scaleup/orchestrator/skippedreasons.go and clusterstate/clusterstate.go).
 - Pods that no node takes for UNSCHEDULABLE_S are short of capacity, whoever brings the nodes and whatever it says.
   Those of hybrid pools are at once: nobody brings a machine.
 
 Events are kept for an hour (kube-apiserver, --event-ttl), longer than a shortage is remembered: one who starts anew
-finds the same facts. A pod that is deleted takes its own with it.
+finds the same facts. So do those of a pod that waited and was deleted, as an autoscaler does with what it asks for no
+more: the scheduler's Event `FailedScheduling` says since when no node took it, and `SuccessfulDelete` until when. (The
+scheduler's own says when that last happened, but is brought up to date after minutes only.)
 """
 
 from __future__ import annotations
@@ -21,7 +24,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from holdfast.control import shortages
 from holdfast.control.operator import stamps
 from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.times import known_s
 from holdfast.kube.kinds import Object
 from holdfast.manifests.compute import nodes
 from holdfast.manifests.placement import Placement, ScaleTarget
@@ -43,6 +45,8 @@ _REASONS = (_REFUSED, _NOT_GROWN, *_GROUP_FAILED)
 _NO_ROOM = ("in backoff after failed scale-up", "max node group size reached")
 """What the autoscaler says of a group that could take the pod and does not grow; other reasons are of other groups."""
 
+_DELETED = re.compile(r"(?:Deleted pod:|delete Pod) (\S+)")
+
 _RANDOM = 5
 _LONGEST_STEM = 58
 """Characters that the API server appends to a generateName, and to how many it first cuts that down
@@ -56,6 +60,7 @@ def short(placed: Sequence[Placement], seen: Seen, now_s: float) -> dict[str, tu
     found = shortages.merge(
         (fact for event in seen.events for fact in _of_event(placed, event)),
         (fact for placement in placed for fact in _of_pods(placement, seen, now_s)),
+        (fact for placement in placed for fact in _of_lost_pods(placement, seen)),
     )
     facts: dict[str, tuple[Shortage, ...]] = {placement.unit.name: () for placement in placed}
     for fact in shortages.remembered(found, now_s):
@@ -68,7 +73,7 @@ def unschedulable_since_s(pod: Object) -> float | None:
     said = stamps.condition(pod, "PodScheduled")
     if said.get("status") != "False" or said.get("reason") != "Unschedulable":
         return None
-    since_s = known_s(said.get("lastTransitionTime"))
+    since_s = stamps.known_s(said.get("lastTransitionTime"))
     return since_s if since_s is not None else stamps.created_s(pod)
 
 
@@ -77,8 +82,12 @@ def _of_event(placed: Sequence[Placement], event: Object) -> Iterator[Shortage]:
         return
     for placement in placed:
         if _is_about(event, placement) and (at_s := stamps.happened_s(event)) is not None:
-            said = f"{event['reason']}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
-            yield from shortages.record((), placement.unit.name, at_s, said)
+            yield _told(event, placement, at_s)
+
+
+def _told(event: Object, placement: Placement, at_s: float) -> Shortage:
+    said = f"{event['reason']}: {event.get('note') or ''}"[:_MOST_TEXT].rstrip(": ")
+    return Shortage(placement.unit.name, at_s, at_s + shortages.HOLD_S, said)
 
 
 def _is_about(event: Object, placement: Placement) -> bool:
@@ -87,8 +96,7 @@ def _is_about(event: Object, placement: Placement) -> bool:
     if reason == _REFUSED:
         return kind == "NodeClaim" and _claimed_by(placement.node_pool, name)
     if reason == _NOT_GROWN:
-        names_pod = regarding.get("namespace") == placement.fleet.metadata.namespace and _has_pod(placement, name)
-        return kind == "Pod" and names_pod and any(text in note for text in _NO_ROOM)
+        return _is_of_pod(event, placement) and any(text in note for text in _NO_ROOM)
     return _is_only_group(placement, note)
 
 
@@ -106,8 +114,12 @@ def _is_only_group(placement: Placement, note: str) -> bool:
     return len(placement.unit.ways) == 1 and re.search(group, note) is not None
 
 
-def _has_pod(placement: Placement, name: str) -> bool:
-    """Whether a pod of that name is of the pool: there or not, a Deployment's or a LeaderWorkerSet's."""
+def _is_of_pod(event: Object, placement: Placement) -> bool:
+    """Whether an Event is about a pod of the pool: there or not, a Deployment's or a LeaderWorkerSet's."""
+    regarding = event.get("regarding") or {}
+    if regarding.get("kind") != "Pod" or regarding.get("namespace") != placement.fleet.metadata.namespace:
+        return False
+    name = regarding.get("name") or ""
     return any(re.fullmatch(_pods_of(target, placement), name) for target in placement.scale_targets)
 
 
@@ -132,6 +144,31 @@ def _of_pods(placement: Placement, seen: Seen, now_s: float) -> Iterator[Shortag
     yield from shortages.record((), placement.unit.name, at_s, f"Unschedulable: {why}")
 
 
+def _of_lost_pods(placement: Placement, seen: Seen) -> Iterator[Shortage]:
+    """Shortages of the pool's pods that are gone without ever having had a node."""
+    known = {(pod.get("metadata") or {}).get("name") for pod in seen.pods}
+    known |= {(event.get("regarding") or {}).get("name") for event in seen.events if event.get("reason") == "Scheduled"}
+    deleted = _deleted(seen)
+    for event in seen.events:
+        if event.get("reason") != "FailedScheduling" or not _is_of_pod(event, placement):
+            continue
+        name, since_s = event["regarding"]["name"], stamps.began_s(event)
+        at_s = max(stamps.happened_s(event) or 0.0, deleted.get(name, 0.0))
+        if name not in known and since_s is not None and at_s >= since_s + UNSCHEDULABLE_S:
+            yield _told(event, placement, at_s)
+
+
+def _deleted(seen: Seen) -> dict[str, float]:
+    """When controllers deleted pods, by the pod's name: told of the ReplicaSet, or of a group's StatefulSet."""
+    found: dict[str, float] = {}
+    for event in seen.events:
+        if event.get("reason") == "SuccessfulDelete":
+            name, at_s = _DELETED.match(event.get("note") or ""), stamps.happened_s(event)
+            if name is not None and at_s is not None:
+                found[name[1]] = max(at_s, found.get(name[1], 0.0))
+    return found
+
+
 def of_pool(placement: Placement, pods: Iterable[Object]) -> Iterator[Object]:
     """The pool's pods that are neither over nor being deleted."""
     for pod in pods:
@@ -153,6 +190,6 @@ def _joining(placement: Placement, seen: Seen, now_s: float) -> int:
 
 def _is_joining(claim: Object, now_s: float) -> bool:
     launched, initialized = (stamps.condition(claim, name) for name in ("Launched", "Initialized"))
-    since_s = known_s(launched.get("lastTransitionTime"))
+    since_s = stamps.known_s(launched.get("lastTransitionTime"))
     there = launched.get("status") == "True" and initialized.get("status") != "True"
     return there and since_s is not None and now_s < since_s + JOINING_S and not stamps.is_going(claim)

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 from holdfast.control.operator import stamps
 from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.times import known_s
 from holdfast.kube.kinds import Object
 
 SPOT_NOTICE_S = 120.0
@@ -96,7 +95,7 @@ def _of_node(name: str, node: Object) -> Iterator[_Notice]:
         yield _Notice(name, None)
     for taint in (node.get("spec") or {}).get("taints") or ():
         if taint.get("key") in TAINTS:
-            after_s, since_s = TAINTS[taint["key"]], known_s(taint.get("timeAdded"))
+            after_s, since_s = TAINTS[taint["key"]], stamps.known_s(taint.get("timeAdded"))
             yield _Notice(name, None if after_s is None or since_s is None else since_s + after_s)
 
 
@@ -104,9 +103,9 @@ def _of_claim(claim: Object) -> Iterator[_Notice]:
     node = (claim.get("status") or {}).get("nodeName")
     reason = stamps.condition(claim, "DisruptionReason")
     if node and stamps.is_going(claim):
-        yield _Notice(node, known_s(stamps.annotations_of(claim).get(_DEADLINE)))
+        yield _Notice(node, stamps.known_s(stamps.annotations_of(claim).get(_DEADLINE)))
     elif node and reason.get("status") == "True":
-        since_s = known_s(reason.get("lastTransitionTime"))
+        since_s = stamps.known_s(reason.get("lastTransitionTime"))
         yield _Notice(node, None if since_s is None else since_s + REPLACING_S)
 
 

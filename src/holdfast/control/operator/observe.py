@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from holdfast.control.observation import Applied, Observation
 from holdfast.control.operator import capacity, interruptions, replicas
 from holdfast.control.operator.seen import Reading, Seen
-from holdfast.control.operator.times import unix_s
 from holdfast.kube.kinds import Object
 from holdfast.manifests.placement import Placement
+from holdfast.model import instants
 from holdfast.model.plan import PoolPlan
 from holdfast.model.pools import CapacityPool, Shortage
 
@@ -69,7 +69,7 @@ def kept(observation: Observation) -> dict[str, Standing]:
 def standings(fleet: Object) -> dict[str, Standing]:
     """The same as the status of the InferenceFleet keeps it; empty before there is one."""
     pools = (fleet.get("status") or {}).get("pools") or ()
-    return {pool["unit"]: Standing(pool["lastingReplicas"], unix_s(pool["stableSince"])) for pool in pools}
+    return {pool["unit"]: Standing(pool["lastingReplicas"], instants.unix_s(pool["stableSince"])) for pool in pools}
 
 
 def planned_at(pool: PoolPlan, at_s: float) -> int:

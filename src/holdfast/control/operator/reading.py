@@ -2,7 +2,8 @@
 
 Two of CloudWatch's habits are dealt with here. A minute is shown up to a minute after it ended (KEDA's scaler leaves
 out as much), so its age counts from then: it is what it would be of a source that shows at once. And a minute without
-requests has no count: it was 0 where its target groups told in the same minute how many of their targets are healthy.
+requests has no count: it was 0 where its target groups told in the same minute how many of their targets are healthy,
+which they do as long as there are health checks (ELB user guide, "CloudWatch metrics", HealthyHostCount).
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from holdfast.control.operator import capacity, interruptions, stamps
 from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.times import known_s
 from holdfast.kube.kinds import Object
 from holdfast.manifests.placement import Placement, ScaleTarget
 from holdfast.manifests.serving import labels
@@ -104,7 +103,7 @@ def _bound_s(pod: Object) -> float | None:
     said = stamps.condition(pod, "PodScheduled")
     if said.get("status") != "True" and not (pod.get("spec") or {}).get("nodeName"):
         return None
-    since_s = known_s(said.get("lastTransitionTime")) if said.get("status") == "True" else None
+    since_s = stamps.known_s(said.get("lastTransitionTime")) if said.get("status") == "True" else None
     return since_s if since_s is not None else stamps.created_s(pod) or 0.0
 
 

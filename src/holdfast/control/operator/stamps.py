@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from holdfast.control.operator.times import known_s
 from holdfast.kube.kinds import Object
+from holdfast.model import instants
 
 
 def condition(found: Object, name: str) -> Object:
     """The condition of that type; empty where there is none."""
     conditions = (found.get("status") or {}).get("conditions") or ()
     return next((each for each in conditions if each.get("type") == name), {})
+
+
+def known_s(text: object) -> float | None:
+    """The Unix seconds of a field that may be absent or null."""
+    return instants.unix_s(text) if isinstance(text, str) and text else None
 
 
 def labels_of(found: Object) -> Mapping[str, str]:
@@ -32,6 +37,12 @@ def is_going(found: Object) -> bool:
 
 def created_s(found: Object) -> float | None:
     return known_s((found.get("metadata") or {}).get("creationTimestamp"))
+
+
+def began_s(event: Object) -> float | None:
+    """When an Event of events.k8s.io first happened, Unix seconds; None for one without any time."""
+    said = (known_s(event.get("eventTime")), known_s(event.get("deprecatedFirstTimestamp")))
+    return min((moment for moment in said if moment is not None), default=created_s(event))
 
 
 def happened_s(event: Object) -> float | None:
