@@ -30,6 +30,7 @@ from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership
 from holdfast.manifests.placement import Placement
 from holdfast.model import document, plan
+from holdfast.telemetry.errors import NoFigureError
 
 LEASE = "holdfast-scenario"
 ENDS_S = 5.0
@@ -46,13 +47,16 @@ class PlansHere(Planner):
 
 @dataclass(frozen=True)
 class Metrics:
-    """A source of readings: what `offered` says, and nothing where that is None."""
+    """A source of readings: what `offered` says; where that is None it has no figure."""
 
     offered: Callable[[], float | None]
     every_s: float = 10.0
 
     async def reading(self, now_s: float) -> Reading:
-        return Reading(self.offered(), 5.0, 0.6)
+        rate_per_s = self.offered()
+        if rate_per_s is None:
+            raise NoFigureError("there is no series")
+        return Reading(rate_per_s, 5.0, 0.6)
 
     async def highest_per_s(self, now_s: float) -> float | None:
         return self.offered()

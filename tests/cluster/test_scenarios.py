@@ -56,9 +56,11 @@ def test_weights_leave_withdrawn_capacity_others_scale_and_it_comes_back_by_step
         await world.karpenter.withdraw(world.pool(INF2))
         await world.until(lambda: world.witness.weight(INF2) == 0, world.pace.reaction_s, "weight has left it")
         await world.until_condition("FailedOver", "True", SOON_S)
+        world.offered_per_s = 20.0
         await world.until(
             lambda: sum(world.witness.now.ready.values()) > others, SLOW_S, "the others have spilled over"
         )
+        world.offered_per_s = 12.0
         world.karpenter.restore(world.pool(INF2))
         weight = (before.weights or {})[INF2]
         await world.until(lambda: world.witness.weight(INF2) >= weight - 5, SLOW_S, "it has its weight again")
@@ -191,7 +193,7 @@ def test_what_somebody_changes_or_deletes_is_put_back_and_what_he_adds_stays(pla
         patch = {"metadata": {"annotations": {ACTION: skewed}}}
         world.witness.forgive()
         await world.connection.merge(kinds.INGRESS, "sd21", world.namespace, patch)
-        await world.until(lambda: world.witness.weight(INF2) == 90, SOON_S, "somebody has changed a weight")
+        await world.until(lambda: meddled(world), SOON_S, "somebody has changed a weight")
         await world.until(lambda: world.witness.now.weights == weights, SOON_S, "the weights are put back")
         world.witness.forgive()
         service = await world.connection.get(kinds.SERVICE, f"sd21-{INF2}", world.namespace)
@@ -202,6 +204,10 @@ def test_what_somebody_changes_or_deletes_is_put_back_and_what_he_adds_stays(pla
         assert labels(route)["team.example.com/cost"] == "42"
 
     play(story)
+
+
+def meddled(world: World) -> bool:
+    return any((moment.weights or {}).get(INF2) == 90 for moment in world.witness.moments)
 
 
 def test_without_the_api_server_weights_are_held_and_what_was_missed_is_made_good(play: Play) -> None:
@@ -225,7 +231,7 @@ def test_without_a_rate_weights_are_held_and_it_says_so(play: Play) -> None:
         weights = world.witness.now.weights
         world.offered_per_s = None
         stale = await world.until_condition("Stale", "True", 150.0)
-        assert stale["message"]
+        assert stale["reason"] == "RateUnknown"
         assert world.witness.now.weights == weights
 
     play(story)

@@ -6,6 +6,7 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
