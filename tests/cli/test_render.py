@@ -247,3 +247,14 @@ def test_the_tree_that_the_documentation_walks_through_is_as_it_says(holdfast: R
     assert values["vcpus"]["Inf"] == 21 * 4
     scaled = (tmp_path / "deploy" / "base" / "pools" / "inf2-neuronx" / "scaled-object.yaml").read_text()
     assert "targetMetricValue: '84'" in scaled
+
+
+def test_an_object_that_stands_in_two_files_is_compared_in_both(holdfast: Run, plan: str, tmp_path: Path) -> None:
+    holdfast("render", plan, "-o", "deploy")
+    for folder in ("base", "fleet"):
+        file = tmp_path / "deploy" / folder / "namespace.yaml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("enabled", "disabled"), encoding="utf-8")
+        (change,) = json.loads(holdfast("render", plan, "--diff", "deploy", "--json").stdout)["changes"]
+        assert (change["kind"], change["file"], change["how"]) == ("Namespace", f"{folder}/namespace.yaml", "changed")
+        file.write_text(text, encoding="utf-8")

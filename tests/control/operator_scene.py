@@ -20,6 +20,7 @@ from holdfast.kube.errors import KubeError
 from holdfast.kube.kinds import Kind, Object
 from holdfast.kube.leases import Leadership
 from holdfast.manifests import names
+from holdfast.manifests.fleet import plan_map
 from holdfast.manifests.operator import resource_definition
 from holdfast.manifests.placement import Placement
 from holdfast.model import codec, document
@@ -124,7 +125,7 @@ class Scene:
         described = {
             "name": names.label(plan.fleet.metadata.name, plan_records.PLAN),
             "namespace": SPACE,
-            "labels": {plan_records.FLEET_LABEL: plan.fleet.metadata.name},
+            "labels": {plan_map.FLEET_LABEL: plan.fleet.metadata.name},
         }
         data = {"plan.json": json.dumps(codec.to_jsonable(plan))}
         await self.people.apply(
@@ -148,17 +149,16 @@ class Scene:
             "holdfast.dev/unit": unit,
         }
         for number in range(count):
-            described = {"name": f"{name}-{number}", "namespace": SPACE, "labels": labels}
             pod = {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": described,
+                "metadata": {"name": f"{name}-{number}", "namespace": SPACE, "labels": labels},
                 "spec": {"containers": [{"name": "server", "image": "x"}]},
             }
             await self.people.apply(pod, manager="kubelet")
             told = [{"type": "Ready", "status": str(ready)}, {"type": "PodScheduled", "status": "True"}]
             status = {"status": {"phase": "Running", "conditions": told}}
-            await self.people.merge(kinds.POD, described["name"], SPACE, status, subresource="status")
+            await self.people.merge(kinds.POD, f"{name}-{number}", SPACE, status, subresource="status")
 
     async def weights(self, fleet: str = "sd21") -> dict[str, int]:
         """By the record on the route."""

@@ -18,7 +18,6 @@ from holdfast.control.operator.routing_record import Record
 from holdfast.control.operator.seen import Key
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Object
-from holdfast.manifests import platform
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan
 from holdfast.model.pools import RoutingMode
@@ -76,13 +75,6 @@ def test_what_is_applied_is_in_the_fleets_namespace_and_goes_with_it(plan: Plan)
 def test_what_is_of_the_whole_cluster_or_grants_rights_is_for_people() -> None:
     needed = {found["kind"] for name in NAMES for found in desired_of(example(name)).needed}
     assert needed == {"Namespace", "NodePool", "EC2NodeClass", "NodeClass", "GatewayClass", "Role", "RoleBinding"}
-
-
-@pytest.mark.parametrize("plan", every_plan(), ids=lambda plan: plan.fleet.metadata.name)
-def test_people_find_what_they_have_to_apply_by_its_label(plan: Plan) -> None:
-    wanted = desired_of(plan)
-    assert {found["metadata"]["labels"].get(platform.LABEL) for found in wanted.needed} == {platform.PLATFORM}
-    assert not [found for found in all_of(wanted) if platform.LABEL in found["metadata"]["labels"]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -246,8 +238,8 @@ def test_node_pools_that_are_not_there_are_named() -> None:
     assert desired.missing_node_pools(wanted, every | {"another"}) == ()
 
 
-def test_a_look_costs_fifty_fleets_little() -> None:
-    """A fiftieth of a second of CPU for fifty looks would be 2 % of a core at one look a second; bounded generously."""
+def test_a_look_of_fifty_fleets_costs_a_hundredth_of_a_second_and_not_much_more() -> None:
+    """Measured: 50 us for a route and 100 us for five scalers, on one core of 2.5 GHz; bounded fiftyfold."""
     wanted = desired_of(example(SD21))
     units = [placement.unit.name for placement in wanted.placed]
     began_s = time.process_time()

@@ -170,7 +170,7 @@ def test_a_plan_that_was_changed_by_hand_is_made_anew() -> None:
     fleet = PlannedFleet()
     before = running(fleet.look())
     data = fleet.config["sd21-plan"]["data"]
-    data["plan.json"] = data["plan.json"].replace('"replicas":3', '"replicas":4', 1)
+    data["plan.json"] = data["plan.json"].replace('"replicas": 3', '"replicas": 4', 1)
     fleet.restart()
     assert fleet.settled().due is not None
     assert running(fleet.look()) == before

@@ -232,6 +232,13 @@ def test_figures_alone_are_written_now_and_then_and_all_else_at_once() -> None:
     assert not worth_writing(before, before, age_s=1e6)
 
 
+def test_what_one_command_brings_is_told_together() -> None:
+    missing = (replace(NODE_POOL, name="b"), replace(NODE_POOL, name="a"), CRD, replace(CRD, kind="PodMonitor"))
+    message = told(account(*WELL, missing=missing), Type.READY).message
+    assert "The cluster does not know PodMonitor, ScaledObject, which" in message
+    assert "Missing: NodePools a, b. Apply it with `kubectl apply -k base/nodes`." in message
+
+
 def test_a_message_is_cut_rather_than_refused_by_the_api_server() -> None:
     look = account(*WELL, failures=tuple(replace(FORBIDDEN, name=f"sd21-{n}", why="x" * 300) for n in range(100)))
     assert max(len(one.message) for one in conditions(look, ())) <= 2000

@@ -42,6 +42,11 @@ def test_a_fleet_that_begins_well_is_no_news() -> None:
     assert told(account(*WELL)) == [[]]
 
 
+def test_that_there_is_no_plan_is_told_once() -> None:
+    without = account(*WELL, plan=None, observation=None, applied=None, decision=None)
+    assert told(without, without, account(*WELL)) == [["NoPlan"], [], ["Serving"]]
+
+
 def test_a_lost_pool_is_told_once_with_what_came_of_it() -> None:
     again = account(*LOST, now_s=NOW_S + 10, applied=account(*LOST).applied)
     assert told(account(*WELL), account(*LOST), again) == [
@@ -106,10 +111,10 @@ def test_what_is_said_again_after_six_minutes_is_a_new_event() -> None:
 
 
 def test_an_event_is_as_the_api_server_takes_it() -> None:
-    _, writes = write(Memory(), [replace(SAYING, note="x" * 2000)], 1_795_000_000.25)
+    _, writes = write(Memory(), [replace(SAYING, note="é" * 2000)], 1_795_000_000.25)
     event = writes.created[0]
     assert event["eventTime"] == "2026-11-18T11:06:40.250000Z"  # six decimals, or it is refused
-    assert len(event["note"]) == 1024
+    assert len(event["note"].encode()) == 1023  # 1024 bytes at most, and an é has two
     assert event["metadata"]["namespace"] == event["regarding"]["namespace"]
     assert re.fullmatch(r"sd21\.[0-9a-f]{16}", event["metadata"]["name"])
     assert event["type"] == "Warning"

@@ -103,6 +103,8 @@ def test_only_who_leads_exports_fleets() -> None:
     assert sample(exported, "holdfast_operator_leading") == 1
     exported.lead(False)
     assert sample(exported, "holdfast_operator_leading") == 0
+    exported.look(account(*WELL), None, status(account(*WELL), None))  # the look that was going on
+    exported.reacted("inference", "sd21", 0.1)
     assert "sd21" not in generate_latest(registry_of(exported)).decode()
 
 

@@ -89,7 +89,7 @@ def test_every_right_is_given_to_the_account_of_its_pods(objects: Objects) -> No
     assert objects["deployment.yaml"]["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
     bindings = [made for made in objects.values() if made["kind"].endswith("RoleBinding")]
     roles = {(made["kind"], made["metadata"]["name"]) for made in objects.values() if "rules" in made}
-    assert len(bindings) == len(roles) == 4
+    assert len(bindings) == len(roles) == 3
     for binding in bindings:
         (subject,) = binding["subjects"]
         assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
@@ -114,11 +114,10 @@ def test_one_replica_may_go_and_none_of_them_is_root(objects: Objects) -> None:
 
 
 def test_the_operator_of_two_fleets_is_one(example: ExampleOf, files_of: FilesOf) -> None:
-    """All but the rights in the fleet's namespace is the same, whichever tree is applied last."""
+    """It is the same, whichever tree is applied last."""
     trees = [files_of(example(name)) for name in ("gpt-oss-20b-g5", "llama-3.3-70b-llm-d", "sd21-five-units")]
-    for path in (path for path in trees[0] if path.startswith("operator/") and "/fleets-" not in path):
-        if not path.endswith("kustomization.yaml"):
-            assert trees[0][path].text == trees[1][path].text == trees[2][path].text, path
+    for path in (path for path in trees[0] if path.startswith("operator/")):
+        assert trees[0][path].text == trees[1][path].text == trees[2][path].text, path
 
 
 def test_a_fleet_without_an_image_has_the_resource_alone(example: ExampleOf, files_of: FilesOf) -> None:

@@ -31,7 +31,7 @@ def rights_in(files: dict[str, File], path: str) -> Granted:
 
 @pytest.fixture(scope="module")
 def granted(example: Callable[[str], Plan], files_of: Callable[[Plan], dict[str, File]]) -> Granted:
-    return rights_in(files_of(example("sd21-five-units")), "operator/rights/fleets-inference/role.yaml")
+    return rights_in(files_of(example("sd21-five-units")), "fleet/rights/role.yaml")
 
 
 def test_there_is_a_right_for_every_kind_that_is_applied_and_none_besides(granted: Granted) -> None:
@@ -50,8 +50,8 @@ def test_besides_it_sees_pods_and_says_events(granted: Granted) -> None:
 def test_all_fleets_of_a_namespace_give_it_the_same_rights(
     example: Callable[[str], Plan], files_of: Callable[[Plan], dict[str, File]], granted: Granted
 ) -> None:
-    others = [rights_in(files_of(example(name)), f"operator/rights/fleets-{namespace}/role.yaml")
-              for name, namespace in (("gpt-oss-20b-g5", "llm"), ("llama-3.3-70b-llm-d", "llm"))]  # fmt: skip
+    others = [rights_in(files_of(example(name)), "fleet/rights/role.yaml")
+              for name in ("gpt-oss-20b-g5", "llama-3.3-70b-llm-d")]  # fmt: skip
     assert others == [granted, granted]
 
 

@@ -43,6 +43,11 @@ pytestmark = [
 USED = ["gateway-api", "prometheus-operator", "lws", "aws-load-balancer-controller", "gateway-api-inference-extension",
         "karpenter-provider-aws", "keda"]  # fmt: skip
 
+UNPUBLISHED = [
+    ("agentgateway.dev", "v1alpha1", "AgentgatewayParameters", "agentgatewayparameters", "Namespaced"),
+    ("eks.amazonaws.com", "v1", "NodeClass", "nodeclasses", "Cluster"),
+]
+
 
 def kubectl(*arguments: str, given: Any = None, config: str = CLUSTER) -> subprocess.CompletedProcess[str]:
     text = None if given is None else json.dumps(given)
@@ -87,7 +92,8 @@ def its_own(plan: Plan) -> list[Object]:
     """The operator's identity, and its rights where the plan's fleet is."""
     kinds_of_identity = ("Namespace", "ServiceAccount")
     around = [file.object for file in surroundings.manifests(plan) if file.object["kind"] in kinds_of_identity]
-    return [*around, *(file.object for file in rights.manifests(plan))]
+    granted = (*rights.manifests(), *rights.in_the_fleets_namespace(plan, "fleet"))
+    return [*around, *(file.object for file in granted)]
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +101,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The kubeconfig of the operator, with the rights that its trees give it."""
     for folder in USED:
         done("apply", "--server-side", "--force-conflicts", "-f", str(CRDS / folder))
-    apply(
-        [
-            open_definition(
-                "agentgateway.dev", "v1alpha1", "AgentgatewayParameters", "agentgatewayparameters", "Namespaced"
-            )
-        ]
-    )
+    apply([open_definition(*kind) for kind in UNPUBLISHED])
     plans = [example(name) for name in NAMES]
     namespaces = {plan.fleet.metadata.namespace for plan in plans} | {"elsewhere"}
     apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in sorted(namespaces)])
@@ -154,6 +154,10 @@ def test_it_applies_every_object_and_sees_that_it_did(wanted: Desired, operator:
         now = live(found, operator)
         assert now is not None and now["metadata"]["ownerReferences"][0]["uid"] == wanted.owner["uid"]
         assert drift.of(found, now) is None, found["kind"]
+
+
+def test_what_is_left_to_people_is_taken_too(wanted: Desired) -> None:
+    apply(list(wanted.needed))
 
 
 @pytest.mark.parametrize("wanted", ["sd21-five-units", "moe-700b-lws"], indirect=True)

@@ -82,7 +82,8 @@ def _rendered(plan: Path) -> tuple[File, ...]:
 def _written(rendered: Sequence[File], kept: Sequence[str], out: Path) -> str:
     yours = "".join(f"{path} is yours and was left as it is.\n" for path in kept)
     apply = f"kubectl apply -k {out}/overlays/{manifests.OVERLAY}"
-    return f"{yours}{len(rendered)} files in {out}; apply the fleet with: {apply}"
+    kept_standing = "or have holdfast's operator keep it standing, as README.md says"
+    return f"{yours}{len(rendered)} files in {out}; apply the fleet with: {apply}\n{kept_standing}."
 
 
 def _is_plan(path: Path) -> bool:

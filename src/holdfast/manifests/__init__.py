@@ -5,7 +5,6 @@ placement   one pool with the hardware it runs on         names      Kubernetes 
 metadata    labels and annotations                        yaml       the only place that writes YAML
 network     rules that NetworkPolicies share
 namespace, kustomization, readme   what holds the rest together
-platform    what of it no operator writes
 
 The areas are folders; in each, `tree` says which files a plan needs, and there is one module per kind:
 
@@ -23,8 +22,9 @@ The areas are folders; in each, `tree` says which files a plan needs, and there 
 `checks` reads such a tree, rendered or not, and says what is wrong with it.
 
 Nothing here was applied to a real EKS cluster. Objects are checked against the schemas of Kubernetes 1.33,
-Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5, Gateway API 1.6 and LeaderWorkerSet 0.10; admission rules
-written in CEL are not evaluated.
+Karpenter 1.14, KEDA 2.20, AWS Load Balancer Controller 3.5, Gateway API 1.6 and LeaderWorkerSet 0.10. A kube-apiserver
+1.36 with those definitions, and so their CEL rules, took the `base/` of every fleet in examples/deploy (2026-11-21; but
+for device claims of the version that 1.33 has); no controller or webhook of theirs ran.
 """
 
 from holdfast.manifests.kustomization import OVERLAY

@@ -19,11 +19,16 @@ _FOLDERS = {
     "hybrid": ("machines of your own, to be joined as nodes", "the README of each unit"),
     "addons": ("charts that the cluster must run beside the fleet", "its README has the commands"),
     "operator": (
-        "the InferenceFleet resource and holdfast's operator, whose verb `holdfast operator` is not in the image yet",
+        "holdfast's operator and its resource InferenceFleet, once for a cluster, whatever fleets it has",
         "`kubectl apply --server-side -k operator`",
     ),
+    "fleet": (
+        "the fleet for the operator: the resource, its plan, namespace and node pools; the operator brings the rest of "
+        "`base`, which is not applied then",
+        "`kubectl apply --server-side -k fleet`",
+    ),
     BASE: (
-        f"the fleet; `overlays/{OVERLAY}` is the place for what you change",
+        f"the whole fleet without an operator; `overlays/{OVERLAY}` is the place for what you change",
         f"`kubectl apply -k overlays/{OVERLAY}`",
     ),
     "jobs": ("load and limit searches, suspended until you start them", "`kubectl apply -k jobs`"),

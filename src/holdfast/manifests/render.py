@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from holdfast.manifests import kustomization, namespace, platform, readme
+from holdfast.manifests import kustomization, namespace, readme
 from holdfast.manifests.addons import tree as addons
 from holdfast.manifests.checks import exceptions
 from holdfast.manifests.compute import tree as compute
+from holdfast.manifests.fleet import tree as fleet
 from holdfast.manifests.images import tree as images
 from holdfast.manifests.jobs import tree as jobs
 from holdfast.manifests.manifest import BASE, File
@@ -40,6 +41,7 @@ def render(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]])
         kustomization.overlay(plan, BASE),
         *(file for area in (addons, jobs, terraform, images) for file in area.files(plan, placed)),
         *operator.files(plan),
+        *fleet.files(plan, serving_files),
     ]
     return tuple(sorted([*files, readme.file(plan, files), exceptions.file()], key=lambda file: file.path))
 
@@ -53,8 +55,7 @@ def placed_on(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator
 def base(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
     """The files of all that serves, without their list."""
     areas = (compute, serving, routing, scaling, observing)
-    files = namespace.manifest(plan), *(file for area in areas for file in area.files(plan, placed))
-    return tuple(platform.labelled(file) for file in files)
+    return namespace.manifest(plan), *(file for area in areas for file in area.files(plan, placed))
 
 
 def _check(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from holdfast.model.quantities import Rate
 class Demand(Document):
     """Requests per second that the fleet must serve: usual rate, and what is planned for.
 
+    rate_per_s: the usual rate.
     peak_per_s: the highest rate, which replicas are planned for all day.
     day_per_s:  instead of a peak, the rate of each of the 24 hours; replicas are planned hour by hour.
     """

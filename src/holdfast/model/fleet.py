@@ -76,7 +76,12 @@ class Metadata(Document):
 class FleetSpec(Document):
     """What is declared of a fleet.
 
-    planning, approval: for an operator: who plans, and whether a new plan waits for a person.
+    region:     of AWS: prices are of it.
+    zones:      its availability zones that instances may be in; any when absent.
+    units:      the ways in which the model may be served.
+    data_plane: what carries the traffic.
+    planning:   for an operator: who plans, it or the ConfigMap that somebody applies.
+    approval:   for an operator: whether a new plan waits for a person.
     replan_bound: how far demand, a price or a limit moves from what the plan was made on before there is a new one.
     """
 

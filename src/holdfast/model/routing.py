@@ -13,7 +13,11 @@ from holdfast.model.quantities import Duration, Share
 
 
 class Ramp(Document):
-    """Failback goes by steps: `step` of the total weight every `every`."""
+    """Failback goes by steps: `step` of the total weight every `every`.
+
+    step:    share of all traffic.
+    every_s: between two steps.
+    """
 
     step: Share = 0.25
     every_s: Annotated[Duration, Field(alias="every")] = 30.0

@@ -13,7 +13,11 @@ from holdfast.model.quantities import Duration, Share
 
 
 class Percentiles(Document):
-    """Upper bounds in seconds on the mean and on percentiles of one latency; None where unbounded."""
+    """Upper bounds in seconds on the mean and on percentiles of one latency; None where unbounded.
+
+    avg_s: on the mean.
+    p50_s, p90_s, p95_s, p99_s: on the time that so many of 100 requests keep within.
+    """
 
     avg_s: Annotated[Duration | None, Field(alias="avg")] = None
     p50_s: Annotated[Duration | None, Field(alias="p50")] = None

@@ -17,7 +17,9 @@ class Condition(Document):
     """One thing that is so, is not so, or is not known, as all Kubernetes conditions say it.
 
     type:                 Ready, Degraded, FailedOver or Stale.
-    reason:               one word for machines; message: a sentence for people.
+    status:               whether it is so.
+    reason:               one word for machines.
+    message:              sentences for people, with the command to run.
     last_transition_time: when status last changed, RFC 3339.
     observed_generation:  of the resource that this was said about.
     """
@@ -35,9 +37,10 @@ class PoolStatus(Document):
 
     unit:     the name of its unit.
     weight:   as it was applied.
-    ready_replicas, desired_replicas: that take traffic, and that are asked for.
-    lasting_replicas: those that take traffic and have no interruption notice; stable_since: when that number last fell,
-              or first rose from 0.
+    ready_replicas: that take traffic.
+    desired_replicas: that are asked for.
+    lasting_replicas: those that take traffic and have no interruption notice.
+    stable_since: when the lasting replicas last fell, or first rose from 0.
     shortage: whether it is believed to get no capacity.
     reason:   of its weight, a sentence.
     """
@@ -56,7 +59,8 @@ class Proposal(Document):
     """A new plan that waits for a person.
 
     id:         the annotation `holdfast.dev/approved` with this value on the fleet lets it through.
-    reason:     what moved; difference: from the plan that runs, in sentences.
+    reason:     what moved.
+    difference: from the plan that runs, in sentences.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
@@ -68,6 +72,9 @@ class FleetStatus(Document):
     """What the operator last saw and did.
 
     observed_generation: of the resource that it acted on.
+    mode:                what the weights are optimised for.
+    pools:               each of the plan, in its order.
+    conditions:          Ready, Degraded, FailedOver, Stale.
     pools_ready:         pools with a ready replica, of all, as `kubectl get` prints it, e.g. `4/5`.
     weights:             of the pools in their order, e.g. `60/40`.
     shortages:           pools that are believed to get no capacity.

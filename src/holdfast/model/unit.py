@@ -33,7 +33,11 @@ def _or_auto(most: int, *others: dict[str, str]) -> pydantic.WithJsonSchema:
 
 
 class Disaggregated(Document):
-    """Prefill and decode on servers of their own, which hand KV caches over; the numbers of each in one replica."""
+    """Prefill and decode on servers of their own, which hand KV caches over; the numbers of each in one replica.
+
+    prefill: servers that read prompts.
+    decode:  servers that write answers.
+    """
 
     prefill: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
     decode: Annotated[int, Field(strict=True, ge=1, le=1024)] = 1
@@ -42,6 +46,18 @@ class Disaggregated(Document):
 class DeploymentUnit(Document):
     """(model, accelerator, framework) with its serving configuration, and the pool it draws replicas from.
 
+    name:           of the unit and its pool; names of objects are made of it.
+    accelerator:    by its name in the catalogue (`holdfast catalog`).
+    instance_type:  of EC2, or of nodes of one's own.
+    framework:      `vllm`, `vllm-neuron`, or any name of a server that `image` brings.
+    tensor_parallel: ranks that share each layer; `auto` leaves it to the plan.
+    pipeline_parallel: stages that share the layers out.
+    max_num_seqs:   most requests in one batch of a server; `auto` leaves it to the plan.
+    max_model_len:  most tokens of a prompt and its answer together; the model's own when absent.
+    capacity_type:  how its instances are bought.
+    min_replicas, max_replicas: bounds of what is planned and of what a scaler may ask for.
+    image:          of its server; for the frameworks that holdfast knows, theirs when absent.
+    endpoint:       URL of a server of the unit to measure; for the reader's notes, nothing is sent there by itself.
     devices: accelerator devices of one server, which is a replica unless it is disaggregated; by default TP x PP. On
     Neuron a tensor-parallel rank is a logical core: a plan states the devices that its ranks take where the document
     does not (planning.cores).

@@ -74,7 +74,12 @@ class ModelFiles(Document):
 
 
 class ServedModel(Document):
-    """What is served: a Hugging Face id (or any name the server answers to) and its task."""
+    """What is served: a Hugging Face id (or any name the server answers to) and its task.
+
+    id:     the model's name there.
+    task:   what it makes.
+    source: where its files are; on Hugging Face when absent.
+    """
 
     id: Annotated[str, Field(min_length=1)]
     task: Literal["text-generation", "text-to-image"] = "text-generation"
@@ -84,7 +89,9 @@ class ServedModel(Document):
 class TokenLengths(Document):
     """A token count per request: a normal distribution in tokens, cut at `min` and `max`.
 
-    A standard deviation of 0 is a fixed length.
+    mean:         tokens of a request in the mean.
+    stddev:       standard deviation in tokens; 0 is a fixed length.
+    min, max:     where the distribution is cut; nowhere when absent.
     """
 
     mean: Annotated[float, Field(gt=0, le=10_000_000)]
@@ -103,7 +110,12 @@ class TokenLengths(Document):
 
 
 class RequestSize(Document):
-    """Requests of one size: their share of all, and the tokens of one of them."""
+    """Requests of one size: their share of all, and the tokens of one of them.
+
+    share:         of all requests.
+    input_tokens:  of the prompt.
+    output_tokens: of the answer.
+    """
 
     share: Share
     input_tokens: Annotated[float, Field(gt=0, le=10_000_000)]
@@ -113,6 +125,7 @@ class RequestSize(Document):
 class Workload(Document):
     """The shape of one request.
 
+    api:           the HTTP interface that clients use.
     input_tokens:  due for `completions`, `chat` and `embeddings`; for `post`, of what `{prompt}` stands for.
     output_tokens: due for `completions` and `chat`; for `post`, what `{max_tokens}` stands for.
     path, body:    of `post`: where it goes, below the base of the URL, and its JSON (see model.template).

@@ -66,13 +66,18 @@ def _ready(account: Account) -> Iterator[_Finding]:
 
 
 def _incomplete(account: Account) -> Iterator[_Finding]:
-    for one in sorted(account.missing, key=lambda one: (not one.definition, one.kind != "NodePool", one.kind)):
-        if one.definition:
-            message = f"The cluster does not know the kind {one.kind}, which {one.name} is of: `{one.command}`."
-            yield _Finding("False", Reason.CRD_MISSING, message)
-            continue
-        reason = Reason.NODE_POOL_MISSING if one.kind == "NodePool" else Reason.OBJECT_MISSING
-        yield _Finding("False", reason, f"{one.kind} {one.name} is not there: `{one.command}`.")
+    """What one command brings is told together; definitions first, for without them nothing else is there."""
+    unknown = [one for one in account.missing if one.definition]
+    for command in dict.fromkeys(one.command for one in unknown):
+        kinds = wording.listed({one.kind for one in unknown if one.command == command})
+        message = f"The cluster does not know {kinds}, which the fleet has objects of: `{command}`."
+        yield _Finding("False", Reason.CRD_MISSING, message)
+    absent = sorted((one for one in account.missing if not one.definition), key=lambda one: one.kind != "NodePool")
+    for kind, command in dict.fromkeys((one.kind, one.command) for one in absent):
+        names = {one.name for one in absent if (one.kind, one.command) == (kind, command)}
+        reason = Reason.NODE_POOL_MISSING if kind == "NodePool" else Reason.OBJECT_MISSING
+        told = f"{kind}{'' if len(names) == 1 else 's'} {wording.listed(names)}"
+        yield _Finding("False", reason, f"Missing: {told}. Apply it with `{command}`.")
     for failure in account.failures:
         if failure.refused:
             yield _Finding("False", Reason.OBJECT_REFUSED, f"{failure.kind} {failure.name} is refused: {failure.why}.")
@@ -124,7 +129,7 @@ def _degraded(account: Account) -> Iterator[_Finding]:
         return
     problem = account.plan_problem
     if problem is not None and problem.reason is not Reason.PLAN_WAITS:
-        yield _Finding("True", problem.reason, f"{problem.sentence} The plan before keeps running.")
+        yield _Finding("True", problem.reason, problem.sentence)
     yield from _short_pools(account)
 
 

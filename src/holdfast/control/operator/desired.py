@@ -20,7 +20,8 @@ from holdfast.control.operator.routing_record import Record
 from holdfast.control.operator.seen import Key
 from holdfast.control.shortages import Supply
 from holdfast.kube.kinds import Object
-from holdfast.manifests import Manifest, platform
+from holdfast.manifests import Manifest
+from holdfast.manifests.fleet import tree as fleet_tree
 from holdfast.manifests.placement import Placement
 from holdfast.manifests.render import base, placed_on
 from holdfast.manifests.routing import tree as routing
@@ -52,7 +53,8 @@ class Desired:
     scalers:     to be made ready by the function `scalers`; route: key of what `route` makes.
     weighs_pools: whether the route shares traffic out among the pools. Where a cascade or llm-d's picker does, the
                  decision's weights stand in the route's annotation alone, and steering is by replicas.
-    needed:      objects that the operator does not write: of the whole cluster, and rights. `platform.COMMAND` does.
+    needed:      objects that the operator does not write: of the whole cluster, and rights. They are in the
+                 folder `fleet` of a tree (`manifests.fleet`).
     """
 
     plan: Plan
@@ -78,7 +80,7 @@ def desired(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]
     placed = placed_on(plan, hardware)
     objects = [file.object for file in base(plan, placed) if isinstance(file, Manifest)]
     owner = _owner(fleet)
-    ours = {_key(found): found for found in objects if not platform.owns(found)}
+    ours = {_key(found): found for found in objects if fleet_tree.is_the_operators(found)}
     route = _key(routing.route(plan, placed).object)
     scalers = _scalers(placed, ours)
     return Desired(
@@ -87,7 +89,7 @@ def desired(plan: Plan, hardware: Mapping[str, tuple[InstanceType, Accelerator]]
         scalers=scalers,
         route=route,
         weighs_pools=routing.weighs_pools(plan.fleet),
-        needed=tuple(found for found in objects if platform.owns(found)),
+        needed=tuple(found for found in objects if not fleet_tree.is_the_operators(found)),
         placed=placed,
         owner=owner,
     )

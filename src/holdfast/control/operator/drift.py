@@ -108,6 +108,7 @@ def _lost(wanted: Any, owned: Object | None, path: str) -> Iterator[str]:
     elif isinstance(wanted, dict):
         for name, value in wanted.items():
             node = owned.get(f"f:{name}")
+            # Most fields are owned as one: what is below is looked into only where it may be lost.
             if node is None or node:
                 yield from _lost(value, node, f"{path}.{name}" if path else name)
     elif isinstance(wanted, list):

@@ -53,7 +53,9 @@ class Exported(Collector):
             self._fleets = {}
 
     def look(self, account: Account, before: FleetStatus | None, after: FleetStatus) -> None:
-        """A look at a fleet by who leads, and the statuses before and after it."""
+        """A look at a fleet, and the statuses before and after it; of who does not lead (any more) it is nothing."""
+        if not self._leads:
+            return
         key = account.namespace, account.name
         known = self._fleets.get(key) or _Fleet(after, 0.0)
         decisions, shortages = dict(known.decisions), dict(known.shortages)
@@ -71,8 +73,10 @@ class Exported(Collector):
         )
 
     def reacted(self, namespace: str, name: str, reaction_s: float) -> None:
-        """A shortage of the fleet was answered by patched weights after so long. The fleet has been looked at."""
-        known = self._fleets[namespace, name]
+        """A shortage of the fleet was answered by patched weights after so long; nothing of a fleet that is gone."""
+        known = self._fleets.get((namespace, name))
+        if known is None:
+            return
         bucket = bisect.bisect_left(metrics.REACTION.buckets_s, reaction_s)
         reactions = tuple(count + (place == bucket) for place, count in enumerate(known.reactions))
         self._fleets[namespace, name] = replace(known, reactions=reactions, reactions_s=known.reactions_s + reaction_s)

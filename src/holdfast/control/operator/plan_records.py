@@ -18,6 +18,7 @@ from holdfast.control.operator import plan_inputs
 from holdfast.control.operator.plan_inputs import Inputs
 from holdfast.kube.kinds import Object
 from holdfast.manifests import metadata, names
+from holdfast.manifests.fleet import plan_map
 from holdfast.model import codec, plan
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
@@ -25,14 +26,13 @@ from holdfast.model.plan import Plan, PlanStatus
 
 PLAN, MEASUREMENTS, PROPOSAL, LAST = "plan", "measurements", "proposal", "last-plan"
 
-FLEET_LABEL = "holdfast.dev/fleet"
 INPUTS = "holdfast.dev/inputs"
 IDENTITY = "holdfast.dev/plan"
 INSTEAD_OF = "holdfast.dev/instead-of"
 APPROVED = "holdfast.dev/approved"
 """On the fleet: identity of the proposal that a person lets through."""
 
-_PLAN_FILE, _MEASUREMENTS_FILE, _DIFFERENCE_FILE = "plan.json", "measurements.csv", "difference.txt"
+_MEASUREMENTS_FILE, _DIFFERENCE_FILE = "measurements.csv", "difference.txt"
 
 _TEXTS = ("reason", "limit_source", "price_source", "latency_source", "curve", "held")
 
@@ -85,9 +85,9 @@ def read(fleet: Object, config: Mapping[str, Object], what: str) -> Kept:
         return NOTHING
     where = f"configmap {name(fleet, what)}"
     data = found.get("data") or {}
-    if _PLAN_FILE not in data:
-        return Kept(why=f"{where} has no {_PLAN_FILE}.", identity=plan_inputs.digest(data))
-    made, why, itself = _plan(str(data[_PLAN_FILE]), where)
+    if plan_map.FILE not in data:
+        return Kept(why=f"{where} has no {plan_map.FILE}.", identity=plan_inputs.digest(data))
+    made, why, itself = _plan(str(data[plan_map.FILE]), where)
     own = fleet["metadata"]
     other = None if made is None else made.fleet.metadata
     if other is not None and (other.name, other.namespace) != (own["name"], own["namespace"]):
@@ -126,27 +126,24 @@ def _inputs(text: str) -> Inputs | None:
         return None  # of another version, say: then nobody knows what the plan was made on
 
 
-def plan_map(fleet: Object, made: Plan, inputs: Inputs, reason: str) -> Object:
+def of_plan(fleet: Object, made: Plan, inputs: Inputs, reason: str) -> Object:
     """The ConfigMap of the plan that is to run."""
     noted = {INPUTS: inputs.text, IDENTITY: identity(made), metadata.REASON: reason}
-    return _config_map(fleet, PLAN, {_PLAN_FILE: _text(made)}, noted)
+    return _config_map(fleet, PLAN, {plan_map.FILE: plan_map.text(made)}, noted)
 
 
-def proposal_map(fleet: Object, made: Plan, inputs: Inputs, reason: str, instead_of: str, difference: str) -> Object:
+def of_proposal(fleet: Object, made: Plan, inputs: Inputs, reason: str, instead_of: str, difference: str) -> Object:
     """The ConfigMap of a plan that waits."""
     noted = {INPUTS: inputs.text, IDENTITY: identity(made), INSTEAD_OF: instead_of, metadata.REASON: reason}
-    return _config_map(fleet, PROPOSAL, {_PLAN_FILE: _text(made), _DIFFERENCE_FILE: difference}, noted)
+    return _config_map(fleet, PROPOSAL, {plan_map.FILE: plan_map.text(made), _DIFFERENCE_FILE: difference}, noted)
 
 
-def last_map(fleet: Object, made: Plan) -> Object:
+def of_last(fleet: Object, made: Plan) -> Object:
     """The ConfigMap of the last given plan that could be read."""
     reason = "runs while the plan that is given cannot be read"
-    return _config_map(fleet, LAST, {_PLAN_FILE: _text(made)}, {IDENTITY: identity(made), metadata.REASON: reason})
-
-
-def _text(made: Plan) -> str:
-    """Without tables, which are for people, and in one line: a ConfigMap holds 1 MiB."""
-    return plan_inputs.canonical(codec.to_jsonable(replace(made, tables={})))
+    return _config_map(
+        fleet, LAST, {plan_map.FILE: plan_map.text(made)}, {IDENTITY: identity(made), metadata.REASON: reason}
+    )
 
 
 def _config_map(fleet: Object, what: str, data: dict[str, str], noted: dict[str, str]) -> Object:
@@ -157,7 +154,7 @@ def _config_map(fleet: Object, what: str, data: dict[str, str], noted: dict[str,
         "metadata": {
             "name": name(fleet, what),
             "namespace": own["namespace"],
-            "labels": {FLEET_LABEL: own["name"], "app.kubernetes.io/managed-by": "holdfast"},
+            "labels": {plan_map.FLEET_LABEL: own["name"]},
             "annotations": noted,
             "ownerReferences": [
                 {

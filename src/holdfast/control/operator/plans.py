@@ -24,6 +24,7 @@ from holdfast.control.operator.plan_inputs import Inputs
 from holdfast.control.operator.plan_records import Kept
 from holdfast.control.operator.settled import Due, Obstacle, Settled, Tried
 from holdfast.kube.kinds import Object
+from holdfast.manifests.fleet import plan_map
 from holdfast.model import document
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
@@ -89,13 +90,13 @@ def _given(fleet: Object, declared: Declared, config: Mapping[str, Object], kept
         name = plan_records.name(fleet, plan_records.PLAN)
         missing = (
             f"The fleet has planning: given, and there is no configmap {name} with the label "
-            f"{plan_records.FLEET_LABEL}: apply the one that `holdfast render` writes to fleet/, or set planning: auto."
+            f"{plan_map.FLEET_LABEL}: apply the one that `holdfast render` writes to fleet/, or set planning: auto."
         )
         why = kept.why or missing
         obstacle = Obstacle.UNREADABLE if kept.why else Obstacle.NO_PLAN
         running = None if last.plan is None else _with_current(declared, last.plan) or last.plan
         return Settled(running, obstacle, _more(why, last.plan))
-    writes = () if kept.identity == last.identity else (plan_records.last_map(fleet, kept.plan),)
+    writes = () if kept.identity == last.identity else (plan_records.of_last(fleet, kept.plan),)
     current = _with_current(declared, kept.plan)
     if current is not None:
         return Settled(current, writes=writes)
@@ -216,13 +217,13 @@ class _Automatic:
     def _made(self, running: Plan | None, made: Plan, inputs: Inputs, reason: str) -> Settled:
         """What becomes of a plan that holds what is wanted."""
         if running is not None and self._says_the_same(running, made, inputs):
-            return Settled(running, writes=(plan_records.plan_map(self.fleet, running, inputs, reason),))
+            return Settled(running, writes=(plan_records.of_plan(self.fleet, running, inputs, reason),))
         itself = plan_records.identity(made)
         noted = self.fleet["metadata"].get("annotations") or {}
         automatic = self.declared.fleet.spec.approval is Approval.AUTOMATIC
         if automatic or noted.get(plan_records.APPROVED) == itself:
             message = "The new plan is being written down; it runs then."
-            writes = (plan_records.plan_map(self.fleet, made, inputs, reason),)
+            writes = (plan_records.of_plan(self.fleet, made, inputs, reason),)
             return Settled(running, Obstacle.PLANNING, message, writes=writes)
         said = difference.sentences(made, running)
         proposal = Proposal(id=itself, reason=reason, difference=_shortened(said))
@@ -250,7 +251,7 @@ class _Automatic:
         text = "\n".join(said) + "\n"
         if running is not None:
             text += "\n" + terminal.text(terminal.table(difference.difference(made, running, self._kept_in)))
-        return plan_records.proposal_map(self.fleet, made, inputs, reason, self.kept.identity, text)
+        return plan_records.of_proposal(self.fleet, made, inputs, reason, self.kept.identity, text)
 
     def _approve(self, itself: str, reason: str, running: Plan | None) -> str:
         own = self.fleet["metadata"]

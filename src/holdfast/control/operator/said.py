@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.control.operator.account import Account
 from holdfast.control.operator.reasons import TELLINGS, Reason, Type, Word
 from holdfast.kube.kinds import EVENT, FLEET, Object
-from holdfast.model.status import FleetStatus, PoolStatus
+from holdfast.model.status import Condition, FleetStatus, PoolStatus
 
 CONTROLLER = "holdfast.dev/operator"
 SERIES_S = 360.0
@@ -26,10 +26,15 @@ MOST, WITHIN_S = 25, 600.0
 """New events of one fleet within that time, at most."""
 
 _LONGEST = 1024
-"""Characters of a note (k8s.io/api/events/v1)."""
+"""Bytes of a note, though the refusal says characters (k8s.io/kubernetes, pkg/apis/core/validation/events.go)."""
 
-_HEALTHY = {Type.READY.value: "True", Type.DEGRADED.value: "False", Type.STALE.value: "False"}
-_HEALTHY[Type.FAILED_OVER.value] = "False"
+_READY = Type.READY.value
+_HEALTHY = {
+    _READY: "True",
+    Type.DEGRADED.value: "False",
+    Type.FAILED_OVER.value: "False",
+    Type.STALE.value: "False",
+}
 
 
 @dataclass(frozen=True)
@@ -118,18 +123,27 @@ def _shift(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
 
 
 def _transitions(before: FleetStatus | None, after: FleetStatus) -> list[Saying]:
-    """A condition whose status or reason changed. A fleet that begins healthy is no news, and a shortage is told."""
+    """A condition whose status or reason changed. A fleet that begins healthy is no news.
+
+    A shortage is told as such, and that there is no plan by Ready alone.
+    """
     known = {} if before is None else {one.type: (one.status, one.reason) for one in before.conditions}
     told = []
     for one in after.conditions:
         healthy = one.status == _HEALTHY[one.type]
-        begins_well = healthy and one.type not in known
-        same = known.get(one.type) == (one.status, one.reason)
-        if same or begins_well or one.reason == Reason.POOL_SHORT.value:
-            continue
-        warns = not healthy and one.status != "Unknown"
-        told.append(Saying(one.reason, one.message, warns, "Observed", topic=one.type))
+        if not _is_known(one, healthy, known.get(one.type)):
+            told.append(Saying(one.reason, one.message, not healthy and one.status != "Unknown", "Observed", one.type))
     return told
+
+
+def _is_known(one: Condition, healthy: bool, before: tuple[str, str] | None) -> bool:
+    """Whether there is nothing to say of the condition. before: its status and reason, where it had any."""
+    if before == (one.status, one.reason) or one.reason == Reason.POOL_SHORT.value:
+        return True
+    unplanned = Reason.NO_PLAN.value
+    if one.type != _READY and (one.reason == unplanned or (healthy and before is not None and before[1] == unplanned)):
+        return True
+    return healthy and before is None
 
 
 def _worded(word: Word, note: str, topic: str = "") -> Saying:
@@ -181,7 +195,7 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
         "action": saying.action,
         "reason": saying.reason,
         "type": "Warning" if saying.warns else "Normal",
-        "note": saying.note if len(saying.note) <= _LONGEST else f"{saying.note[: _LONGEST - 1]}…",
+        "note": _cut(saying.note),
         "regarding": {
             "apiVersion": FLEET.api_version,
             "kind": FLEET.kind,
@@ -191,6 +205,11 @@ def _event(saying: Saying, fleet: Object, instance: str, now_s: float) -> Object
             "resourceVersion": about["resourceVersion"],
         },
     }
+
+
+def _cut(note: str) -> str:
+    whole = note.encode()
+    return note if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3].decode(errors='ignore')}..."
 
 
 def _pools(status: FleetStatus | None) -> tuple[PoolStatus, ...]:

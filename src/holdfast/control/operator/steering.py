@@ -30,7 +30,7 @@ from holdfast.model.fleet import RoutingPolicy
 from holdfast.model.plan import Plan
 
 _BRINGS_KINDS = "holdfast render plan.json -o deploy, then helmfile -f deploy/addons/helmfile.yaml apply"
-_BRINGS_POOLS = "kubectl apply -k deploy"
+_BRINGS_POOLS = "kubectl apply --server-side -k overlays/production -l holdfast.dev/applied-by=platform"
 
 _LACKING = (PoolState.LOST, PoolState.SHORT, PoolState.DRAINING)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 
 from holdfast.control.operator.account import Account
 
@@ -40,6 +41,10 @@ def failover(account: Account) -> str:
 
 def shortened(message: str) -> str:
     return message if len(message) <= MOST else f"{message[: MOST - 1]}…"
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def count(number: int, one: str, several: str) -> str:

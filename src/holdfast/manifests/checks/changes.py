@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,11 +11,15 @@ from holdfast.manifests.checks import reading
 from holdfast.manifests.checks.objects import Found
 from holdfast.model.changes import Change, Field, How
 
+_Key = tuple[str, str, str, str, int]
+"""Kind, namespace, name, group, and how many files before have it too."""
+
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...]:
     """Objects that `new` adds, removes and changes, of the files by path; files that hold no object are compared whole.
 
-    An object is known by kind, namespace and name, whatever file it stands in. Order of keys and comments do not count.
+    An object is known by kind, namespace and name, whatever file it stands in; one that stands in several is compared
+    in each, in their order. Order of keys and comments do not count.
     """
     before, after = _objects(old), _objects(new)
     found = [_change(key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())]
@@ -22,9 +27,15 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...
     return tuple(change for change in (*found, *others) if change is not None)
 
 
-def _objects(files: Mapping[str, str]) -> dict[tuple[str, ...], Found]:
+def _objects(files: Mapping[str, str]) -> dict[_Key, Found]:
     """All objects and Kustomizations by what singles them out; a Kustomization has its file for a name."""
-    return {(one.kind, one.namespace, one.name or one.file, one.group): one for one in _whole(files)}
+    found: dict[_Key, Found] = {}
+    times = Counter[tuple[str, ...]]()
+    for one in sorted(_whole(files), key=lambda one: one.file):
+        known = (one.kind, one.namespace, one.name or one.file, one.group)
+        found[*known, times[known]] = one
+        times[known] += 1
+    return found
 
 
 def _whole(files: Mapping[str, str]) -> list[Found]:
@@ -36,11 +47,11 @@ def _others(files: Mapping[str, str]) -> set[str]:
     return set(files) - {found.file for found in _whole(files)}
 
 
-def _change(key: tuple[str, ...], old: Found | None, new: Found | None) -> Change | None:
+def _change(key: _Key, old: Found | None, new: Found | None) -> Change | None:
     there = new or old
     if there is None:
         return None
-    kind, namespace, name, _ = key
+    kind, namespace, name, *_ = key
     if old is None or new is None:
         return Change(kind, namespace, name, there.file, How.ADDED if old is None else How.REMOVED, ())
     fields = tuple(_fields(old.body, new.body, ()))

@@ -4,6 +4,6 @@ structural           a JSON schema as Kubernetes takes it        rules    what a
 resource_definition  the InferenceFleet resource                 rights   who may do what
 deployment           the operator's pods                         surroundings   what stands around them
 
-Applied on their own (`kubectl apply -k operator`), once for a cluster. The verb `holdfast operator` comes with the
-operator; its resource may be installed before.
+Applied on their own (`kubectl apply -k operator`), once for a cluster: no fleet is in them. What the operator may do in
+a fleet's namespace comes with the fleet (manifests/fleet).
 """

@@ -24,8 +24,7 @@ def manifest(own: OwnPods) -> Manifest:
             "template": {"metadata": {"labels": surroundings.LABELS}, "spec": _pod(own)},
         },
     }
-    note = "The verb `holdfast operator` comes with the operator: an image without it ends with exit code 2."
-    return Manifest(f"{surroundings.FOLDER}/deployment.yaml", deployment, note)
+    return Manifest(f"{surroundings.FOLDER}/deployment.yaml", deployment)
 
 
 def _pod(own: OwnPods) -> Object:
@@ -63,8 +62,9 @@ def _container(own: OwnPods) -> Object:
         "livenessProbe": _probe("/healthz", 3),
         "readinessProbe": _probe("/readyz", 3),
         "startupProbe": _probe("/healthz", 12),
-        # Below 0.1 cores and 200 MiB is what the operator promises in steady state; a re-list takes more.
-        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}},
+        # Below 0.1 cores and 200 MiB is what the operator promises in steady state; a re-list takes more, and a plan is
+        # made by a process beside it, of 70 MiB and up.
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

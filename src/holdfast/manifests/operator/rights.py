@@ -51,14 +51,19 @@ _APPLIED = {
 _FLEETS = resource_definition.PLURAL
 
 
-def manifests(plan: Plan) -> tuple[Manifest, ...]:
-    fleet = plan.fleet.metadata
+def manifests() -> tuple[Manifest, ...]:
+    """What the operator may do whichever fleets there are."""
     return (
         *_granted("cluster", None, _in_the_cluster()),
         *_granted("leader", surroundings.NAMESPACE, _leading()),
         *_granted("node-events", _EVENTS_OF_NODES, [_rule("events.k8s.io", ["events"], _SEE)]),
-        *_granted(f"fleets-{fleet.namespace}", fleet.namespace, _in_a_namespace()),
     )
+
+
+def in_the_fleets_namespace(plan: Plan, folder: str) -> tuple[Manifest, ...]:
+    """What it may do for this fleet, and all others there. It is applied with the fleet, which brings the namespace."""
+    namespace = plan.fleet.metadata.namespace
+    return _granted(f"fleets-{namespace}", namespace, _in_a_namespace(), f"{folder}/rights")
 
 
 def _in_the_cluster() -> list[Object]:
@@ -93,8 +98,8 @@ def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> Object:
     return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
 
 
-def _granted(what: str, namespace: str | None, rules: Sequence[Object]) -> tuple[Manifest, Manifest]:
-    """A role and its binding, in a namespace or in the whole cluster."""
+def _granted(what: str, namespace: str | None, rules: Sequence[Object], folder: str = "") -> tuple[Manifest, Manifest]:
+    """A role and its binding, in a namespace or in the whole cluster; in a folder of their own unless one is given."""
     kind = "ClusterRole" if namespace is None else "Role"
     described = surroundings.described(f"{surroundings.NAME}-{what}", namespace)
     if namespace == _EVENTS_OF_NODES:
@@ -115,5 +120,5 @@ def _granted(what: str, namespace: str | None, rules: Sequence[Object]) -> tuple
             {"kind": "ServiceAccount", "name": surroundings.NAME, "namespace": surroundings.NAMESPACE},
         ],
     }
-    folder = f"{surroundings.FOLDER}/rights/{what}"
+    folder = folder or f"{surroundings.FOLDER}/rights/{what}"
     return Manifest(f"{folder}/role.yaml", role), Manifest(f"{folder}/role-binding.yaml", binding)

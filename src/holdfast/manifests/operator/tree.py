@@ -20,5 +20,5 @@ def files(plan: Plan) -> tuple[File, ...]:
         )
         missing = TextFile(f"{surroundings.FOLDER}/README.md", text)
         return *found, kustomization.of_folder(surroundings.FOLDER, found), missing
-    found += [*surroundings.manifests(plan), *rights.manifests(plan), deployment.manifest(own)]
+    found += [*surroundings.manifests(plan), *rights.manifests(), deployment.manifest(own)]
     return *found, kustomization.of_folder(surroundings.FOLDER, found)
