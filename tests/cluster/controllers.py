@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cluster.view import REST_S, View, condition, is_true, labels, leaving, name, namespace, serves, stamp
 from holdfast.kube.kinds import DEPLOYMENT, NODE, POD, Object
@@ -23,7 +22,6 @@ class DeploymentController:
     """
 
     view: View
-    _serial: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.view.watch(DEPLOYMENT, POD)
@@ -71,7 +69,7 @@ class DeploymentController:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "name": f"{name(deployment)}-{revision}-{next(self._serial):05x}",
+                "generateName": f"{name(deployment)}-{revision}-",
                 "labels": template["metadata"]["labels"] | {TEMPLATE_HASH: revision},
                 "annotations": template["metadata"].get("annotations", {}),
                 "ownerReferences": [

@@ -54,7 +54,7 @@ class KarpenterStandIn:
 
     def __post_init__(self) -> None:
         self.view.watch(POD, NODE, NODE_CLAIM, NODE_POOL)
-        self._chance = random.Random(self.seed)
+        self._chance = random.Random(f"{self.seed} {self.view.clock()}")
         self._serial = itertools.count(1)
         self._turn = asyncio.Lock()
 

@@ -8,48 +8,27 @@ from cluster.conftest import Play
 from cluster.fleets import changed, sd21
 from cluster.view import labels, name
 from cluster.witness import ACTION, Moment
-from cluster.world import World
+from cluster.world import SLOW_S, SOON_S, World
 from holdfast.kube import kinds
 
 INF2 = "inf2-neuronx"
-SOON_S = 60.0
-SLOW_S = 900.0
 TAKEOVER_S = 12.0
 """A lease of 6 s, a look, and what a process of a busy machine needs to notice."""
 
 
-async def serving(world: World, units: int = 5) -> None:
-    """A fleet that has been declared, serves on all its pools, and has its weights."""
-    await world.operators.start("a")
-    await world.declare(sd21(world.pace, world.namespace, units=units))
-    await settled(world, units)
-
-
-async def settled(world: World, units: int = 5) -> None:
-    """All pools serve, and the weights have come to rest where merit order has them."""
-    await world.until(lambda: len(ready_units(world.witness.now)) == units, SLOW_S, f"{units} pools are ready")
-    await world.until_condition("Ready", "True", SOON_S)
-    await world.until_condition("FailedOver", "False", SLOW_S)
-    await world.until(lambda: world.at_rest(2 * world.pace.ramp_s), SLOW_S, "the weights rest")
-
-
-def ready_units(moment: Moment) -> list[str]:
-    return [unit for unit, count in moment.ready.items() if count]
-
-
-def test_declared_pools_become_ready_and_serve(play: Play) -> None:
+def test_declared_pools_become_ready_and_serve(play_from_nothing: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         await world.rest(3.0)
         status = (await world.fleet())["status"]
         assert (status["poolsReady"], status["mode"]) == ("5/5", "cost-optimized")
 
-    play(story)
+    play_from_nothing(story)
 
 
 def test_weights_leave_withdrawn_capacity_others_scale_and_it_comes_back_by_steps(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         before = world.witness.now
         others = sum(count for unit, count in before.ready.items() if unit != INF2)
         withdrawn_s = world.clock()
@@ -84,7 +63,7 @@ def climbs(ramp: list[Moment], world: World) -> None:
 
 def test_a_spot_interruption_moves_traffic_before_the_nodes_go(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         count = world.witness.now.ready[INF2]
         await world.karpenter.interrupt(world.pool(INF2), count)
         await world.until(lambda: world.witness.weight(INF2) == 0, SOON_S, "weight has left it")
@@ -95,7 +74,7 @@ def test_a_spot_interruption_moves_traffic_before_the_nodes_go(play: Play) -> No
 
 def test_another_leads_on_when_the_leader_dies_in_a_shift(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         await world.operators.start("b")
         await world.until_stands_by("b")
         world.tolerated_s = TAKEOVER_S
@@ -109,7 +88,7 @@ def test_another_leads_on_when_the_leader_dies_in_a_shift(play: Play) -> None:
 
 def test_a_leader_that_ends_gives_its_lease_back(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         await world.operators.start("b")
         await world.until_stands_by("b")
         await world.operators.stop("a")
@@ -122,7 +101,7 @@ def test_a_leader_that_ends_gives_its_lease_back(play: Play) -> None:
 
 def test_a_deposed_leader_writes_nothing(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         await world.operators.start("b")
         await world.until_stands_by("b")
         world.tolerated_s = TAKEOVER_S
@@ -143,31 +122,31 @@ def test_a_deposed_leader_writes_nothing(play: Play) -> None:
 
 def test_a_fleet_that_is_deleted_goes_with_all_that_is_its_own_and_comes_back(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         await world.connection.delete(kinds.FLEET, "sd21", world.namespace)
         await world.until_gone(
             kinds.DEPLOYMENT, kinds.SERVICE, kinds.INGRESS, kinds.SCALED_OBJECT, kinds.DISRUPTION_BUDGET, kinds.POD
         )
         await world.declare(sd21(world.pace, world.namespace))
-        await settled(world)
+        await world.settled(5)
 
     play(story)
 
 
-def test_a_unit_is_added_and_demand_raised_without_a_moment_of_loss(play: Play) -> None:
+def test_a_unit_is_added_and_demand_raised_without_a_moment_of_loss(play_from_nothing: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world, units=3)
+        await world.serving(sd21(world.pace, world.namespace, units=3))
         world.offered_per_s = 18.0
         await world.declare(sd21(world.pace, world.namespace, units=5, rate="18/s", peak="26/s"))
-        await settled(world)
+        await world.settled(5)
         assert set(world.witness.now.weights or {}) == set(world.witness.now.ready)
 
-    play(story)
+    play_from_nothing(story)
 
 
 def test_a_spec_that_cannot_be_planned_leaves_what_runs(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         before = world.witness.now
         fleet = sd21(world.pace, world.namespace)
         await world.declare(changed(fleet, demand={"rate": "900/s", "peak": "2000/s"}), platform=False)
@@ -183,7 +162,7 @@ def test_a_spec_that_cannot_be_planned_leaves_what_runs(play: Play) -> None:
 
 def test_what_somebody_changes_or_deletes_is_put_back_and_what_he_adds_stays(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         weights = world.witness.now.weights
         assert weights is not None
         theirs = {"annotations": {"team.example.com/owner": "vision"}, "labels": {"team.example.com/cost": "42"}}
@@ -212,7 +191,7 @@ def meddled(world: World) -> bool:
 
 def test_without_the_api_server_weights_are_held_and_what_was_missed_is_made_good(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         weights = world.witness.now.weights
         await world.operators.cut("a")
         await world.rest(20.0)
@@ -227,7 +206,7 @@ def test_without_the_api_server_weights_are_held_and_what_was_missed_is_made_goo
 
 def test_without_a_rate_weights_are_held_and_it_says_so(play: Play) -> None:
     async def story(world: World) -> None:
-        await serving(world)
+        await world.serving(sd21(world.pace, world.namespace))
         weights = world.witness.now.weights
         world.offered_per_s = None
         stale = await world.until_condition("Stale", "True", 150.0)

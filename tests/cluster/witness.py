@@ -58,6 +58,10 @@ class Witness:
     def now(self) -> Moment:
         return self.moments[-1] if self.moments else Moment(self.clock(), None, {})
 
+    @property
+    def units_ready(self) -> list[str]:
+        return [unit for unit, count in self.now.ready.items() if count]
+
     def weight(self, unit: str) -> int:
         return (self.now.weights or {}).get(unit, 0)
 

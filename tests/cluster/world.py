@@ -23,6 +23,8 @@ from holdfast.kube.kinds import Kind, Object
 from holdfast.model.metrics import LATENCY
 
 MANAGER = "platform-team"
+SOON_S = 60.0
+SLOW_S = 900.0
 DEFINITION = Kind(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
@@ -211,9 +213,23 @@ class World:
                         return
                 await asyncio.sleep(0.2)
 
+    async def serving(self, fleet: Object) -> None:
+        """The fleet is led, serves on all its pools, and its weights have come to rest; declared if it is not yet."""
+        await self.operators.start("a")
+        if self.witness.now.weights is None:
+            await self.declare(fleet)
+        await self.settled(len(fleet["spec"]["units"]))
+
+    async def settled(self, units: int) -> None:
+        """All pools serve, and the weights have come to rest where merit order has them. Raises AssertionError."""
+        await self.until(lambda: len(self.witness.units_ready) == units, SLOW_S, f"{units} pools are ready")
+        await self.until_condition("Ready", "True", SOON_S)
+        await self.until_condition("FailedOver", "False", SLOW_S)
+        await self.until(lambda: self.at_rest(2 * self.pace.ramp_s), SLOW_S, "the weights rest")
+
     def at_rest(self, for_s: float) -> bool:
-        """Whether no weight has changed for so long."""
-        return not self.witness.shifts(self.clock() - for_s)
+        """Whether there are weights, and none has changed for so long."""
+        return self.witness.now.weights is not None and not self.witness.shifts(self.clock() - for_s)
 
     async def rest(self, for_s: float) -> None:
         """Lets time pass."""
