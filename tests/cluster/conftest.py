@@ -35,22 +35,26 @@ def serving_already() -> Scene:
     return scenes.served(sd21(VIRTUAL, "inference"))
 
 
-@pytest.fixture(params=["virtual", *([pytest.param("real", marks=pytest.mark.cluster)] if CLUSTER else [])])
+SERVERS = ["virtual", *([pytest.param("real", marks=pytest.mark.cluster)] if CLUSTER else [])]
+
+
+@pytest.fixture(params=SERVERS)
 def play(request: pytest.FixtureRequest, tmp_path: Path) -> Play:
     """Plays a story in a world of its own, where in virtual time the fleet serves already."""
-    if request.param == "virtual":
-        return lambda story: _discard(scenes.play(story, serving_already()))
-    namespace = f"holdfast-{request.function.__name__.removeprefix('test_')[:40].replace('_', '-').strip('-')}"
-    return lambda story: asyncio.run(_real(story, tmp_path, namespace))
+    return _play(request, tmp_path, serving_already)
 
 
-@pytest.fixture(params=["virtual", *([pytest.param("real", marks=pytest.mark.cluster)] if CLUSTER else [])])
+@pytest.fixture(params=SERVERS)
 def play_from_nothing(request: pytest.FixtureRequest, tmp_path: Path) -> Play:
     """As `play`, in a cluster without a fleet."""
+    return _play(request, tmp_path, scenes.empty)
+
+
+def _play(request: pytest.FixtureRequest, folder: Path, begun: Callable[[], Scene]) -> Play:
     if request.param == "virtual":
-        return lambda story: _discard(scenes.play(story))
-    play: Play = request.getfixturevalue("play")
-    return play
+        return lambda story: _discard(scenes.play(story, begun()))
+    namespace = f"holdfast-{request.function.__name__.removeprefix('test_')[:24].replace('_', '-').strip('-')}"
+    return lambda story: asyncio.run(_real(story, folder, namespace))
 
 
 async def _real(story: Story, folder: Path, namespace: str) -> None:

@@ -32,6 +32,9 @@ class Pace:
 VIRTUAL = Pace(dwell_s=120, ramp_s=30, launch_s=40.0, ready_s=60.0, reaction_s=1.0)
 """About as long as in production: a virtual clock does not mind."""
 
+HURRIED = Pace(dwell_s=20, ramp_s=5, launch_s=3.0, ready_s=3.0, reaction_s=1.0)
+"""Virtual, where hundreds of runs must be cheap."""
+
 REAL = Pace(dwell_s=5, ramp_s=2, launch_s=1.0, ready_s=1.0, reaction_s=3.0)
 """Short, and a second for each of three programs that share two cores with an API server."""
 

@@ -71,25 +71,37 @@ class _Running:
 
 @dataclass
 class InProcess:
-    """Operators as tasks of this loop. transport: to the API server, a new one for each, so that faults are its own."""
+    """Operators as tasks of this loop. transport: to the API server, a new one for each, so that faults are its own.
+
+    renew_s: between renewals of the lease; it lasts for six of them, and who holds it gives up after four.
+    """
 
     transport: Callable[[], httpx2.AsyncBaseTransport]
     offered: Callable[[], float | None]
     clock: Clock
-    namespaces: Sequence[str] = ()
+    renew_s: float = 1.0
+    read_s: float = 10.0
     running: dict[str, _Running] = field(default_factory=dict)
 
     async def start(self, name: str) -> None:
         line = Line(self.transport())
         connection = Connection("http://api.test", transport=line)
-        leadership = Leadership(connection, LEASE, "default", name, clock=self.clock)
+        leadership = Leadership(
+            connection,
+            LEASE,
+            "default",
+            name,
+            clock=self.clock,
+            duration_s=6 * self.renew_s,
+            deadline_s=4 * self.renew_s,
+            retry_s=self.renew_s,
+        )
         operator = Operator(
             connection,
             leadership,
             PlansHere(self.clock),
             self._source,
             instance=name,
-            namespaces=self.namespaces,
             clock=self.clock,
             chance=random.Random(name),
         )
@@ -131,7 +143,7 @@ class InProcess:
             await self.kill(name)
 
     async def _source(self, _placed: Sequence[Placement]) -> Metrics:
-        return Metrics(self.offered)
+        return Metrics(self.offered, self.read_s)
 
 
 @dataclass

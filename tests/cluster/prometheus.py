@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,7 +30,7 @@ class PrometheusStandIn:
         return Starlette(routes=[Route("/api/v1/query", self._query, methods=["GET", "POST"])])
 
     async def _query(self, request: Request) -> JSONResponse:
-        asked = await request.form() if request.method == "POST" else request.query_params
-        value = self.value(str(asked["query"]))
+        text = (await request.body()).decode() if request.method == "POST" else request.url.query
+        value = self.value(parse_qs(text)["query"][0])
         sample = [] if value is None else [{"metric": {}, "value": [self.clock(), str(value)]}]
         return JSONResponse({"status": "success", "data": {"resultType": "vector", "result": sample}})

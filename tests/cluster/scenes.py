@@ -39,10 +39,19 @@ def empty() -> Scene:
     return Scene(Api(crds.definitions(), now_s=virtual_time.START_S), virtual_time.START_S)
 
 
-def play(story: Story, scene: Scene | None = None, *, faults: Faults = faults.none, pace: Pace = VIRTUAL) -> Scene:
+def play(
+    story: Story,
+    scene: Scene | None = None,
+    *,
+    faults: Faults = faults.none,
+    pace: Pace = VIRTUAL,
+    renew_s: float = 1.0,
+    read_s: float = 10.0,
+) -> Scene:
     """Plays a story from a scene on, and gives how it ends; the fleet was all the time as it must be.
 
-    faults: of the operators' requests, not of those of others. Raises what the story, a stand-in or an operator raises.
+    faults: of the operators' requests, not of those of others. renew_s, read_s: of operators.InProcess. Raises what
+    the story, a stand-in or an operator raises.
     """
     begun = scene or empty()
 
@@ -51,7 +60,8 @@ def play(story: Story, scene: Scene | None = None, *, faults: Faults = faults.no
         api = begun.api.fork()
         serving, faulty = Serving(api, clock), Serving(api, clock, faults=faults)
         async with Connection("http://api.test", transport=Transport(serving)) as connection:
-            operators = InProcess(lambda: Transport(faulty), lambda: world.offered_per_s, clock)
+            transport, offered = lambda: Transport(faulty), lambda: world.offered_per_s
+            operators = InProcess(transport, offered, clock, renew_s, read_s)
             world = World(connection, clock, pace, operators)
             await told(story, world)
         return Scene(api, clock())

@@ -23,6 +23,7 @@ from holdfast.kube.kinds import Kind, Object
 from holdfast.model.metrics import LATENCY
 
 MANAGER = "platform-team"
+POLL_S = 1.0
 SOON_S = 60.0
 SLOW_S = 900.0
 DEFINITION = Kind(
@@ -87,8 +88,9 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """With definitions and stand-ins; they end with the block."""
-        await self.install()
+        """With stand-ins, which end with the block."""
+        if self.real:
+            await self.install()
         standing = [self.karpenter.run, self.keda.run, self.agent.run]
         if not self.real:
             standing += [DeploymentController(self.view).run, Scheduler(self.view).run]
@@ -100,21 +102,20 @@ class World:
                 task.cancel()
 
     async def install(self) -> None:
-        """The definitions of all kinds, and the namespace. Raises RuntimeError where real nodes are."""
+        """To a real cluster: the definitions of all kinds. Raises RuntimeError where real nodes are."""
         nodes = await self.connection.list(kinds.NODE)
         strange = [name(node) for node in nodes.items if MADE_HERE not in labels(node)]
         if strange:
             raise RuntimeError(f"the cluster has nodes of its own ({strange[0]}); the scenarios need one without")
         for definition in crds.definitions():
             await self._define(definition)
-        described = {"name": self.namespace}
-        await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": described})
 
     async def declare(self, fleet: Object, *, platform: bool = True) -> None:
         """As a user and his platform team do: node pools, what was measured of the units, the fleet."""
         spec = fleet["spec"]
         cluster = spec.get("cluster", {}) | {"prometheus": self.prometheus}
         declared = fleet | {"spec": spec | {"cluster": cluster}}
+        await self._apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         for found in plans.platform(declared) if platform else ():
             if found["kind"] == "NodePool":
                 await self._apply(found)
@@ -172,7 +173,7 @@ class World:
             for one in found.get("status", {}).get("conditions", []):
                 if one["type"] == kind and one["status"] == status:
                     return dict(one)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(POLL_S)
         raise AssertionError(f"{kind} is not {status} within {within_s:g} s: {await self.conditions()}")
 
     async def until_reason(self, reason: str, within_s: float) -> None:
@@ -187,7 +188,7 @@ class World:
     async def until_stands_by(self, operator: str, within_s: float = 30.0) -> None:
         """Until an operator that has been started could lead. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
-            while not await self.operators.stands_by(operator):
+            while not await self.operators.stands_by(operator):  # noqa: ASYNC110 - it may be another process
                 await asyncio.sleep(0.2)
 
     async def until_gone(self, *gone: Kind, within_s: float = 60.0) -> None:
