@@ -77,10 +77,10 @@ class InProcess:
     """
 
     transport: Callable[[], httpx2.AsyncBaseTransport]
-    offered: Callable[[], float | None]
     clock: Clock
     renew_s: float = 1.0
     read_s: float = 10.0
+    offered: Callable[[], float | None] = lambda: None
     running: dict[str, _Running] = field(default_factory=dict)
 
     async def start(self, name: str) -> None:

@@ -60,9 +60,9 @@ def play(
         api = begun.api.fork()
         serving, faulty = Serving(api, clock), Serving(api, clock, faults=faults)
         async with Connection("http://api.test", transport=Transport(serving)) as connection:
-            transport, offered = lambda: Transport(faulty), lambda: world.offered_per_s
-            operators = InProcess(transport, offered, clock, renew_s, read_s)
+            operators = InProcess(lambda: Transport(faulty), clock, renew_s, read_s)
             world = World(connection, clock, pace, operators)
+            operators.offered = lambda: world.offered_per_s
             await told(story, world)
         return Scene(api, clock())
 
