@@ -35,7 +35,7 @@ def test_weights_leave_withdrawn_capacity_others_scale_and_it_comes_back_by_step
         await world.karpenter.withdraw(world.pool(INF2))
         await world.until(lambda: world.witness.weight(INF2) == 0, world.pace.reaction_s, "weight has left it")
         await world.until_condition("FailedOver", "True", SOON_S)
-        world.offered_per_s = 20.0
+        world.offered_per_s = 30.0
         await world.until(
             lambda: sum(world.witness.now.ready.values()) > others, SLOW_S, "the others have spilled over"
         )
