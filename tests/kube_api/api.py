@@ -250,6 +250,8 @@ class Api:
 
     def _write(self, request: Request, call: Call) -> Written:
         content = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if request.method != "PATCH" and content != "application/json":
+            raise requests.unsupported_media_type()
         if request.method == "PATCH":
             return self._patch(request, call, content)
         sent = writing.read_body(request)
@@ -273,7 +275,7 @@ class Api:
             return self._writer.merge(call, writing.read_body(request))
         if content == writing.STRATEGIC and call.resource.typed:
             return self._writer.strategic(call, writing.read_body(request))
-        raise Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        raise requests.unsupported_media_type()
 
     def _answer_write(self, written: Written, resource: Resource) -> Answer:
         headers = {"content-type": "application/json"}

@@ -61,6 +61,8 @@ class Writer:
         self._metadata_of(call, sent)
         if before is None:
             if call.resource.kind in CREATED_BY_PUT and not call.subresource:
+                if uid := sent["metadata"].get("uid"):
+                    raise requests.moved_on(*call.refusal_names, requests.precondition("UID", uid, ""))
                 sent["metadata"].pop("resourceVersion", None)
                 return self.create(call, sent)
             raise requests.not_found(*call.refusal_names)
@@ -90,6 +92,9 @@ class Writer:
         if before is None and call.subresource:
             raise requests.not_found(*call.refusal_names)
         version = metadata.pop("resourceVersion", None)
+        if before is None and (uid := metadata.get("uid")):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise requests.moved_on(*call.refusal_names, why)
         if version and before and version != before.object["metadata"]["resourceVersion"]:
             raise requests.moved_on(*call.refusal_names)
         unknown: list[str] = []
