@@ -27,6 +27,7 @@ from holdfast.model import codec, document
 from holdfast.model.document import Declared
 from holdfast.model.operation import Planning
 from holdfast.model.plan import Plan
+from holdfast.telemetry.errors import UnreadError
 from kube_api.api import Api
 from kube_api.faults import Fault, Faults, none
 from kube_api.requests import Request
@@ -61,14 +62,34 @@ def given(name: str = "sd21") -> Plan:
     return replace(made, fleet=made.fleet.model_copy(update={"spec": spec}))
 
 
+def definitions(lacks: Sequence[Kind] = ()) -> list[Object]:
+    """Of all kinds that fleets on an ALB with KEDA are made of; Karpenter's are not among them."""
+    return [resource_definition.manifest("crd.yaml").object, *(definition(kind) for kind in _OPEN if kind not in lacks)]
+
+
+def plan_objects(plan: Plan) -> tuple[Object, Object]:
+    """A fleet and its plan, as people apply both."""
+    described = {
+        "name": names.label(plan.fleet.metadata.name, plan_records.PLAN),
+        "namespace": SPACE,
+        "labels": {plan_map.FLEET_LABEL: plan.fleet.metadata.name},
+    }
+    data = {"plan.json": json.dumps(codec.to_jsonable(plan))}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": described, "data": data}
+    return document.resource(Declared(plan.fleet, {})), config
+
+
 @dataclass
 class Rate:
-    """A source of readings that always knows."""
+    """A source of readings. problem: why it has none; empty where it has."""
 
     rate_per_s: float = 12.0
     every_s: float = 10.0
+    problem: str = ""
 
     async def reading(self, now_s: float) -> Reading:
+        if self.problem:
+            raise UnreadError(self.problem)
         return Reading(self.rate_per_s, 0.0)
 
     async def highest_per_s(self, now_s: float) -> float | None:
@@ -84,10 +105,10 @@ class Scene:
     sent: dict[str, list[str]] = field(default_factory=dict)
     faults: dict[str, Faults] = field(default_factory=dict)
     rate: Rate = field(default_factory=Rate)
+    lacks: Sequence[Kind] = ()
 
     def __post_init__(self) -> None:
-        ours = resource_definition.manifest("crd.yaml").object
-        self.api = Api([ours, *map(definition, _OPEN)], now_s=self.clock())
+        self.api = Api(definitions(self.lacks), now_s=self.clock())
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, self.clock())
         self.people = Connection("http://api.test", transport=InProcess(Serving(self.api, self.clock)))
 
@@ -119,18 +140,8 @@ class Scene:
         return self.rate
 
     async def declare(self, plan: Plan) -> None:
-        """A fleet and its plan, as people apply both."""
-        fleet = document.resource(Declared(plan.fleet, {}))
-        await self.people.apply(fleet, manager="people")
-        described = {
-            "name": names.label(plan.fleet.metadata.name, plan_records.PLAN),
-            "namespace": SPACE,
-            "labels": {plan_map.FLEET_LABEL: plan.fleet.metadata.name},
-        }
-        data = {"plan.json": json.dumps(codec.to_jsonable(plan))}
-        await self.people.apply(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": described, "data": data}, manager="people"
-        )
+        for one in plan_objects(plan):
+            await self.people.apply(one, manager="people")
 
     async def there(self, kind: Kind, name: str) -> Object | None:
         with suppress(KubeError):

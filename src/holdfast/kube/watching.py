@@ -206,7 +206,9 @@ class Watched:
             return
         self.problem = problem
         if known is None or (type(known), known.reason) != (type(problem), problem.reason):
-            _LOG.warning("%s are not watched: %s", self.kind.plural, problem)
+            # Few clusters have all kinds; who needs one that is missing says so himself.
+            level = logging.INFO if isinstance(problem, errors.NotFoundError) else logging.WARNING
+            _LOG.log(level, "%s are not watched: %s", self.kind.plural, problem)
 
 
 def _key(item: Object) -> tuple[str, str]:
