@@ -77,16 +77,12 @@ class Steering:
         now_s = account.now_s
         seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
-<<<<<<< HEAD
-        reached = self._reach(account, wanted, seen, reading, record.applied)
-        stood = record.stood or rising.stands(reached.observation, wanted.plan.fleet.spec.capacity)
-        if not stood:
-            reached = rising.held(reached, seen.managed.get(wanted.route))
-=======
         waits = self._waits(wanted, seen, reading, record.applied, now_s)
         ruling = self._ruling if waits and self._ruling is not None else wanted
         reached = self._reach(account, ruling, seen, reading, record.applied)
->>>>>>> loop
+        stood = record.stood or rising.stands(reached.observation, ruling.plan.fleet.spec.capacity)
+        if not stood:
+            reached = rising.held(reached, seen.managed.get(ruling.route))
         account = replace(
             account,
             plan=ruling.plan,
@@ -101,18 +97,11 @@ class Steering:
         if not waits:
             self._ruling = wanted
         applied = record.applied if reached.refused else _applied(reached.decision)
-<<<<<<< HEAD
-        objects = _objects(wanted, Record(applied, self._office.term(record.term), stood), reached, seen)
-        hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
-        waits = transition.waits(wanted, record.applied, reached.observation, seen)
-        if waits:
-=======
-        objects = _objects(ruling, Record(applied, self._office.term(record.term)), reached, seen)
+        objects = _objects(ruling, Record(applied, self._office.term(record.term), stood), reached, seen)
         if ruling is not wanted:
             objects = _beside(wanted, reached, seen) | objects
         elif waits:
             # Who has just started knows no plan that the route could be made for: it stays as it is.
->>>>>>> loop
             del objects[wanted.route]
         hidden = {key: one for key, one in objects.items() if kinds.of(one) in unseen}
         surplus = self._surplus(wanted, seen, now_s, begins=not waits)
