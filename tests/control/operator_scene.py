@@ -61,6 +61,23 @@ def given(name: str = "sd21") -> Plan:
     return replace(made, fleet=made.fleet.model_copy(update={"spec": spec}))
 
 
+def definitions() -> list[Object]:
+    """Of all kinds that fleets on an ALB with KEDA are made of; Karpenter's are not among them."""
+    return [resource_definition.manifest("crd.yaml").object, *map(definition, _OPEN)]
+
+
+def plan_objects(plan: Plan) -> tuple[Object, Object]:
+    """A fleet and its plan, as people apply both."""
+    described = {
+        "name": names.label(plan.fleet.metadata.name, plan_records.PLAN),
+        "namespace": SPACE,
+        "labels": {plan_map.FLEET_LABEL: plan.fleet.metadata.name},
+    }
+    data = {"plan.json": json.dumps(codec.to_jsonable(plan))}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": described, "data": data}
+    return document.resource(Declared(plan.fleet, {})), config
+
+
 @dataclass
 class Rate:
     """A source of readings that always knows."""
@@ -86,8 +103,7 @@ class Scene:
     rate: Rate = field(default_factory=Rate)
 
     def __post_init__(self) -> None:
-        ours = resource_definition.manifest("crd.yaml").object
-        self.api = Api([ours, *map(definition, _OPEN)], now_s=self.clock())
+        self.api = Api(definitions(), now_s=self.clock())
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, self.clock())
         self.people = Connection("http://api.test", transport=InProcess(Serving(self.api, self.clock)))
 
@@ -119,18 +135,8 @@ class Scene:
         return self.rate
 
     async def declare(self, plan: Plan) -> None:
-        """A fleet and its plan, as people apply both."""
-        fleet = document.resource(Declared(plan.fleet, {}))
-        await self.people.apply(fleet, manager="people")
-        described = {
-            "name": names.label(plan.fleet.metadata.name, plan_records.PLAN),
-            "namespace": SPACE,
-            "labels": {plan_map.FLEET_LABEL: plan.fleet.metadata.name},
-        }
-        data = {"plan.json": json.dumps(codec.to_jsonable(plan))}
-        await self.people.apply(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": described, "data": data}, manager="people"
-        )
+        for one in plan_objects(plan):
+            await self.people.apply(one, manager="people")
 
     async def there(self, kind: Kind, name: str) -> Object | None:
         with suppress(KubeError):

@@ -6,6 +6,7 @@ Left out: authentication, RBAC, admission webhooks, protobuf, tables, CEL rules.
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,7 @@ class Api:
         resource = self.resource_of(found)
         namespace = found["metadata"].get("namespace", "default") if resource.namespaced else ""
         call = Call(resource, namespace, found["metadata"].get("name", ""), "", "test", now_s)
-        return self._writer.create(call, yaml.safe_load(yaml.safe_dump(found))).stored.object
+        return self._writer.create(call, copy.deepcopy(found)).stored.object
 
     def resource_of(self, found: Object) -> Resource:
         """Raises KeyError for a kind that is not served."""
@@ -240,6 +241,8 @@ class Api:
 
     def _write(self, request: Request, call: Call) -> Written:
         content = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if request.method != "PATCH" and content != "application/json":
+            raise requests.unsupported_media_type()
         if request.method == "PATCH":
             return self._patch(request, call, content)
         sent = writing.read_body(request)
@@ -263,7 +266,7 @@ class Api:
             return self._writer.merge(call, writing.read_body(request))
         if content == writing.STRATEGIC and call.resource.typed:
             return self._writer.strategic(call, writing.read_body(request))
-        raise Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        raise requests.unsupported_media_type()
 
     def _answer_write(self, written: Written, resource: Resource) -> Answer:
         headers = {"content-type": "application/json"}

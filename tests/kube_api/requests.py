@@ -167,5 +167,9 @@ def expired(message: str) -> Refusal:
     return Refusal(410, "Expired", message)
 
 
+def unsupported_media_type() -> Refusal:
+    return Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
 def method_not_allowed() -> Refusal:
     return Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

@@ -1,4 +1,9 @@
-"""The server over HTTP/1.1 on loopback, for clients in other processes: `python -m kube_api.server`."""
+"""The server over HTTP/1.1 on loopback, for clients in other processes.
+
+By hand, from the folder `tests`: `python -m kube_api.server PORT [DEFINITIONS.yaml...]`, then
+`kubectl -s http://127.0.0.1:PORT apply --server-side --validate=false -f ...`. kubectl's generators (such as
+`create configmap`) speak protobuf, which is not served; it prints names and ages only, for there are no tables.
+"""
 
 from __future__ import annotations
 

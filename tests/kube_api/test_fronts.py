@@ -14,6 +14,7 @@ from kube_api.requests import Request
 from kube_api.server import Server
 from kube_api.serving import Serving
 from kube_api.transport import InProcess
+from virtual_time import START_S, run
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -70,3 +71,37 @@ def test_a_silent_watch_ends_with_the_clients_patience() -> None:
         return "ended"
 
     assert asyncio.run(asyncio.wait_for(scene(), 5)) == "timed out"
+
+
+def test_a_watch_in_virtual_time_has_bookmarks_each_minute_and_ends_when_it_was_to() -> None:
+    async def scene() -> tuple[list[str], float]:
+        clock = asyncio.get_running_loop().time
+        query = {"watch": "1", "timeoutSeconds": "150", "allowWatchBookmarks": "true"}
+        async with (
+            httpx2.AsyncClient(
+                base_url="http://api", transport=InProcess(Serving(Api(), clock)), timeout=100
+            ) as client,
+            client.stream("GET", MAPS, params=query) as stream,
+        ):
+            told = [json.loads(line)["type"] async for line in stream.aiter_lines()]
+        return told, clock() - START_S
+
+    told, took_s = run(scene())
+    assert told == ["BOOKMARK", "BOOKMARK"]
+    assert 150 <= took_s < 151
+
+
+def test_what_belonged_to_a_deleted_object_goes_soon() -> None:
+    async def scene() -> list[int]:
+        clock = asyncio.get_running_loop().time
+        transport = InProcess(Serving(Api(), clock))
+        async with httpx2.AsyncClient(base_url="http://api", transport=transport) as client:
+            owner = (await client.post(MAPS, json={"metadata": {"name": "owner"}})).json()
+            reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+            await client.post(MAPS, json={"metadata": {"name": "child", "ownerReferences": [reference]}})
+            await client.delete(f"{MAPS}/owner")
+            found = [(await client.get(f"{MAPS}/child")).status_code]
+            await asyncio.sleep(0.2)
+            return [*found, (await client.get(f"{MAPS}/child")).status_code]
+
+    assert run(scene()) == [200, 404]

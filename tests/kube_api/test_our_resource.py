@@ -63,6 +63,16 @@ def test_a_status_raises_no_generation(api: Api) -> None:
     found = fleet(EXAMPLES[0])
     found["metadata"]["name"] = "told"
     ask(api, "POST", FLEETS, found)
-    answer = ask(api, "PATCH", f"{FLEETS}/told/status", {"status": {"mode": "cost-optimized"}}, scripts.MERGE)
-    assert answer.json["status"] == {"mode": "cost-optimized"}
+    status = {
+        "observedGeneration": 1,
+        "mode": "cost-optimized",
+        "pools": [],
+        "poolsReady": "0/0",
+        "weights": "",
+        "shortages": 0,
+        "costPerHour": "0.00",
+        "conditions": [],
+    }
+    answer = ask(api, "PATCH", f"{FLEETS}/told/status", {"status": status}, scripts.MERGE)
+    assert answer.json["status"] == status
     assert answer.json["metadata"]["generation"] == 1
