@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -197,7 +198,11 @@ def test_events_are_kept_for_an_hour_after_they_were_told_last() -> None:
 
 
 def test_of_an_event_that_nobody_reads_only_its_being_there_is_kept() -> None:
-    said = {"reason": "Pulled", "note": "long" * 100, "regarding": {"kind": "Pod", "name": "a-g5-5d9f7c6b8-abcde"}}
+    said: dict[str, Any] = {
+        "reason": "Pulled",
+        "note": "long" * 100,
+        "regarding": {"kind": "Pod", "name": "a-g5-5d9f7c6b8-abcde"},
+    }
     assert events.kept(one(kinds.EVENT, "e", **said)).keys() == {"metadata"}
     assert events.kept(one(kinds.EVENT, "e", **said | {"reason": "FailedScheduling"})).keys() == {"metadata", *said}
 

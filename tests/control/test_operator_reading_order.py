@@ -14,6 +14,6 @@ SECOND = 58
 def test_the_reading_order_has_every_file_once() -> None:
     text = operator.__doc__ or ""
     order = text[text.index("loop ") : text.index("The cluster holds")].splitlines()
-    cells = [cell for line in order for cell in (line[:SECOND], line[SECOND:]) if cell.strip()]
-    named = [name for cell in cells for name in re.split(r" {2,}", cell)[0].split(", ")]
+    second = [line[SECOND:] for line in order if line[SECOND - 2 : SECOND] == "  "]
+    named = [name for cell in [*filter(None, order), *second] for name in re.split(r" {2,}", cell)[0].split(", ")]
     assert sorted(named) == sorted({file.stem for file in Path(operator.__path__[0]).glob("*.py")} - {"__init__"})
