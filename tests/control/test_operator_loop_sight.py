@@ -42,7 +42,7 @@ def claim(name: str, pool: str) -> Object:
     return found
 
 
-def event(name: str, kind: str, about: str, *, namespace: str = "default", **content: object) -> Object:
+def event(name: str, kind: str, about: str, *, namespace: str = "default", **content: Any) -> Object:
     regarding = {"kind": kind, "name": about, "namespace": namespace}
     return one(kinds.EVENT, name, namespace=namespace, regarding=regarding, **content)
 
