@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from holdfast.kube.connection import Connection
-from holdfast.kube.watching import Watched
-
 from holdfast.kube.errors import ConflictError, NotFoundError, UnavailableError
 from holdfast.kube.kinds import Kind, Object
+from holdfast.kube.watching import Watched
 
 Clock = Callable[[], float]
 Step = Callable[[float], Awaitable[float]]
