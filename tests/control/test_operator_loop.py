@@ -289,20 +289,22 @@ def test_a_watch_that_ends_with_a_fault_ends_the_operator(monkeypatch: pytest.Mo
     assert caught.group_contains(ZeroDivisionError)
 
 
+async def unit_taken_out(scene: Scene) -> None:
+    """Of a fleet whose other unit cannot carry the rate alone."""
+    scene.rate.rate_per_s = 30.0
+    await rest(60)
+    await scene.declare(without("inf2-neuron"))
+    await rest(60)
+
+
 def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> None:
     async def story() -> tuple[dict[str, int], bool, dict[str, int], bool]:
         scene = Scene()
         await served(scene)
         task = await operate(scene.operator())
-        await rest(10)
-        scene.rate.rate_per_s = 1e6
-        await rest(30)
-        held = await scene.weights()
-        await scene.declare(without("inf2-neuron"))
-        await rest(120)
+        await unit_taken_out(scene)
         during = await scene.weights()
         stays = await scene.there(kinds.DEPLOYMENT, "sd21-inf2-neuron") is not None
-        assert during.keys() == held.keys()
         scene.rate.rate_per_s = 1.0
         await rest(120)
         after = await scene.weights()
@@ -315,6 +317,28 @@ def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> No
     assert stays
     assert after == {"g5-triton": 100}
     assert gone
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_until_then_lost_capacity_is_left_also_by_who_started_meanwhile(restarts: bool) -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int]]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await unit_taken_out(scene)
+        before = await scene.weights()
+        if restarts:
+            await killed(task)
+            task = await operate(scene.operator("b"))
+            await rest(10)
+        await scene.pods(PLAN, "g5-triton", 6, ready=False)
+        await rest(5)
+        await killed(task)
+        return before, await scene.weights()
+
+    before, after = run(story())
+    assert before["g5-triton"] > 0
+    assert after == {"inf2-neuron": 100, "g5-triton": 0}
 
 
 def test_a_kind_that_the_cluster_lacks_is_told_and_the_rest_is_made() -> None:

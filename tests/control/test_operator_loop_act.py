@@ -124,6 +124,23 @@ def test_what_has_moved_on_since_it_was_seen_is_left_alone() -> None:
     assert outcome.retry_s is not None
 
 
+def test_what_is_gone_since_it_was_seen_is_not_made_anew_by_who_saw_it() -> None:
+    async def story(desk: Desk) -> tuple[bool, Outcome, bool]:
+        await desk.write(route(1))
+        seen = await desk.live()
+        await desk.scene.people.delete(kinds.INGRESS, "sd21", SPACE)
+        outcome = await desk.writer.carry_out([route(99)], seen, ROUTE)
+        there = ROUTE in await desk.live()
+        await rest(1)
+        await desk.write(route(99))
+        return there, outcome, ROUTE in await desk.live()
+
+    there, outcome, there_later = on_desk(story)
+    assert not there
+    assert (outcome.routed, outcome.failures) == (False, ())
+    assert there_later, "who sees that it is gone makes it"
+
+
 def test_nothing_is_sent_where_a_later_leader_has_been() -> None:
     async def story(desk: Desk) -> tuple[list[str], list[int]]:
         await Desk(desk.scene, term=2).write(route(50, term=2))

@@ -141,7 +141,7 @@ def test_a_kind_that_the_server_cannot_tell_of_blinds_nobody(kind: str, from_the
     assert run(story()) == (FAILED_OVER, "False UpToDate", "")
 
 
-def test_a_pool_that_dies_while_another_is_replaced_gets_no_traffic() -> None:
+def test_who_starts_while_a_unit_is_replaced_sends_no_traffic_to_a_pool_that_died() -> None:
     async def story() -> tuple[dict[str, int], list[Object], dict[str, int]]:
         scene = Scene()
         await served(scene)
@@ -150,6 +150,9 @@ def test_a_pool_that_dies_while_another_is_replaced_gets_no_traffic() -> None:
         scene.rate.rate_per_s = 1e6
         await rest(30)
         await scene.declare(without("inf2-neuron"))
+        await rest(10)
+        await killed(task)
+        task = await operate(scene.operator("b"))
         await rest(10)
         await lost(scene, "g5-triton")
         await rest(2)

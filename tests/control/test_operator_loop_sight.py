@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.control.operator import events
 from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.sight import FleetKey, Sight, node_pools
+from holdfast.control.operator.sight import FleetKey, Sight, has_node_groups, node_pools
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Kind, Object
+from holdfast.model import instants
 
 NOW_S = 1000.0
 A, B = ("inference", "a"), ("inference", "b")
@@ -39,8 +42,15 @@ def claim(name: str, pool: str) -> Object:
     return found
 
 
-def event(name: str, kind: str, about: str) -> Object:
-    return one(kinds.EVENT, name, namespace="default", regarding={"kind": kind, "name": about})
+def event(name: str, kind: str, about: str, *, namespace: str = "default", **content: Any) -> Object:
+    regarding = {"kind": kind, "name": about, "namespace": namespace}
+    return one(kinds.EVENT, name, namespace=namespace, regarding=regarding, **content)
+
+
+def of_group(name: str, node_group: str) -> Object:
+    """As the Cluster Autoscaler says it."""
+    note = f"Scale-up failed for group eks-{node_group}-0ac7f3d2-1c4e-11ee-be56-0242ac120002: UnfulfillableCapacity"
+    return event(name, "ConfigMap", "cluster-autoscaler-status", namespace="kube-system", note=note)
 
 
 def autoscaler(name: str, target: str, by: str) -> Object:
@@ -68,6 +78,11 @@ WORLD = (
     (kinds.EVENT, event("e1", "NodeClaim", "inference-b-g5-gone1")),
     (kinds.EVENT, event("e2", "Node", "n2")),
     (kinds.EVENT, event("e3", "Pod", "a-1")),
+    (kinds.EVENT, event("e4", "Pod", "a-g5-5d9f7c6b8-abcde", namespace="inference")),
+    (kinds.EVENT, event("e5", "ReplicaSet", "b-g5-5d9f7c6b8", namespace="inference")),
+    (kinds.EVENT, event("e6", "Pod", "a-g5-5d9f7c6b8-abcde", namespace="elsewhere")),
+    (kinds.EVENT, of_group("e7", "inference-b-g5")),
+    (kinds.EVENT, of_group("e8", "inference-b-g5-more")),
 )
 
 
@@ -97,8 +112,8 @@ def test_a_fleet_sees_what_is_its_own_and_nothing_else() -> None:
     assert set(a.autoscalers) == {"keda-hpa-a-g5"}
     assert set(a.nodes) == {"n1", "n2"}
     assert set(a.node_claims) == {"inference-a-g5-x1y2z"}
-    assert [found["metadata"]["name"] for found in a.events] == ["e2"]
-    assert [found["metadata"]["name"] for found in b.events] == ["e1", "e2"]
+    assert [found["metadata"]["name"] for found in a.events] == ["e2", "e4"]
+    assert [found["metadata"]["name"] for found in b.events] == ["e1", "e2", "e5", "e7"]
     assert set(b.nodes) == {"n2"}
     assert b.autoscalers == {}
     assert a.node_pools == b.node_pools == {"inference-a-g5"}
@@ -115,6 +130,12 @@ def test_a_fleet_sees_what_is_its_own_and_nothing_else() -> None:
         (kinds.EVENT, event("e", "NodeClaim", "inference-a-g5-zzzzz"), (A,)),
         (kinds.EVENT, event("e", "NodePool", "inference-a-g5"), (A,)),
         (kinds.EVENT, event("e", "NodeClaim", "other-1"), ()),
+        (kinds.EVENT, event("e", "Pod", "b-g5-5d9f7c6b8-zzzzz", namespace="inference"), (B,)),
+        (kinds.EVENT, event("e", "StatefulSet", "a-g5", namespace="inference"), (A,)),
+        (kinds.EVENT, event("e", "Pod", "b-g5-5d9f7c6b8-zzzzz", namespace="elsewhere"), ()),
+        (kinds.EVENT, event("e", "InferenceFleet", "a", namespace="inference"), ()),
+        (kinds.EVENT, of_group("e", "inference-a-g5"), (A,)),
+        (kinds.EVENT, of_group("e", "somebody-elses"), ()),
         (kinds.AUTOSCALER, autoscaler("x", "b-g5", "ScaledObject"), (B,)),
         (kinds.AUTOSCALER, autoscaler("x", "somebody-elses", "ScaledObject"), ()),
     ],
@@ -156,6 +177,74 @@ def test_when_an_event_was_told_is_known_by_its_last_delivery() -> None:
     sight = sight_of(WORLD)
     sight.told(kinds.EVENT, event("e1", "NodeClaim", "inference-b-g5-gone1"), False, NOW_S + 5)
     assert sight.seen(B, 0.0).told["Event e1"] == NOW_S + 5
+
+
+def of_hour(seconds: float) -> Object:
+    return event(
+        f"e{seconds:g}", "Pod", "a-g5-5d9f7c6b8-abcde", namespace="inference", eventTime=instants.rfc3339(seconds)
+    )
+
+
+def test_events_are_kept_for_an_hour_after_they_were_told_last() -> None:
+    sight = sight_of(WORLD)
+    sight.told(kinds.EVENT, of_hour(NOW_S), False, NOW_S)
+    later_s = NOW_S + events.KEPT_S
+    sight.told(kinds.EVENT, of_hour(later_s - 1), False, later_s - 1)
+    assert len(sight.seen(A, 0.0).events) == 4
+    sight.told(kinds.EVENT, of_hour(later_s), False, later_s)
+    assert [found["metadata"]["name"] for found in sight.seen(A, 0.0).events] == ["e4599", "e4600"]
+    sight.told(kinds.EVENT, of_hour(NOW_S), False, later_s)
+    assert len(sight.seen(A, 0.0).told) == 2, "one that is older than that when it is told is not kept at all"
+
+
+def test_of_an_event_that_nobody_reads_only_its_being_there_is_kept() -> None:
+    said: dict[str, Any] = {
+        "reason": "Pulled",
+        "note": "long" * 100,
+        "regarding": {"kind": "Pod", "name": "a-g5-5d9f7c6b8-abcde"},
+    }
+    assert events.kept(one(kinds.EVENT, "e", **said)).keys() == {"metadata"}
+    assert events.kept(one(kinds.EVENT, "e", **said | {"reason": "FailedScheduling"})).keys() == {"metadata", *said}
+
+
+def test_nothing_that_is_read_is_left_out_by_the_api_server() -> None:
+    left_out = {term.partition("!=")[2] for term in events.NOT_LOUD.split(",")}
+    assert left_out
+    assert not left_out & events.READ
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.floats(0, 4000)), max_size=60))
+def test_what_is_remembered_of_events_is_bounded_by_those_of_the_last_hour(
+    stream: list[tuple[int, bool, float]],
+) -> None:
+    heard, now_s, told = events.Events(), 0.0, dict[str, float]()
+    for number, deleted, later_s in stream:
+        now_s += later_s
+        found = event(f"e{number}", "Pod", f"a-g5-{number % 3}-abcde", namespace="inference")
+        heard.take(found, deleted, now_s)
+        told.pop(found["metadata"]["uid"], None)
+        if not deleted:
+            told[found["metadata"]["uid"]] = now_s
+    assert heard.told == {uid: at_s for uid, at_s in told.items() if now_s < at_s + events.KEPT_S}
+    assert [found["metadata"]["uid"] for found in heard.about([("inference", "a-g5")])] == sorted(
+        heard.told, key=lambda uid: (heard.told[uid], uid)
+    )
+    heard.forget("inference")
+    assert not heard.told
+
+
+@pytest.mark.parametrize(
+    ("spec", "has_some"),
+    [
+        ({"units": [{"name": "g5"}]}, False),
+        ({"units": [{"name": "g5"}], "cluster": {"nodes": "node-groups"}}, True),
+        ({"units": [{"name": "g5", "nodes": "karpenter"}], "cluster": {"nodes": "node-groups"}}, False),
+        ({"units": [{"name": "g5"}, {"name": "g6", "nodes": "node-groups"}]}, True),
+        ({}, False),
+    ],
+)
+def test_a_fleet_has_node_groups_where_a_unit_or_the_cluster_says_so(spec: Object, has_some: bool) -> None:
+    assert has_node_groups(one(kinds.FLEET, "a", spec=spec)) is has_some
 
 
 def test_node_pools_are_those_of_the_units() -> None:

@@ -92,7 +92,7 @@ def its_own(plan: Plan) -> list[Object]:
     """The operator's identity, and its rights where the plan's fleet is."""
     kinds_of_identity = ("Namespace", "ServiceAccount")
     around = [file.object for file in surroundings.manifests(plan) if file.object["kind"] in kinds_of_identity]
-    granted = (*rights.manifests(), *rights.in_the_fleets_namespace(plan, "fleet"))
+    granted = (*rights.manifests(), *rights.of_fleet(plan, "fleet"))
     return [*around, *(file.object for file in granted)]
 
 

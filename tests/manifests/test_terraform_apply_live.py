@@ -33,6 +33,17 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "write_prefix": "results/sd21",
     },
     "keda": {"namespace": "keda", "service_account": "keda-operator", "read_metrics": True},
+    "operator": {
+        "namespace": "holdfast-system",
+        "service_account": "holdfast-operator",
+        "read_metrics": True,
+        "list_metrics": True,
+    },
+    "asks-prometheus": {
+        "namespace": "asks",
+        "service_account": "asks",
+        "prometheus": {"region": "eu-west-1", "workspace": "ws-1a2b"},
+    },
     "sd21-cascade": {"namespace": "inference", "service_account": "sd21-cascade", "bedrock_model": MODEL},
     "far-cascade": {"namespace": "far", "service_account": "far-cascade", "bedrock_model": f"us.{MODEL}"},
     "a-workload-with-a-name-that-is-too-long-for-a-role-of-its-cluster": {
@@ -89,6 +100,8 @@ module "workload_access" {
   read_prefix     = lookup(each.value, "read_prefix", null)
   write_prefix    = lookup(each.value, "write_prefix", null)
   read_metrics    = lookup(each.value, "read_metrics", false)
+  list_metrics    = lookup(each.value, "list_metrics", false)
+  prometheus      = lookup(each.value, "prometheus", null)
   bedrock_model   = lookup(each.value, "bedrock_model", null)
   region          = "us-west-2"
   account_id      = "ACCOUNT_ID"
@@ -202,6 +215,19 @@ def test_keda_reads_metrics_of_its_region(applied: Applied) -> None:
     ]
 
 
+def test_the_operator_lists_metrics_and_reads_them(applied: Applied) -> None:
+    (statement,) = rights_of(applied, "prod-operator")
+    assert set(statement["Action"]) == {"cloudwatch:ListMetrics", "cloudwatch:GetMetricData"}
+    assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": "us-west-2"}}
+
+
+def test_who_asks_amazons_prometheus_queries_one_workspace(applied: Applied) -> None:
+    arn = f"arn:aws:aps:eu-west-1:{ACCOUNT_ID}:workspace/ws-1a2b"
+    assert rights_of(applied, "prod-asks-prometheus") == [
+        {"Effect": "Allow", "Action": "aps:QueryMetrics", "Resource": arn}
+    ]
+
+
 INVOKE = ["bedrock:InvokeModelWithResponseStream", "bedrock:InvokeModel"]
 
 
@@ -230,7 +256,7 @@ def test_no_right_is_for_everything_but_reading_metrics(applied: Applied) -> Non
     for statement in (statement for role in roles for statement in rights_of(applied, role)):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not any("*" in action for action in actions)
-        assert statement["Resource"] != "*" or actions == ["cloudwatch:GetMetricData"]
+        assert statement["Resource"] != "*" or set(actions) <= {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"}
 
 
 def test_a_role_is_for_pods_of_one_service_account_in_one_cluster(applied: Applied) -> None:

@@ -145,6 +145,48 @@ def test_keda_reads_metrics_only_where_it_scales_on_cloudwatch(
     assert with_keda == ["sd21-five-units"]
 
 
+AMAZONS = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1a2b"
+WORKSPACE = {"region": "eu-west-1", "workspace": "ws-1a2b"}
+OF_OPERATOR = {"namespace": "holdfast-system", "service_account": "holdfast-operator"}
+OF_KEDA = {"namespace": "keda", "service_account": "keda-operator"}
+
+
+@pytest.mark.parametrize(
+    ("scaler", "address", "keda", "operator"),
+    [
+        ("keda-prometheus", "http://prometheus-operated.monitoring.svc:9090", None, None),
+        ("keda-prometheus", AMAZONS, {"prometheus": WORKSPACE}, {"prometheus": WORKSPACE}),
+        ("keda-prometheus", f"{AMAZONS}/", {"prometheus": WORKSPACE}, {"prometheus": WORKSPACE}),
+        # Whatever scales by an HPA, the operator reads the rate itself.
+        ("hpa", AMAZONS, None, {"prometheus": WORKSPACE}),
+        ("keda-cloudwatch", AMAZONS, {"read_metrics": True}, {"read_metrics": True, "list_metrics": True}),
+    ],
+)
+def test_keda_and_the_operator_may_read_the_metrics_that_they_go_by(
+    example: Callable[[str], Plan],
+    files_of: FilesOf,
+    scaler: str,
+    address: str,
+    keda: dict[str, Any] | None,
+    operator: dict[str, Any] | None,
+) -> None:
+    plan = example("sd21-five-units")
+    document = plan.fleet.model_dump(mode="json", by_alias=True)
+    document["spec"]["cluster"] |= {"scaler": scaler, "prometheus": address}
+    given = values_of(files_of(replace(plan, fleet=InferenceFleet.model_validate(document))))["workloads"]
+    assert given.get("keda") == (keda and OF_KEDA | keda)
+    assert given.get("operator") == (operator and OF_OPERATOR | operator)
+    del document["spec"]["cluster"]["holdfast"]
+    without = values_of(files_of(replace(plan, fleet=InferenceFleet.model_validate(document))))["workloads"]
+    assert "operator" not in without
+
+
+def test_amazons_prometheus_without_a_workspace_is_refused(plan_of: PlanOf, files_of: FilesOf) -> None:
+    edge = {"host": "a.example", "authentication": {"none": True}}
+    with pytest.raises(InputError, match="names no workspace"):
+        files_of(plan_of(cluster={"prometheus": "https://aps-workspaces.eu-west-1.amazonaws.com/", "edge": edge}))
+
+
 def test_the_operator_and_replicas_that_load_from_hugging_face_have_no_rights(
     example: Callable[[str], Plan], files_of: FilesOf
 ) -> None:

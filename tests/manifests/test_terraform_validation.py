@@ -34,6 +34,8 @@ GROUP: dict[str, Any] = {
 }
 READER = {"namespace": "inference", "service_account": "sd21", "read_prefix": "sd21"}
 
+ASKER = {"namespace": "holdfast-system", "service_account": "holdfast-operator"}
+
 GOOD: dict[str, dict[str, Any]] = {
     "node groups with EFA in one zone": {"node_groups": {"moe": GROUP}, "efa_instance_types": ["p5en.48xlarge"]},
     "hybrid nodes": {"hybrid": True, "hybrid_networks": {"node_cidrs": ["10.80.0.0/16"], "pod_cidrs": []}},
@@ -41,6 +43,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "a whole bucket": {"workloads": {"sd21": READER | {"read_prefix": ""}}},
     "another bucket": {"workloads": {"sd21": READER | {"bucket": "runs.example.com"}}},
     "a prefix of one letter": {"workloads": {"sd21": READER | {"read_prefix": "a"}}},
+    "Amazon's Prometheus": {
+        "workloads": {"operator": ASKER | {"prometheus": {"region": "us-west-2", "workspace": "ws-1a2b"}}}
+    },
+    "a list of metrics": {"workloads": {"operator": ASKER | {"list_metrics": True}}},
     "a small VPC": {"vpc_cidr": "172.16.0.0/20"},
     "versions of add-ons": {"addon_versions": {"vpc-cni": "v1.20.4-eksbuild.1"}},
 }
@@ -80,6 +86,9 @@ BAD: list[tuple[str, Any]] = [
     ("workloads", {"sd21": READER | {"read_prefix": "sd21/"}}),
     ("workloads", {"sd21": READER | {"write_prefix": "*"}}),
     ("workloads", {"sd21": READER, "other": READER}),
+    ("workloads", {"operator": ASKER | {"prometheus": {"region": "us-west-2", "workspace": "*"}}}),
+    ("workloads", {"operator": ASKER | {"prometheus": {"region": "Oregon", "workspace": "ws-1a2b"}}}),
+    ("workloads", {"operator": ASKER}),
     ("repositories", ["Holdfast"]),
     ("vcpus", {"X": 4}),
     ("vcpus", {"G": 0}),

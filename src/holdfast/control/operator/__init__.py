@@ -9,7 +9,8 @@ office       by what right it acts
 watches      what is watched                              sight          what was told, sorted by fleet
 seen         what the API server told of a fleet          observe        that as an observation
 capacity     shortages                                    interruptions  replicas with a notice
-replicas     how many there are                           stamps         conditions and moments of objects
+replicas     how many there are                           events         which are read, and for how long
+stamps       conditions and moments of objects
 rates        what is asked of metrics                     reading        asking it
 sources      whom                                         readings       the last answers, for all fleets
 

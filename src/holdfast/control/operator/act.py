@@ -145,8 +145,12 @@ class Writer:
         return await self._clear(surplus, outcome)
 
     async def _apply(self, wanted: Object, live: Object | None) -> Object:
-        version = None if live is None else live["metadata"]["resourceVersion"]
-        return await self._connection.apply(wanted, resource_version=version)
+        if live is None:
+            return await self._connection.apply(wanted)
+        # A version alone lets an apply create what is gone since; a uid does not.
+        known = live["metadata"]
+        one = wanted | {"metadata": wanted["metadata"] | {"uid": known["uid"]}}
+        return await self._connection.apply(one, resource_version=known["resourceVersion"])
 
     def _succeeded(self, outcome: Outcome, name: Key, answer: Object, difference: Drift, is_route: bool) -> Outcome:
         self._troubles.pop(name, None)

@@ -40,14 +40,17 @@ JOINING_S = 900.0
 _REFUSED = "InsufficientCapacityError"
 _NOT_GROWN = "NotTriggerScaleUp"
 _GROUP_FAILED = ("FailedToScaleUpGroup", "ScaleUpTimedOut", "ScaleUpFailed")
-_REASONS = (_REFUSED, _NOT_GROWN, *_GROUP_FAILED)
+_SHORT = (_REFUSED, _NOT_GROWN, *_GROUP_FAILED)
+_WAITS, _HAS_NODE, _GONE = "FailedScheduling", "Scheduled", "SuccessfulDelete"
+REASONS = (*_SHORT, _WAITS, _HAS_NODE, _GONE)
+"""Of the Events that are read."""
 
 _NO_ROOM = ("in backoff after failed scale-up", "max node group size reached")
 """What the autoscaler says of a group that could take the pod and does not grow; other reasons are of other groups."""
 
 _DELETED = re.compile(r"(?:Deleted pod:|delete Pod) (\S+)")
 
-_RANDOM = 5
+RANDOM = 5
 _LONGEST_STEM = 58
 """Characters that the API server appends to a generateName, and to how many it first cuts that down
 (k8s.io/apiserver, pkg/storage/names/generate.go)."""
@@ -78,7 +81,7 @@ def unschedulable_since_s(pod: Object) -> float | None:
 
 
 def _of_event(placed: Sequence[Placement], event: Object) -> Iterator[Shortage]:
-    if event.get("reason") not in _REASONS:
+    if event.get("reason") not in _SHORT:
         return
     for placement in placed:
         if _is_about(event, placement) and (at_s := stamps.happened_s(event)) is not None:
@@ -102,7 +105,12 @@ def _is_about(event: Object, placement: Placement) -> bool:
 
 def _claimed_by(node_pool: str, claim: str) -> bool:
     """Whether a NodeClaim of that name is of the node pool, there or not."""
-    return claim[:-_RANDOM] == f"{node_pool}-"[:_LONGEST_STEM] and len(claim) > _RANDOM
+    return claim[:-RANDOM] == stem(node_pool) and len(claim) > RANDOM
+
+
+def stem(node_pool: str) -> str:
+    """What the names of the node pool's NodeClaims begin with; RANDOM characters follow."""
+    return f"{node_pool}-"[:_LONGEST_STEM]
 
 
 def _is_only_group(placement: Placement, note: str) -> bool:
@@ -147,10 +155,10 @@ def _of_pods(placement: Placement, seen: Seen, now_s: float) -> Iterator[Shortag
 def _of_lost_pods(placement: Placement, seen: Seen) -> Iterator[Shortage]:
     """Shortages of the pool's pods that are gone without ever having had a node."""
     known = {(pod.get("metadata") or {}).get("name") for pod in seen.pods}
-    known |= {(event.get("regarding") or {}).get("name") for event in seen.events if event.get("reason") == "Scheduled"}
+    known |= {(event.get("regarding") or {}).get("name") for event in seen.events if event.get("reason") == _HAS_NODE}
     deleted = _deleted(seen)
     for event in seen.events:
-        if event.get("reason") != "FailedScheduling" or not _is_of_pod(event, placement):
+        if event.get("reason") != _WAITS or not _is_of_pod(event, placement):
             continue
         name, since_s = event["regarding"]["name"], stamps.began_s(event)
         at_s = max(stamps.happened_s(event) or 0.0, deleted.get(name, 0.0))
@@ -162,7 +170,7 @@ def _deleted(seen: Seen) -> dict[str, float]:
     """When controllers deleted pods, by the pod's name: told of the ReplicaSet, or of a group's StatefulSet."""
     found: dict[str, float] = {}
     for event in seen.events:
-        if event.get("reason") == "SuccessfulDelete":
+        if event.get("reason") == _GONE:
             name, at_s = _DELETED.match(event.get("note") or ""), stamps.happened_s(event)
             if name is not None and at_s is not None:
                 found[name[1]] = max(at_s, found.get(name[1], 0.0))

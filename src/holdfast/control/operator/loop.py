@@ -30,7 +30,7 @@ from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership
 
 LAST_LOOKS_S = 2.0
-"""How long looks that are going on may take when the operator is to stop: with lease and listener it ends within 5 s."""
+"""How long looks that are going on may take when the operator is to stop, which with all the rest takes at most 5 s."""
 
 BEAT_S = 1.0
 

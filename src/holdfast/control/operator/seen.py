@@ -23,7 +23,8 @@ class Seen:
     pods:        of the fleet.
     nodes:       that its pods are on, by name.
     node_claims: of its node pools, by name. node_pools: names of all NodePools that are there.
-    events:      of NodeClaims and Nodes, newest last; told: when each was delivered to us, by its uid, Unix seconds.
+    events:      of its node pools and nodes, and of the pods of its workloads, newest last, as `events.kept` has them;
+                 told: when each was delivered to us, by its uid, Unix seconds.
     age_s:       0 while all of it is watched; else seconds since something of it was lost sight of.
     """
 

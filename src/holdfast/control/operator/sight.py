@@ -7,7 +7,8 @@ ConfigMap of a plan, of measurements    `holdfast.dev/fleet` names it
 HorizontalPodAutoscaler                 it scales one of the fleet's workloads (KEDA makes them)
 NodeClaim                               it is of a node pool of one of the fleet's units
 Node                                    a pod of the fleet is on it
-Event                                   it regards one of those NodeClaims, NodePools or Nodes
+Event                                   it regards one of those NodeClaims, NodePools or Nodes, the group of nodes of
+                                        such a pool, or a pod of one of the fleet's workloads, there or not
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TypeVar
 
+from holdfast.control.operator.events import Events, Subject, of_pool
 from holdfast.control.operator.seen import Key, Seen
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Kind, Object
 from holdfast.manifests import names
+from holdfast.model.cluster import Nodes
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -26,13 +29,12 @@ V = TypeVar("V")
 FleetKey = tuple[str, str]
 """Namespace and name of a fleet."""
 
-Subject = tuple[str, str]
-"""What an event is about: `("Node", its name)` or `("NodePool", the name of the pool of its NodeClaim)`."""
-
 MANAGED_BY = "app.kubernetes.io/managed-by=holdfast"
 PART_OF = "app.kubernetes.io/part-of"
 FLEET_LABEL = "holdfast.dev/fleet"
 NODE_POOL_LABEL = "karpenter.sh/nodepool"
+
+_WORKLOADS = (kinds.DEPLOYMENT.kind, kinds.LEADER_WORKER_SET.kind)
 
 
 class Sight:
@@ -47,19 +49,21 @@ class Sight:
         self._nodes: dict[str, Object] = {}
         self._guests: defaultdict[str, dict[FleetKey, int]] = defaultdict(dict)
         self._node_pools: dict[str, Object] = {}
-        self._owners: dict[str, FleetKey] = {}
+        self._owners: dict[Subject, FleetKey] = {}
         self._claims: defaultdict[str, dict[str, Object]] = defaultdict(dict)
-        self._events: defaultdict[Subject, dict[str, Object]] = defaultdict(dict)
-        self._told: dict[str, float] = {}
+        self._events = Events()
 
     def seen(self, fleet: FleetKey, age_s: float) -> Seen:
         """What concerns one fleet. Raises KeyError when there is none of that key."""
         declared, managed, pods = self.fleets[fleet], self._managed[fleet], self._pods[fleet]
         nodes = {name for pod in pods.values() if (name := _on(pod))}
         pools = node_pools(declared)
-        subjects: list[Subject] = [("NodePool", pool) for pool in pools] + [("Node", name) for name in sorted(nodes)]
-        events = [event for subject in subjects for event in self._events.get(subject, {}).values()]
-        events.sort(key=lambda event: (self._told[_uid(event)], _uid(event)))
+        subjects = [
+            *(of_pool(pool) for pool in pools),
+            *(("Node", name) for name in nodes),
+            *((fleet[0], name) for kind, name in managed if kind in _WORKLOADS),
+        ]
+        events = self._events.about(subjects)
         return Seen(
             fleet=declared,
             managed=dict(managed),
@@ -71,8 +75,8 @@ class Sight:
             nodes={name: self._nodes[name] for name in nodes if name in self._nodes},
             node_claims={name: claim for pool in pools for name, claim in self._claims.get(pool, {}).items()},
             node_pools=frozenset(self._node_pools),
-            events=tuple(events),
-            told={_uid(event): self._told[_uid(event)] for event in events},
+            events=events,
+            told={uid: self._events.told[uid] for uid in (str(event["metadata"]["uid"]) for event in events)},
             age_s=age_s,
         )
 
@@ -100,14 +104,15 @@ class Sight:
             for key in [key for key in shelf if key[0] == namespace]:
                 del shelf[key]
         self._autoscalers.pop(namespace, None)
+        self._events.forget(namespace)
 
     def _fleet(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
         key = _namespace(found), _name(found)
         for pool in node_pools(self.fleets.get(key, found)):
-            self._owners.pop(pool, None)
+            self._owners.pop(of_pool(pool), None)
         _keep(self.fleets, key, found, deleted)
         if not deleted:
-            self._owners |= dict.fromkeys(node_pools(found), key)
+            self._owners |= dict.fromkeys(map(of_pool, node_pools(found)), key)
         return (key,)
 
     def _pod(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
@@ -154,29 +159,33 @@ class Sight:
 
     def _node_pool(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
         _keep(self._node_pools, _name(found), found, deleted)
-        return self._of_pool(_name(found))
+        return self._concerned(of_pool(_name(found)))
 
     def _node_claim(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
         pool = _labels(found).get(NODE_POOL_LABEL, "")
         _keep(self._claims[pool], _name(found), found, deleted)
-        return self._of_pool(pool)
+        return self._concerned(of_pool(pool))
 
     def _event(self, found: Object, deleted: bool, now_s: float) -> tuple[FleetKey, ...]:
-        kind, name = found.get("regarding", {}).get("kind"), found.get("regarding", {}).get("name", "")
-        if kind not in ("NodeClaim", "NodePool", "Node"):
-            return ()
-        subject = ("NodePool", name.rpartition("-")[0]) if kind == "NodeClaim" else (kind, name)
-        _keep(self._events[subject], _uid(found), found, deleted)
-        _keep(self._told, _uid(found), now_s, deleted)
-        return tuple(self._guests.get(name, ())) if kind == "Node" else self._of_pool(subject[1])
+        about = self._events.take(found, deleted, now_s)
+        return tuple(dict.fromkeys(key for subject in about for key in self._concerned(subject)))
+
+    def _concerned(self, subject: Subject) -> tuple[FleetKey, ...]:
+        sort, name = subject
+        if sort == "Node":
+            return tuple(self._guests.get(name, ()))
+        if sort == "NodePool":
+            return (self._owners[subject],) if subject in self._owners else ()
+        return tuple(
+            key
+            for key in self.fleets
+            if key[0] == sort and any((kind, name) in self._managed.get(key, {}) for kind in _WORKLOADS)
+        )
 
     def _manage(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
         key = _owner(found, PART_OF)
         _keep(self._managed[key], (found["kind"], _name(found)), found, deleted)
         return (key,)
-
-    def _of_pool(self, node_pool: str) -> tuple[FleetKey, ...]:
-        return (self._owners[node_pool],) if node_pool in self._owners else ()
 
 
 def node_pools(fleet: Object) -> tuple[str, ...]:
@@ -184,6 +193,13 @@ def node_pools(fleet: Object) -> tuple[str, ...]:
     described = fleet["metadata"]
     units = fleet.get("spec", {}).get("units", ())
     return tuple(names.label(described["namespace"], described["name"], unit["name"]) for unit in units)
+
+
+def has_node_groups(fleet: Object) -> bool:
+    """Whether nodes of one of its units come from managed node groups, which the Cluster Autoscaler grows."""
+    spec = fleet.get("spec", {})
+    usual = spec.get("cluster", {}).get("nodes")
+    return any((unit.get("nodes") or usual) == Nodes.NODE_GROUPS.value for unit in spec.get("units", ()))
 
 
 def _keep(shelf: dict[K, V], key: K, found: V, deleted: bool) -> None:
@@ -199,10 +215,6 @@ def _name(found: Object) -> str:
 
 def _namespace(found: Object) -> str:
     return str(found["metadata"].get("namespace", ""))
-
-
-def _uid(found: Object) -> str:
-    return str(found["metadata"]["uid"])
 
 
 def _labels(found: Object) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""Where the rate of a fleet is read: Prometheus, or CloudWatch where its scaler goes by that."""
+"""Where the rate of a fleet is read: Prometheus, Amazon's too, or CloudWatch where its scaler goes by that."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -10,6 +11,7 @@ from holdfast.control.operator import rates, reading
 from holdfast.control.operator.rates import Queries
 from holdfast.control.operator.seen import Reading
 from holdfast.manifests.placement import Placement
+from holdfast.telemetry import signed
 from holdfast.telemetry.cloudwatch import CloudWatch
 from holdfast.telemetry.prometheus import Prometheus
 
@@ -54,10 +56,17 @@ class Sources:
             if spec.region not in self._regions:
                 self._regions[spec.region] = CloudWatch.in_region(spec.region)
             return _LoadBalancer(self._regions[spec.region], rates.target_groups(placed))
-        address = spec.cluster.prometheus
+        return _Servers(await self._server(spec.cluster.prometheus), rates.queries(placed))
+
+    async def _server(self, address: str) -> Prometheus:
+        if address in self._servers:
+            return self._servers[address]
+        # Credentials of AWS may have to be fetched, which blocks.
+        auth = await asyncio.to_thread(signed.of, address)
         if address not in self._servers:
-            self._servers[address] = await self._open.enter_async_context(Prometheus(address))
-        return _Servers(self._servers[address], rates.queries(placed))
+            self._servers[address] = Prometheus(address, auth=auth)
+            await self._open.enter_async_context(self._servers[address])
+        return self._servers[address]
 
 
 class _Servers:

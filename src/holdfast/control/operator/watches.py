@@ -3,6 +3,7 @@
 A namespace is watched from its first fleet to its last: the operator has rights where a fleet is, and nowhere else. All
 kinds that a fleet may be made of are watched, for what is left of one that a fleet once had must go. Where the cluster
 does not know a kind, that stream looks for it now and then, and nobody waits for it but fleets that need the kind.
+What the Cluster Autoscaler says of its groups is watched while a fleet has node groups.
 """
 
 from __future__ import annotations
@@ -11,18 +12,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from holdfast.control.operator.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight
+from holdfast.control.operator import events
+from holdfast.control.operator.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight, has_node_groups
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError, NotFoundError, RefusedError
 from holdfast.kube.kinds import Kind, Object
 from holdfast.kube.watching import Watched
 
-EVENTS_OF_NODES = "default"
-"""Namespace of the events of what has none (client-go, tools/events: an event has its object's, or this)."""
-
 MANAGED = (
     kinds.DEPLOYMENT,
+    kinds.DAEMON_SET,
     kinds.LEADER_WORKER_SET,
     kinds.SERVICE,
     kinds.SERVICE_ACCOUNT,
@@ -34,6 +34,13 @@ MANAGED = (
     kinds.INGRESS,
     kinds.HTTP_ROUTE,
     kinds.GATEWAY,
+    kinds.GATEWAY_PARAMETERS,
+    kinds.LISTENER_RULE,
+    kinds.LOAD_BALANCER,
+    kinds.TARGET_GROUP,
+    kinds.INFERENCE_POOL,
+    kinds.CLAIM_TEMPLATE,
+    kinds.CLAIM_TEMPLATE_1_33,
     kinds.POD_MONITOR,
     kinds.PROMETHEUS_RULE,
 )
@@ -43,7 +50,7 @@ _CLUSTER = (kinds.NODE, kinds.NODE_POOL, kinds.NODE_CLAIM)
 _OPTIONAL = frozenset({kinds.NODE_POOL, kinds.NODE_CLAIM})
 """Without Karpenter a cluster has none."""
 
-_READ_ONLY = frozenset({kinds.POD, kinds.EVENT, *_CLUSTER})
+_READ_ONLY = frozenset({kinds.POD, *_CLUSTER})
 
 _VITAL = frozenset({kinds.POD, kinds.CONFIG_MAP})
 """Without these a fleet is not seen; of others only its parts of that kind are not."""
@@ -83,7 +90,8 @@ class Watches:
         self._connection, self._sight, self._clock, self._changed = connection, sight, clock, changed
         self._fleets = [self._watched(kinds.FLEET, namespace) for namespace in namespaces or (None,)]
         self._cluster = [self._watched(kind) for kind in _CLUSTER]
-        self._cluster.append(self._watched(kinds.EVENT, EVENTS_OF_NODES))
+        self._cluster.append(self._watched(kinds.EVENT, events.OF_NODES, fields=events.NOT_OF_PODS))
+        self._groups: asyncio.Task[None] | None = None
         self._spaces: dict[str, list[Watched]] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -129,15 +137,23 @@ class Watches:
             return True
         return not watched.synced and isinstance(watched.problem, NotFoundError | RefusedError)
 
-    def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "") -> Watched:
-        told = partial(self._told, kind)
-        kept = _slim if kind in _READ_ONLY else lambda whole: whole
-        return Watched(self._connection, kind, namespace, labels=labels, changed=told, clock=self._clock, kept=kept)
+    def _watched(self, kind: Kind, namespace: str | None = None, labels: str = "", fields: str = "") -> Watched:
+        return Watched(
+            self._connection,
+            kind,
+            namespace,
+            labels=labels,
+            fields=fields,
+            changed=partial(self._told, kind),
+            clock=self._clock,
+            kept=events.kept if kind == kinds.EVENT else _slim if kind in _READ_ONLY else lambda whole: whole,
+        )
 
     def _told(self, kind: Kind, found: Object, deleted: bool) -> None:
         concerned = self._sight.told(kind, found, deleted, self._clock())
         if kind == kinds.FLEET:
             self._follow(found["metadata"]["namespace"])
+            self._follow_groups()
         self._changed(concerned)
 
     def _follow(self, namespace: str) -> None:
@@ -151,11 +167,22 @@ class Watches:
                 task.cancel()
             self._sight.forget(namespace)
 
+    def _follow_groups(self) -> None:
+        has_some = any(map(has_node_groups, self._sight.fleets.values()))
+        if has_some and self._groups is None:
+            assert self._group is not None
+            groups = self._watched(kinds.EVENT, events.OF_GROUPS, fields=events.OF_CONFIG_MAPS)
+            self._groups = self._group.create_task(groups.run(), name="watch events of node groups")
+        elif not has_some and self._groups is not None:
+            self._groups.cancel()
+            self._groups = None
+
     def _begin(self, namespace: str) -> None:
         assert self._group is not None
         space = [self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)]
         space.append(self._watched(kinds.CONFIG_MAP, namespace, FLEET_LABEL))
         space.append(self._watched(kinds.AUTOSCALER, namespace))
+        space.append(self._watched(kinds.EVENT, namespace, fields=events.NOT_LOUD))
         self._spaces[namespace] = space
         self._tasks[namespace] = [
             self._group.create_task(one.run(), name=f"watch {one.kind.plural} in {namespace}") for one in space

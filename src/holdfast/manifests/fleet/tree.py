@@ -26,7 +26,7 @@ def files(plan: Plan, base: Sequence[File]) -> tuple[File, ...]:
     found: list[Manifest] = [
         resource.manifest(plan, f"{FOLDER}/fleet.yaml"),
         plan_map.manifest(plan, f"{FOLDER}/plan.yaml"),
-        *rights.in_the_fleets_namespace(plan, FOLDER),
+        *rights.of_fleet(plan, FOLDER),
     ]
     found += [
         Manifest(f"{FOLDER}/{file.path.removeprefix(f'{BASE}/')}", file.object, file.note)

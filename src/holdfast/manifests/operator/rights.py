@@ -3,10 +3,12 @@
     in the cluster              sees InferenceFleets, nodes, NodePools, NodeClaims; writes the status of InferenceFleets
     in its own namespace        the Lease that elects its leader
     in namespace `default`      sees Events: those of NodeClaims, which have no namespace, are there
-    in the fleet's namespace    applies what a fleet is made of; sees its pods; says events
+    in the fleet's namespace    applies what a fleet is made of; sees its pods; sees and says events
+    in namespace `kube-system`  sees Events, where a fleet has node groups: the Cluster Autoscaler says there which it
+                                could not grow
 
-The last is a Role for each namespace with a fleet: where there is none, the operator sees fleets and cannot act. It is
-the same for every fleet, as a fleet may change, and several may share the namespace.
+The last two come with a fleet. There is a Role for each namespace with one: where there is none, the operator sees
+fleets and cannot act. It is the same for every fleet, as a fleet may change, and several may share the namespace.
 Whoever may change a Deployment may run any image there with any of the namespace's service accounts: that is much, and
 why it is not granted in the whole cluster. It may make service accounts, which have no rights until people bind some to
 them, and no tokens of any. What grants rights is for people to apply: the Role of llm-d's picker.
@@ -19,12 +21,16 @@ from collections.abc import Sequence
 from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest, Object
 from holdfast.manifests.operator import resource_definition, surroundings
+from holdfast.model.cluster import Nodes
 from holdfast.model.plan import Plan
 
 LEASE = "holdfast-operator"
 
 _EVENTS_OF_NODES = "default"
 """Namespace of the events of what has none (client-go, tools/events: an event has its object's, or this)."""
+
+_EVENTS_OF_GROUPS = "kube-system"
+"""Namespace of the Cluster Autoscaler, as `addons` installs it."""
 
 _SEE = ["get", "list", "watch"]
 _APPLY = [*_SEE, "create", "patch", "delete"]
@@ -60,10 +66,15 @@ def manifests() -> tuple[Manifest, ...]:
     )
 
 
-def in_the_fleets_namespace(plan: Plan, folder: str) -> tuple[Manifest, ...]:
+def of_fleet(plan: Plan, folder: str) -> tuple[Manifest, ...]:
     """What it may do for this fleet, and all others there. It is applied with the fleet, which brings the namespace."""
-    namespace = plan.fleet.metadata.namespace
-    return _granted(f"fleets-{namespace}", namespace, _in_a_namespace(), f"{folder}/rights")
+    fleet = plan.fleet
+    namespace = fleet.metadata.namespace
+    own = _granted(f"fleets-{namespace}", namespace, _in_a_namespace(), f"{folder}/rights")
+    if all((unit.nodes or fleet.spec.cluster.nodes) is not Nodes.NODE_GROUPS for unit in fleet.spec.units):
+        return own
+    seeing = [_rule("events.k8s.io", ["events"], _SEE)]
+    return *own, *_granted("group-events", _EVENTS_OF_GROUPS, seeing, f"{folder}/rights/group-events")
 
 
 def _in_the_cluster() -> list[Object]:

@@ -63,7 +63,8 @@ def _disruption() -> Object:
 
 
 def _network(plan: Plan) -> Object:
-    """In: who reads metrics. Out: names, Prometheus, and HTTPS: the API server's and CloudWatch's addresses vary."""
+    """In: who reads metrics. Out: names, Prometheus, AWS credentials, and HTTPS: the API server's and CloudWatch's
+    addresses vary."""
     cluster = plan.fleet.spec.cluster
     namespace = network.reader(cluster)
     there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
@@ -73,7 +74,7 @@ def _network(plan: Plan) -> Object:
         "podSelector": {"matchLabels": LABELS},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": reading,
-        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, network.to_api(), *asking],
+        "egress": [{"ports": [_port(53, "UDP"), _port(53)]}, network.to_api(), network.to_pod_identity(), *asking],
     }
 
 

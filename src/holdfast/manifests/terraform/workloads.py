@@ -1,15 +1,17 @@
 """What runs with rights in AWS: each has a service account of its own, and of its rights only what it needs.
 
-The operator is not here: it speaks to the Kubernetes API alone.
+The operator is here where the rate of a fleet is read in AWS; else it speaks to the cluster alone.
 """
 
 from __future__ import annotations
 
 from holdfast.manifests.jobs import place, pod
 from holdfast.manifests.manifest import Object
+from holdfast.manifests.operator import surroundings
 from holdfast.manifests.routing import cascade_proxy
+from holdfast.manifests.scaling import prometheus
 from holdfast.manifests.serving import service_account
-from holdfast.model.cluster import Scaler
+from holdfast.model.cluster import Cluster, Scaler
 from holdfast.model.fleet import InferenceFleet
 
 _S3 = "s3://"
@@ -17,6 +19,8 @@ _S3 = "s3://"
 _KEDA = {"namespace": "keda", "service_account": "keda-operator"}
 """The account that KEDA's chart makes (github.com/kedacore/charts, keda/values.yaml, 2026-11-21): with `podIdentity:
 aws` and no role of its own a trigger asks with the operator's rights."""
+
+_OPERATOR = {"namespace": surroundings.NAMESPACE, "service_account": surroundings.NAME}
 
 
 def bucket(fleet: InferenceFleet) -> str | None:
@@ -40,9 +44,22 @@ def rights(fleet: InferenceFleet) -> dict[str, Object]:
     if cluster.cascade is not None:
         account = cascade_proxy.name(fleet)
         found[f"{name}-cascade"] = _of(fleet, account, bedrock_model=cluster.cascade.bedrock_model)
-    if cluster.scaler is Scaler.KEDA_CLOUDWATCH:
-        found["keda"] = _KEDA | {"read_metrics": True}
+    metrics = _metrics(cluster)
+    if metrics and cluster.scaler is not Scaler.HPA:
+        found["keda"] = _KEDA | metrics
+    if metrics and cluster.holdfast is not None:
+        # Target groups are listed to be found.
+        listing = {"list_metrics": True} if cluster.scaler is Scaler.KEDA_CLOUDWATCH else {}
+        found["operator"] = _OPERATOR | metrics | listing
     return found
+
+
+def _metrics(cluster: Cluster) -> Object:
+    """What who reads the fleet's metrics may do; empty where they are not in AWS."""
+    if cluster.scaler is Scaler.KEDA_CLOUDWATCH:
+        return {"read_metrics": True}
+    workspace = prometheus.workspace(cluster.prometheus)
+    return {} if workspace is None else {"prometheus": {"region": workspace[0], "workspace": workspace[1]}}
 
 
 def _runs(fleet: InferenceFleet) -> str | None:

@@ -13,6 +13,8 @@ module "workload_access" {
   read_prefix   = each.value.read_prefix
   write_prefix  = each.value.write_prefix
   read_metrics  = each.value.read_metrics
+  list_metrics  = each.value.list_metrics
+  prometheus    = each.value.prometheus
   bedrock_model = each.value.bedrock_model
 
   region                   = var.region

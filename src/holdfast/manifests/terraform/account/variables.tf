@@ -229,6 +229,8 @@ variable "workloads" {
     read_prefix     = optional(string)
     write_prefix    = optional(string)
     read_metrics    = optional(bool, false)
+    list_metrics    = optional(bool, false)
+    prometheus      = optional(object({ region = string, workspace = string }))
     bedrock_model   = optional(string)
   }))
   default = {}
@@ -240,7 +242,8 @@ variable "workloads" {
   validation {
     condition = alltrue([
       for workload in var.workloads : anytrue([
-        workload.read_prefix != null, workload.write_prefix != null, workload.read_metrics, workload.bedrock_model != null,
+        workload.read_prefix != null, workload.write_prefix != null, workload.read_metrics, workload.list_metrics,
+        workload.prometheus != null, workload.bedrock_model != null,
       ])
     ])
     error_message = "A workload that may do nothing in AWS needs no role: remove it."
@@ -250,6 +253,12 @@ variable "workloads" {
       for workload in var.workloads : workload.bucket == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", workload.bucket)) && (workload.read_prefix != null || workload.write_prefix != null)
     ])
     error_message = "A workload's bucket has 3 to 63 characters a-z, 0-9, . and -, and a prefix that is of it."
+  }
+  validation {
+    condition = alltrue([
+      for workload in var.workloads : workload.prometheus == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", workload.prometheus.region)) && can(regex("^ws-[A-Za-z0-9-]+$", workload.prometheus.workspace))
+    ])
+    error_message = "A workspace of Amazon Managed Service for Prometheus is one like ws-1a2b3c4d, in a region like us-west-2."
   }
   validation {
     condition = alltrue([

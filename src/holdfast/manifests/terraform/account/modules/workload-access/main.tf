@@ -47,7 +47,7 @@ data "aws_iam_policy_document" "trust" {
 }
 
 data "aws_iam_policy_document" "rights" {
-  #checkov:skip=CKV_AWS_356:cloudwatch:GetMetricData takes no resource; the region bounds it
+  #checkov:skip=CKV_AWS_356:cloudwatch:GetMetricData and ListMetrics take no resource; the region bounds them
 
   dynamic "statement" {
     for_each = var.read_prefix == null ? [] : [var.read_prefix]
@@ -83,10 +83,10 @@ data "aws_iam_policy_document" "rights" {
     }
   }
   dynamic "statement" {
-    for_each = var.read_metrics ? [true] : []
+    for_each = var.read_metrics || var.list_metrics ? [true] : []
     content {
       sid     = "ReadMetrics"
-      actions = ["cloudwatch:GetMetricData"]
+      actions = concat(var.read_metrics ? ["cloudwatch:GetMetricData"] : [], var.list_metrics ? ["cloudwatch:ListMetrics"] : [])
       # CloudWatch has no resource for reading metrics
       # (docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html).
       resources = ["*"]
@@ -96,6 +96,14 @@ data "aws_iam_policy_document" "rights" {
         variable = "aws:RequestedRegion"
         values   = [var.region]
       }
+    }
+  }
+  dynamic "statement" {
+    for_each = var.prometheus == null ? [] : [var.prometheus]
+    content {
+      sid       = "QueryMetrics"
+      actions   = ["aps:QueryMetrics"]
+      resources = ["arn:${var.partition}:aps:${statement.value.region}:${var.account_id}:workspace/${statement.value.workspace}"]
     }
   }
   dynamic "statement" {

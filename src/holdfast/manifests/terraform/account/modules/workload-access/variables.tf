@@ -52,6 +52,18 @@ variable "read_metrics" {
   default     = false
 }
 
+variable "list_metrics" {
+  description = "Whether the workload lists which CloudWatch metrics there are."
+  type        = bool
+  default     = false
+}
+
+variable "prometheus" {
+  description = "Workspace of Amazon Managed Service for Prometheus, in the cluster's account, that the workload queries; none when null."
+  type        = object({ region = string, workspace = string })
+  default     = null
+}
+
 variable "bedrock_model" {
   description = "Id of the Amazon Bedrock model that the workload invokes, with or without a geography: us.meta.llama3-3-70b-instruct-v1:0."
   type        = string
