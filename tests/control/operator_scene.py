@@ -94,16 +94,20 @@ class Rate:
 
 @dataclass
 class Scene:
-    """One API server, and who asks it. sent, faults: by the operator's name; what it wrote, as `PATCH /path`."""
+    """One API server, and who asks it. sent, faults: by the operator's name; what it wrote, as `PATCH /path`.
+
+    known: the resource definitions that are there at first.
+    """
 
     api: Api = field(init=False)
     people: Connection = field(init=False)
     sent: dict[str, list[str]] = field(default_factory=dict)
     faults: dict[str, Faults] = field(default_factory=dict)
     rate: Rate = field(default_factory=Rate)
+    known: list[Object] = field(default_factory=definitions)
 
     def __post_init__(self) -> None:
-        self.api = Api(definitions(), now_s=self.clock())
+        self.api = Api(self.known, now_s=self.clock())
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, self.clock())
         self.people = Connection("http://api.test", transport=InProcess(Serving(self.api, self.clock)))
 

@@ -206,7 +206,9 @@ class Watched:
             return
         self.problem = problem
         if known is None or (type(known), known.reason) != (type(problem), problem.reason):
-            _LOG.warning("%s are not watched: %s", self.kind.plural, problem)
+            unknown = isinstance(problem, errors.NotFoundError)
+            why = f"the cluster does not know them; they are looked for every {REFUSED_S:g} s" if unknown else problem
+            _LOG.warning("%s are not watched: %s", self.kind.plural, why)
 
 
 def _key(item: Object) -> tuple[str, str]:
