@@ -6,7 +6,7 @@ CHECKOV := .venv-checkov
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
 OUT ?= holdfast-demo
 
-.PHONY: demo test check checkov coverage clean
+.PHONY: demo test test-cluster check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
@@ -14,6 +14,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "not live" --numprocesses 2
 	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope
+
+# For a control plane without nodes of its own: scenarios make nodes and take them away. No kubelet is needed.
+test-cluster: $(VENV)/.installed-dev
+	@test -n "$(KUBECONFIG)" || { echo "give a control plane: make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
+	HOLDFAST_TEST_KUBECONFIG="$(abspath $(KUBECONFIG))" $(BIN)/pytest tests/cluster -m cluster
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest

@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 FLEETS = sorted([*EXAMPLES.glob("deploy/*.yaml"), *EXAMPLES.glob("*/fleet.yaml")])
 ANY = EXAMPLES / "deploy" / "gpt-oss-20b-g5.yaml"
 
-pytestmark = pytest.mark.skipif(not CLUSTER, reason="no cluster is given (make test-cluster KUBECONFIG=...)")
+pytestmark = pytest.mark.cluster
 
 
 def kubectl(*arguments: str, given: Any = None) -> subprocess.CompletedProcess[str]:

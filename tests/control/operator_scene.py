@@ -27,6 +27,7 @@ from holdfast.model import codec, document
 from holdfast.model.document import Declared
 from holdfast.model.operation import Planning
 from holdfast.model.plan import Plan
+from holdfast.telemetry.errors import UnreadError
 from kube_api.api import Api
 from kube_api.faults import Fault, Faults, none
 from kube_api.requests import Request
@@ -61,9 +62,10 @@ def given(name: str = "sd21") -> Plan:
     return replace(made, fleet=made.fleet.model_copy(update={"spec": spec}))
 
 
-def definitions() -> list[Object]:
+def definitions(lacks: Sequence[Kind] = ()) -> list[Object]:
     """Of all kinds that fleets on an ALB with KEDA are made of; Karpenter's are not among them."""
-    return [resource_definition.manifest("crd.yaml").object, *map(definition, _OPEN)]
+    own = [] if kinds.FLEET in lacks else [resource_definition.manifest("crd.yaml").object]
+    return [*own, *(definition(kind) for kind in _OPEN if kind not in lacks)]
 
 
 def plan_objects(plan: Plan) -> tuple[Object, Object]:
@@ -80,12 +82,15 @@ def plan_objects(plan: Plan) -> tuple[Object, Object]:
 
 @dataclass
 class Rate:
-    """A source of readings that always knows."""
+    """A source of readings. problem: why it has none; empty where it has."""
 
     rate_per_s: float = 12.0
     every_s: float = 10.0
+    problem: str = ""
 
     async def reading(self, now_s: float) -> Reading:
+        if self.problem:
+            raise UnreadError(self.problem)
         return Reading(self.rate_per_s, 0.0)
 
     async def highest_per_s(self, now_s: float) -> float | None:
@@ -94,20 +99,17 @@ class Rate:
 
 @dataclass
 class Scene:
-    """One API server, and who asks it. sent, faults: by the operator's name; what it wrote, as `PATCH /path`.
-
-    known: the resource definitions that are there at first.
-    """
+    """One API server, and who asks it. sent, faults: by the operator's name; what it wrote, as `PATCH /path`."""
 
     api: Api = field(init=False)
     people: Connection = field(init=False)
     sent: dict[str, list[str]] = field(default_factory=dict)
     faults: dict[str, Faults] = field(default_factory=dict)
     rate: Rate = field(default_factory=Rate)
-    known: list[Object] = field(default_factory=definitions)
+    lacks: Sequence[Kind] = ()
 
     def __post_init__(self) -> None:
-        self.api = Api(self.known, now_s=self.clock())
+        self.api = Api(definitions(self.lacks), now_s=self.clock())
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, self.clock())
         self.people = Connection("http://api.test", transport=InProcess(Serving(self.api, self.clock)))
 

@@ -32,6 +32,7 @@ WRITTEN = {
     "modeSince": "2026-11-21T20:30:00.25Z",
     "lastShift": "1970-01-01T00:00:00Z",
     "term": 3,
+    "stood": True,
 }
 
 
@@ -97,7 +98,9 @@ PLANES = [DataPlane.ALB, DataPlane.GATEWAY_API]
 def test_a_fleet_without_a_route_begins_with_the_weights_of_its_plan(plane: DataPlane) -> None:
     wanted = desired_of(plan_of(data_plane=plane))
     record = desired.in_force(wanted, None, NOW_S)
-    assert record == Record(Applied({"inf2-neuron": 60, "g5-triton": 40}, RoutingMode.COST_OPTIMIZED, 0.0, 0.0), 0)
+    assert record == Record(
+        Applied({"inf2-neuron": 60, "g5-triton": 40}, RoutingMode.COST_OPTIMIZED, 0.0, 0.0), 0, stood=False
+    )
 
 
 @pytest.mark.parametrize("plane", PLANES)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control.operator_scene import SPACE, Scene, definitions, given, killed, operate, rest, run
+from control.operator_scene import SPACE, Rate, Scene, definitions, given, killed, operate, rest, run
 from holdfast.control.operator import steering
 from holdfast.control.operator.desired import Desired
 from holdfast.kube import kinds
@@ -290,20 +290,22 @@ def test_a_watch_that_ends_with_a_fault_ends_the_operator(monkeypatch: pytest.Mo
     assert caught.group_contains(ZeroDivisionError)
 
 
+async def unit_taken_out(scene: Scene) -> None:
+    """Of a fleet whose other unit cannot carry the rate alone."""
+    scene.rate.rate_per_s = 30.0
+    await rest(60)
+    await scene.declare(without("inf2-neuron"))
+    await rest(60)
+
+
 def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> None:
     async def story() -> tuple[dict[str, int], bool, dict[str, int], bool]:
         scene = Scene()
         await served(scene)
         task = await operate(scene.operator())
-        await rest(10)
-        scene.rate.rate_per_s = 1e6
-        await rest(30)
-        held = await scene.weights()
-        await scene.declare(without("inf2-neuron"))
-        await rest(120)
+        await unit_taken_out(scene)
         during = await scene.weights()
         stays = await scene.there(kinds.DEPLOYMENT, "sd21-inf2-neuron") is not None
-        assert during.keys() == held.keys()
         scene.rate.rate_per_s = 1.0
         await rest(120)
         after = await scene.weights()
@@ -320,13 +322,12 @@ def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> No
 
 def test_an_operator_that_is_there_before_its_resource_waits_and_says_for_what() -> None:
     async def story() -> tuple[str, str, dict[str, int]]:
-        fleets, *others = definitions()
-        scene = Scene(known=others)
+        scene = Scene(lacks=(kinds.FLEET,))
         operator = scene.operator()
         task = await operate(operator)
         await rest(60)
         waits = operator.unready
-        scene.api.create(fleets, scene.clock())
+        scene.api.create(definitions()[0], scene.clock())
         await scene.declare(PLAN)
         await rest(REFUSED_S + 5)
         ready, weights = operator.unready, await scene.weights()
@@ -334,3 +335,88 @@ def test_an_operator_that_is_there_before_its_resource_waits_and_says_for_what()
         return waits, ready, weights
 
     assert run(story()) == ("not listed yet: inferencefleets", "", BOTH)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_until_then_lost_capacity_is_left_unless_the_operator_started_meanwhile(restarts: bool) -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int]]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await unit_taken_out(scene)
+        before = await scene.weights()
+        if restarts:
+            await killed(task)
+            task = await operate(scene.operator("b"))
+            await rest(10)
+        await scene.pods(PLAN, "g5-triton", 6, ready=False)
+        await rest(5)
+        await killed(task)
+        return before, await scene.weights()
+
+    before, after = run(story())
+    assert before["g5-triton"] > 0
+    assert after == (before if restarts else {"inf2-neuron": 100, "g5-triton": 0})
+
+
+def test_a_kind_that_the_cluster_lacks_is_told_and_the_rest_is_made() -> None:
+    async def story() -> tuple[str, bool]:
+        scene = Scene(lacks=(kinds.POD_MONITOR,))
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(20)
+        found = await scene.condition("Ready"), await scene.there(kinds.DEPLOYMENT, "sd21-g5-triton") is not None
+        await killed(task)
+        return found
+
+    assert run(story()) == ("False CrdMissing", True)
+
+
+def test_failover_by_hand_takes_effect_and_is_taken_back() -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int]]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(300)
+        found = []
+        for asked in ("capacity", None):
+            noted = {"metadata": {"annotations": {"holdfast.dev/failover": asked}}}
+            await scene.people.merge(kinds.FLEET, "sd21", SPACE, noted)
+            await rest(300)
+            found.append(await scene.weights())
+        await killed(task)
+        return found[0], found[1]
+
+    by_hand, after = run(story())
+    assert by_hand == {"inf2-neuron": 50, "g5-triton": 50}
+    assert after["inf2-neuron"] != 50
+
+
+def test_while_nobody_knows_the_rate_it_is_said_and_weights_stay() -> None:
+    async def story() -> tuple[dict[str, int], dict[str, int], str]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(300)
+        before = await scene.weights()
+        scene.rate.problem = "nobody answers"
+        await rest(120)
+        found = before, await scene.weights(), await scene.condition("Stale")
+        await killed(task)
+        return found
+
+    before, after, stale = run(story())
+    assert after == before
+    assert stale == "True RateUnknown"
+
+
+def test_a_first_look_that_cannot_read_the_rate_comes_all_the_same() -> None:
+    async def story() -> dict[str, int]:
+        scene = Scene(rate=Rate(problem="nobody answers"))
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(3)
+        await killed(task)
+        return await scene.weights()
+
+    assert run(story()) == BOTH

@@ -44,6 +44,15 @@ class Api:
         for definition in definitions:
             self.create(definition, now_s)
 
+    def fork(self) -> Api:
+        """Another cluster, as this one is now: what is shared is never changed."""
+        twin = copy.copy(self)
+        twin.store = self.store.fork()
+        twin.store.changed = twin._changed
+        twin._writer = self._writer.fork(twin.store)
+        twin._watches, twin._pages, twin._resources = [], {}, dict(self._resources)
+        return twin
+
     @property
     def resources(self) -> list[Resource]:
         return list(self._resources.values())

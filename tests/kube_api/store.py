@@ -66,6 +66,13 @@ class Store:
         self._objects: dict[str, dict[Key, Stored]] = {}
         self._log: list[Change] = []
 
+    def fork(self) -> Store:
+        """Another with the same objects, and no history: who watches from before has to list anew."""
+        twin = Store(kept=self._kept)
+        twin.revision = twin.compacted = self.revision
+        twin._objects = {storage: dict(found) for storage, found in self._objects.items()}
+        return twin
+
     def get(self, storage: str, key: Key) -> Stored | None:
         return self._objects.get(storage, {}).get(key)
 

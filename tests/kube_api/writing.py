@@ -28,6 +28,12 @@ class Writer:
         self.store = store
         self._born = 0
 
+    def fork(self, store: Store) -> Writer:
+        """Another, whose next uid is the next here."""
+        twin = Writer(store)
+        twin._born = self._born
+        return twin
+
     def create(self, call: Call, sent: Object) -> Written:
         resource = call.resource
         metadata = self._metadata_of(call, sent)

@@ -154,11 +154,24 @@ class Connection:
         path = kind.path(self._namespace(object, namespace), object["metadata"]["name"])
         return await self._send("PUT", path, query={"fieldManager": "holdfast"}, body=object)
 
-    async def delete(self, kind: Kind, name: str, namespace: str | None = None, *, uid: str | None = None) -> None:
-        """uid: only the object of this identity (ConflictError). What it owns goes by garbage collection."""
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        grace_s: int | None = None,
+    ) -> None:
+        """uid: only the object of this identity (ConflictError). What it owns goes by garbage collection.
+
+        grace_s: of a pod, instead of its own; 0 takes it out at once, and is for who knows that its containers ended.
+        """
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
+        if grace_s is not None:
+            body["gracePeriodSeconds"] = grace_s
         await self._send("DELETE", kind.path(namespace or self.namespace, name), body=body)
 
     async def watch(

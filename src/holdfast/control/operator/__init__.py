@@ -3,6 +3,7 @@
 loop         the operator: who leads, a loop for each fleet: start reading here
 fleet_loop   one fleet: look, steer, tell, and wait for something to change
 steering     observe, decide, check, act                  transition     when a unit that is taken out may go
+rising         a fleet that comes up for the first time
 office       by what right it acts
 
 watches      what is watched                              sight          what was told, sorted by fleet

@@ -139,7 +139,7 @@ def in_force(wanted: Desired, live: Object | None, now_s: float) -> Record:
         return record
     plan = {pool.unit: pool.weight for pool in wanted.plan.pools}
     if live is None:
-        return Record(Applied(plan, RoutingMode.COST_OPTIMIZED, 0.0, 0.0), 0)
+        return Record(Applied(plan, RoutingMode.COST_OPTIMIZED, 0.0, 0.0), 0, stood=False)
     weights = routing_record.weights_of(live, wanted.placed) if wanted.weighs_pools else None
     return Record(Applied(weights or plan, RoutingMode.CAPACITY_OPTIMIZED, now_s, now_s), 0)
 

@@ -119,6 +119,7 @@ def _plan(text: str, where: str) -> tuple[Plan | None, str, str]:
     return made, "", identity(made)
 
 
+@functools.lru_cache(maxsize=256)
 def _inputs(text: str) -> Inputs | None:
     try:
         return codec.loads(Inputs, text, where=INPUTS)

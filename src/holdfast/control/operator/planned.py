@@ -150,8 +150,8 @@ def _news(before: Settled | None, after: Settled) -> tuple[News, ...]:
     if before.proposal is not None and after.proposal is None and after.writes:
         told.append(News(Word.PLAN_APPROVED, f"Plan {before.proposal.id} is let through."))
     old, new = before.plan, after.plan
-    # Most looks find the very same plan; an identity takes a millisecond.
-    if old is None or new is None or old is new:
+    # Most looks find the same plan; an identity takes a millisecond.
+    if old is None or new is None or old == new:
         return tuple(told)
     if plan_records.identity(old) != plan_records.identity(new):
         told.append(News(Word.PLAN_CHANGED, f"Another plan runs: {'; '.join(new.reasons)}."))

@@ -26,10 +26,14 @@ ROUTING = "holdfast.dev/routing"
 
 @dataclass(frozen=True)
 class Record:
-    """The routing in force, and in which term of office (`kube.leases`) it was written."""
+    """The routing in force, and in which term of office (`kube.leases`) it was written.
+
+    stood: whether the fleet has had all replicas that its traffic needs, once since its route was made.
+    """
 
     applied: Applied
     term: int
+    stood: bool = True
 
 
 class _Written(pydantic.BaseModel):
@@ -40,6 +44,7 @@ class _Written(pydantic.BaseModel):
     mode_since: Annotated[str, Field(alias="modeSince")]
     last_shift: Annotated[str, Field(alias="lastShift")]
     term: Annotated[int, Field(strict=True, ge=0)]
+    stood: Annotated[bool, Field(strict=True)]
 
 
 def text(record: Record) -> str:
@@ -51,6 +56,7 @@ def text(record: Record) -> str:
         "modeSince": instants.rfc3339(applied.mode_since_s),
         "lastShift": instants.rfc3339(applied.last_shift_s),
         "term": record.term,
+        "stood": record.stood,
     }
     return json.dumps(written, ensure_ascii=False)
 
@@ -65,7 +71,7 @@ def read(route: Object | None) -> Record | None:
         since_s, shift_s = instants.unix_s(written.mode_since), instants.unix_s(written.last_shift)
     except (pydantic.ValidationError, InputError):
         return None
-    return Record(Applied(written.weights, written.mode, since_s, shift_s), written.term)
+    return Record(Applied(written.weights, written.mode, since_s, shift_s), written.term, written.stood)
 
 
 def weights_of(route: Object, placed: Sequence[Placement]) -> dict[str, int] | None:

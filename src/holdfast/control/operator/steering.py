@@ -5,16 +5,17 @@ What is kept between two looks only saves work, or tells how long ago something 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.catalog import equipment_of
 from holdfast.control import verdict
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, observe, transition
+from holdfast.control.operator import desired, observe, rising, transition
 from holdfast.control.operator.account import Account, Failure, Missing, News
-from holdfast.control.operator.act import Writer
+from holdfast.control.operator.act import Outcome, Writer
 from holdfast.control.operator.desired import Desired
 from holdfast.control.operator.observe import Standing
 from holdfast.control.operator.office import Office
@@ -55,6 +56,7 @@ class Steering:
     def __init__(self, writer: Writer, office: Office) -> None:
         self._writer, self._office = writer, office
         self._wanted: Desired | None = None
+        self._ruling: Desired | None = None
         self._standings: Mapping[str, Standing] | None = None
         self._before: Verdict | None = None
         self._terms: tuple[Plan, RoutingPolicy] | None = None
@@ -75,42 +77,47 @@ class Steering:
         now_s = account.now_s
         seen = replace(seen, managed=self._writer.latest(seen.managed))
         record = desired.in_force(wanted, seen.managed.get(wanted.route), now_s)
-        reached = self._reach(account, wanted, seen, reading, record.applied)
+        waits = self._waits(wanted, seen, reading, record.applied, now_s)
+        ruling = self._ruling if waits and self._ruling is not None else wanted
+        reached = self._reach(account, ruling, seen, reading, record.applied)
+        stood = record.stood or rising.stands(reached.observation, ruling.plan.fleet.spec.capacity)
+        if not stood:
+            reached = rising.held(reached, seen.managed.get(ruling.route))
         account = replace(
             account,
+            plan=ruling.plan,
             observation=reached.observation,
             applied=record.applied,
             decision=reached.decision,
             refused=reached.refused,
             missing=_missing(wanted, seen, unseen),
         )
-        next_s = reached.decision.next_look_s
         if not reached.observation.pools_known:
-            return Steered(account, next_s)
+            return Steered(account, reached.decision.next_look_s)
+        if not waits:
+            self._ruling = wanted
         applied = record.applied if reached.refused else _applied(reached.decision)
-        objects = _objects(wanted, Record(applied, self._office.term(record.term)), reached, seen)
-        hidden = {key for key, one in objects.items() if kinds.of(one) in unseen}
-        waits = transition.waits(wanted, record.applied, reached.observation, seen)
-        if waits:
+        objects = _objects(ruling, Record(applied, self._office.term(record.term), stood), reached, seen)
+        if ruling is not wanted:
+            objects = _beside(wanted, reached, seen) | objects
+        elif waits:
+            # Who has just started knows no plan that the route could be made for: it stays as it is.
             del objects[wanted.route]
+        hidden = {key: one for key, one in objects.items() if kinds.of(one) in unseen}
         surplus = self._surplus(wanted, seen, now_s, begins=not waits)
-        outcome = await self._writer.carry_out(
-            [one for key, one in objects.items() if key not in hidden], seen.managed, wanted.route, surplus
-        )
-        account = replace(
-            account,
-            # On trial what was decided is told as if it were in force.
-            applied=applied if outcome.routed or not self._office.acts else record.applied,
-            failures=(*outcome.failures, *_forbidden(sorted(hidden), objects, unseen)),
-            acted=bool(outcome.written),
-            news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
-        )
-        return Steered(
-            account,
-            next_s if outcome.retry_s is None else min(next_s, outcome.retry_s),
-            left_s=outcome.routed_s if _leaves_lost(record.applied, applied, reached.decision) else None,
-            due=not outcome.routed,
-        )
+        shown = [one for key, one in objects.items() if key not in hidden]
+        outcome = await self._writer.carry_out(shown, seen.managed, ruling.route, surplus)
+        # On trial what was decided is told as if it were in force.
+        in_force = applied if outcome.routed or not self._office.acts else record.applied
+        leaves = _leaves_lost(record.applied, applied, reached.decision)
+        return _steered(replace(account, applied=in_force), outcome, _forbidden(hidden, unseen), leaves=leaves)
+
+    def _waits(self, wanted: Desired, seen: Seen, reading: Reading, applied: Applied, now_s: float) -> bool:
+        """Whether traffic must go by the plan before for now: `transition.waits`."""
+        if not transition.leaves(wanted, applied):
+            return False
+        observation = observe.observe(wanted.placed, seen, reading, applied, self._standings or {}, now_s)
+        return transition.waits(wanted, applied, observation, seen)
 
     def _surplus(self, wanted: Desired, seen: Seen, now_s: float, *, begins: bool) -> list[Object]:
         """What is to be deleted: what the plan has no use for, since weights have left it for long enough."""
@@ -149,6 +156,12 @@ def _objects(wanted: Desired, record: Record, reached: Verdict, seen: Seen) -> d
     }
 
 
+def _beside(coming: Desired, reached: Verdict, seen: Seen) -> dict[Key, Object]:
+    """What a plan to come needs before traffic goes by it: all but its route, with its own bounds."""
+    decision = replace(reached.decision, replicas={})
+    return {**coming.standing, **desired.scalers(coming, decision, (), seen.managed, reached.now_s)}
+
+
 def _applied(decision: Decision) -> Applied:
     return Applied(decision.weights, decision.mode, decision.mode_since_s, decision.last_shift_s)
 
@@ -177,11 +190,25 @@ def _made(wanted: Desired) -> dict[Key, Object]:
     return {**wanted.standing, **{key: scaler.object for key, scaler in wanted.scalers.items()}}
 
 
-def _forbidden(
-    hidden: Sequence[Key], objects: Mapping[Key, Object], unseen: Mapping[Kind, KubeError]
-) -> Iterator[Failure]:
+def _forbidden(hidden: Mapping[Key, Object], unseen: Mapping[Kind, KubeError]) -> list[Failure]:
     """What is not written because we may not see whether it is there."""
-    for key in hidden:
-        why = unseen[kinds.of(objects[key])]
-        if isinstance(why, RefusedError):
-            yield Failure(*key, str(why), refused=True)
+    why = {key: unseen[kinds.of(one)] for key, one in sorted(hidden.items())}
+    return [Failure(*key, str(error), refused=True) for key, error in why.items() if isinstance(error, RefusedError)]
+
+
+def _steered(account: Account, outcome: Outcome, forbidden: Sequence[Failure], *, leaves: bool) -> Steered:
+    """The look, with what came of writing. leaves: whether weight is taken from a pool that lost capacity."""
+    decision = account.decision
+    assert decision is not None
+    account = replace(
+        account,
+        failures=(*outcome.failures, *forbidden),
+        acted=bool(outcome.written),
+        news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
+    )
+    return Steered(
+        account,
+        min(decision.next_look_s, outcome.retry_s or math.inf),
+        left_s=outcome.routed_s if leaves else None,
+        due=not outcome.routed,
+    )

@@ -1,8 +1,9 @@
 """From a plan to one without some of its units: traffic stays with what serves until others can take it.
 
 A route is made for the units of one plan. When a unit is taken out of a fleet while its replicas carry traffic, and
-the units that replace it have yet to start, the route stays as it is, and so does the unit; its objects go when weights
-have left it for DRAIN_S. Units that both plans have need none of this: decisions move their weights.
+the units that replace it have yet to start, decisions go on by the plan before, while all that the new plan needs is
+made. Who starts in the middle of it knows no plan before: then the route stays as it is. Objects of the unit go when
+weights have left it for DRAIN_S. Units that both plans have need none of this: decisions move their weights.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ DRAIN_S = LEAVE_S
 still ends."""
 
 
-def waits(wanted: Desired, applied: Applied, observation: Observation, seen: Seen) -> bool:
-    """Whether the route must stay as it is for now: units that the plan no longer has serve what its own cannot yet."""
+def leaves(wanted: Desired, applied: Applied) -> frozenset[str]:
+    """The units that have weight and that the plan no longer has."""
     planned = {placement.unit.name for placement in wanted.placed}
-    left = {name for name, weight in applied.weights.items() if weight and name not in planned}
-    serving = {pod["metadata"]["labels"].get(UNIT) for pod in seen.pods if _is_ready(pod)}
-    if not left & serving:
+    return frozenset(name for name, weight in applied.weights.items() if weight and name not in planned)
+
+
+def waits(wanted: Desired, applied: Applied, observation: Observation, seen: Seen) -> bool:
+    """Whether traffic stays as it is for now: units that the plan no longer has serve what its own cannot yet.
+
+    observation: of the plan's pools.
+    """
+    if not leaves(wanted, applied) & {pod["metadata"]["labels"].get(UNIT) for pod in seen.pods if _is_ready(pod)}:
         return False
     there_per_s = sum(pool.lasting_limit_per_s for pool in observation.pools)
     asked_per_s = wanted.plan.demand_per_s
