@@ -31,7 +31,6 @@ def test_weights_leave_withdrawn_capacity_others_scale_and_it_comes_back_by_step
         await world.serving(sd21(world.pace, world.namespace))
         before = world.witness.now
         others = sum(count for unit, count in before.ready.items() if unit != INF2)
-        withdrawn_s = world.clock()
         await world.karpenter.withdraw(world.pool(INF2))
         await world.until(lambda: world.witness.weight(INF2) == 0, world.pace.reaction_s, "weight has left it")
         await world.until_condition("FailedOver", "True", SOON_S)
@@ -40,11 +39,12 @@ def test_weights_leave_withdrawn_capacity_others_scale_and_it_comes_back_by_step
             lambda: sum(world.witness.now.ready.values()) > others, SLOW_S, "the others have spilled over"
         )
         world.offered_per_s = 12.0
+        restored_s = world.clock()
         world.karpenter.restore(world.pool(INF2))
         weight = (before.weights or {})[INF2]
         await world.until(lambda: world.witness.weight(INF2) >= weight - 5, SLOW_S, "it has its weight again")
         await world.until_condition("FailedOver", "False", SLOW_S)
-        ramp = [moment for moment in world.witness.shifts(withdrawn_s) if (moment.weights or {}).get(INF2)]
+        ramp = [moment for moment in world.witness.shifts(restored_s) if (moment.weights or {}).get(INF2)]
         climbs(ramp, world)
 
     play(story)

@@ -114,7 +114,10 @@ def test_what_runs_is_never_torn_down_and_a_restart_settles_the_same(events: lis
         assert (settled.proposal is not None) == (settled.obstacle is Obstacle.WAITS)
         again = copy.copy(fleet)
         again.restart()
-        assert again.look() == settled
+        found = again.look()
+        assert (found.plan, found.proposal) == (settled.plan, settled.proposal)
+        # Who starts anew tries anew: what stands in the way may be told by another sentence.
+        assert (found.obstacle is None) == (settled.obstacle is None)
 
 
 NOISE = st.recursive(
