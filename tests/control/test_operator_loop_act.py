@@ -124,6 +124,19 @@ def test_what_has_moved_on_since_it_was_seen_is_left_alone() -> None:
     assert outcome.retry_s is not None
 
 
+def test_what_has_moved_on_is_seen_anew_though_its_watch_has_fallen_silent() -> None:
+    async def story(desk: Desk) -> Outcome:
+        await desk.write(route(1))
+        seen = await desk.live()
+        await desk.scene.people.merge(kinds.INGRESS, "sd21", SPACE, {"metadata": {"labels": {"team": "x"}}})
+        await rest(10)  # what was answered to our own write counts no more
+        await desk.writer.carry_out([route(50)], desk.writer.latest(seen), ROUTE)
+        await rest(1)
+        return await desk.writer.carry_out([route(50)], desk.writer.latest(seen), ROUTE)
+
+    assert on_desk(story).routed
+
+
 def test_what_is_gone_since_it_was_seen_is_not_made_anew_by_who_saw_it() -> None:
     async def story(desk: Desk) -> tuple[bool, Outcome, bool]:
         await desk.write(route(1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holdfast.control.operator import drift, routing_record
@@ -27,7 +28,7 @@ FIRST_S, MOST_S = 0.5, 60.0
 """Before an object that failed is tried again; doubled each time, with as much jitter."""
 
 CONFLICT_S = 0.1
-"""Before one that had moved on is tried again: the watch tells of it within a moment."""
+"""Before one that had moved on, and was asked for anew, is tried again."""
 
 ECHO_S = 5.0
 """How long what the API server answered counts for more than what the watch has not yet told."""
@@ -124,9 +125,18 @@ class Writer:
                 outcome = self._failed(outcome, name, error)
                 if isinstance(error, UnavailableError):
                     return outcome
+                if isinstance(error, ConflictError):
+                    await self._see(name, one)
                 continue
             outcome = self._succeeded(outcome, name, answer, difference, name == route)
         return await self._clear(surplus, outcome)
+
+    async def _see(self, name: Key, wanted: Object) -> None:
+        """Asks for an object that has moved on: the watch may have fallen silent. The next look decides on it."""
+        described = wanted["metadata"]
+        with suppress(KubeError):
+            found = await self._connection.get(kinds.of(wanted), described["name"], described["namespace"])
+            self._answers[name] = found, self._clock()
 
     async def _apply(self, wanted: Object, live: Object | None) -> Object:
         if live is None:
