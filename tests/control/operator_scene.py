@@ -64,7 +64,8 @@ def given(name: str = "sd21") -> Plan:
 
 def definitions(lacks: Sequence[Kind] = ()) -> list[Object]:
     """Of all kinds that fleets on an ALB with KEDA are made of; Karpenter's are not among them."""
-    return [resource_definition.manifest("crd.yaml").object, *(definition(kind) for kind in _OPEN if kind not in lacks)]
+    own = [] if kinds.FLEET in lacks else [resource_definition.manifest("crd.yaml").object]
+    return [*own, *(definition(kind) for kind in _OPEN if kind not in lacks)]
 
 
 def plan_objects(plan: Plan) -> tuple[Object, Object]:

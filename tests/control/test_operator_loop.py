@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from control.operator_scene import SPACE, Rate, Scene, given, killed, operate, rest, run
+from control.operator_scene import SPACE, Rate, Scene, definitions, given, killed, operate, rest, run
 from holdfast.control.operator import steering
 from holdfast.control.operator.desired import Desired
 from holdfast.kube import kinds
+from holdfast.kube.watching import REFUSED_S
 from holdfast.model.plan import Plan
 from kube_api.faults import Fault, Loss
 
@@ -317,6 +318,23 @@ def test_a_unit_that_is_taken_out_goes_once_the_others_carry_its_traffic() -> No
     assert stays
     assert after == {"g5-triton": 100}
     assert gone
+
+
+def test_an_operator_that_is_there_before_its_resource_waits_and_says_for_what() -> None:
+    async def story() -> tuple[str, str, dict[str, int]]:
+        scene = Scene(lacks=(kinds.FLEET,))
+        operator = scene.operator()
+        task = await operate(operator)
+        await rest(60)
+        waits = operator.unready
+        scene.api.create(definitions()[0], scene.clock())
+        await scene.declare(PLAN)
+        await rest(REFUSED_S + 5)
+        ready, weights = operator.unready, await scene.weights()
+        await killed(task)
+        return waits, ready, weights
+
+    assert run(story()) == ("not listed yet: inferencefleets", "", BOTH)
 
 
 @pytest.mark.parametrize("restarts", [False, True])

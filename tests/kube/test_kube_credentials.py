@@ -113,10 +113,10 @@ def test_a_proxy_of_the_environment_is_gone_through_unless_the_host_is_excepted(
         ("", "lacks"),
         ("[", "while parsing"),
         ("\x00", "special characters"),
-        ("- 1", "lacks"),
+        ("- 1", "is no kubeconfig"),
         ("{}", "lacks"),
         ("{clusters: [], contexts: []}", "No current context"),
-        ("{clusters: [], contexts: [], current-context: x}", "'x' not found"),
+        ("{clusters: [], contexts: [], current-context: x}", "'x' not found; it has none"),
         ("{clusters: [{name: c, cluster: {server: 1}}], contexts: []}", "Expected `str`"),
         ("{clusters: [], contexts: [{name: x, context: {cluster: c}}], current-context: x}", "'c'"),
         (

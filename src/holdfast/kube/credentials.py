@@ -66,7 +66,16 @@ def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
     place = named or Path("~/.kube/config")
     if os.pathsep in str(place):
         raise InputError("several files, of which only one can be read", where=f"kubeconfig {place}", mend=_MEND)
-    return _access(lambda: KubeConfig.from_file(place).get(context), f"kubeconfig {place}")
+    return _access(lambda: _of_file(place, context), f"kubeconfig {place}")
+
+
+def _of_file(place: Path, context: str | None) -> SingleConfig | None:
+    config = KubeConfig.from_file(place)
+    named = context or config.current_context
+    if named is not None and named not in config.contexts:
+        there = ", ".join(sorted(config.contexts)) or "none"
+        raise InputError(f"Context {named!r} not found", where=f"kubeconfig {place}", mend=f"it has {there}")
+    return config.get(named)
 
 
 def _access(read: Callable[[], SingleConfig | None], place: str) -> Access:
@@ -82,7 +91,9 @@ def _access(read: Callable[[], SingleConfig | None], place: str) -> Access:
         raise InputError(f"a certificate or key cannot be read: {error}", where=place, mend=_MEND) from error
     except (ConfigError, YAMLError, ValueError, OSError) as error:
         raise InputError(" ".join(str(error).split()), where=place, mend=_MEND) from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except AttributeError as error:
+        raise InputError("lacks clusters, contexts and users: it is no kubeconfig", where=place, mend=_MEND) from error
+    except (KeyError, TypeError) as error:
         raise InputError(f"lacks or misnames {error}", where=place, mend=_MEND) from error
 
 

@@ -207,8 +207,10 @@ class Watched:
         self.problem = problem
         if known is None or (type(known), known.reason) != (type(problem), problem.reason):
             # Few clusters have all kinds; who needs one that is missing says so himself.
-            level = logging.INFO if isinstance(problem, errors.NotFoundError) else logging.WARNING
-            _LOG.log(level, "%s are not watched: %s", self.kind.plural, problem)
+            unknown = isinstance(problem, errors.NotFoundError)
+            level = logging.INFO if unknown else logging.WARNING
+            why = f"the cluster does not know them; they are looked for every {REFUSED_S:g} s" if unknown else problem
+            _LOG.log(level, "%s are not watched: %s", self.kind.plural, why)
 
 
 def _key(item: Object) -> tuple[str, str]:

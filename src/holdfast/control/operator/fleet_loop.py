@@ -123,7 +123,7 @@ class FleetLoop:
         if math.isinf(seen.age_s) and now_s < self._started_s + SYNC_S:
             return now_s + SOONEST_S
         reading = self._readings.read(self._key, now_s)
-        unlisted = self._watches.unlisted(self._key[0])
+        unlisted = self._watches.plans_unlisted(self._key[0])
         if unlisted:
             # To plan anew would write over a plan, and without measurements that are there.
             problem = PlanProblem(Reason.NO_PLAN, unlisted)

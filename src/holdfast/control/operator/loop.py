@@ -83,7 +83,8 @@ class Operator:
     @property
     def unready(self) -> str:
         """What it still waits for; empty when nothing."""
-        return "" if self._watches.synced else "fleets and nodes have not been listed yet"
+        unlisted = self._watches.unlisted
+        return f"not listed yet: {', '.join(unlisted)}" if unlisted else ""
 
     async def run(self) -> None:
         """Until it is stopped. Raises what a watch or the leadership ended with."""

@@ -104,10 +104,10 @@ class Watches:
                 group.create_task(watched.run(), name=f"watch {watched.kind.plural}")
 
     @property
-    def synced(self) -> bool:
-        """Whether all fleets are known, and what every fleet needs."""
+    def unlisted(self) -> tuple[str, ...]:
+        """What has not been listed yet, of fleets and what every fleet needs."""
         needed = [one for one in self._cluster if one.kind not in _OPTIONAL or not self._hidden(one)]
-        return all(one.synced for one in (*self._fleets, *needed))
+        return tuple(dict.fromkeys(one.kind.plural for one in (*self._fleets, *needed) if not one.synced))
 
     def age_s(self, namespace: str, now_s: float) -> float:
         """How old what is seen of a fleet there is, by its oldest part that can be seen at all (`unseen`)."""
@@ -121,7 +121,7 @@ class Watches:
         watched = (*self._cluster, *self._spaces[namespace])
         return {one.kind: one.problem for one in watched if one.problem and self._hidden(one)}
 
-    def unlisted(self, namespace: str) -> str:
+    def plans_unlisted(self, namespace: str) -> str:
         """Why the plans of fleets there are not known, a sentence; empty where they are."""
         lists = [one for one in self._spaces[namespace] if one.kind == kinds.CONFIG_MAP and not one.synced]
         if not lists:
