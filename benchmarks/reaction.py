@@ -40,7 +40,7 @@ from cluster.node_agent import running
 from cluster.prometheus import PrometheusStandIn
 from cluster.view import name, stamp
 from cluster.witness import weights_of
-from holdfast.control.operator.listening import listening
+from holdfast.control.operator.telling.listening import listening
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import ConflictError, KubeError

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from control.accounts import FLEET, WELL, account
-from holdfast.control.operator import by_hand
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.status import status
+from holdfast.control.operator.telling import by_hand
+from holdfast.control.operator.telling.status import status
 from holdfast.kube import errors, kinds
 from holdfast.kube.connection import Connection
 from holdfast.manifests.operator import resource_definition

@@ -21,7 +21,7 @@ from cluster.operators import Processes
 from cluster.prometheus import PrometheusStandIn
 from cluster.scenes import Scene, Story
 from cluster.world import World
-from holdfast.control.operator.listening import listening
+from holdfast.control.operator.telling.listening import listening
 from holdfast.kube.connection import Connection
 
 CLUSTER = os.environ.get("HOLDFAST_TEST_KUBECONFIG", "")

@@ -23,9 +23,9 @@ from cluster.line import Line, Tunnel
 from cluster.plans import planned
 from cluster.view import Clock
 from holdfast.control.operator.loop import Operator
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.seen import Reading
-from holdfast.control.operator.settled import Due, Tried
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.plans.settled import Due, Tried
+from holdfast.control.operator.seeing.seen import Reading
 from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership
 from holdfast.manifests.placement import Placement

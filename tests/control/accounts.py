@@ -7,8 +7,8 @@ from typing import Any
 
 from holdfast.control.decide import decide
 from holdfast.control.observation import Applied, Observation
-from holdfast.control.operator import by_hand
 from holdfast.control.operator.account import Account
+from holdfast.control.operator.telling import by_hand
 from holdfast.model.fleet import InferenceFleet, RoutingPolicy
 from holdfast.model.plan import Autoscaling, Plan, PlanStatus, PoolPlan
 from holdfast.model.pools import CapacityPool, RoutingMode, Shortage

@@ -6,8 +6,8 @@ from typing import Any
 
 from holdfast import catalog
 from holdfast.control.decision import Decision
-from holdfast.control.operator import desired
-from holdfast.control.operator.desired import Desired
+from holdfast.control.operator.keeping import desired
+from holdfast.control.operator.keeping.desired import Desired
 from holdfast.kube.kinds import Object
 from holdfast.model.fleet import DataPlane
 from holdfast.model.plan import Plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast import catalog
 from holdfast.control.observation import Applied
-from holdfast.control.operator.seen import Key, Reading, Seen
+from holdfast.control.operator.seeing.seen import Key, Reading, Seen
 from holdfast.manifests.placement import Placement, placements
 from holdfast.model.fleet import CapacityPolicy, CapacityType, DeploymentUnit, InferenceFleet
 from holdfast.model.plan import Allotment, Plan, PlanPeriod, PlanStatus, PoolPlan

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import virtual_time
-from holdfast.control.operator import plan_records
 from holdfast.control.operator.loop import Operator
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.seen import Reading
+from holdfast.control.operator.plans import plan_records
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.seeing.seen import Reading
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError

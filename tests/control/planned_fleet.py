@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.control.operator import plans
-from holdfast.control.operator.settled import Due, Settled, Tried
+from holdfast.control.operator.plans import settling
+from holdfast.control.operator.plans.settled import Due, Settled, Tried
 from holdfast.model.plan import Plan, UnitEvidence
 from holdfast.planning.plan import make_plan
 
@@ -58,7 +58,7 @@ class PlannedFleet:
 
     def settled(self) -> Settled:
         """One look, of which nothing comes."""
-        return plans.settle(
+        return settling.settle(
             copy.deepcopy(self.fleet),
             self.config,
             highest_per_s=self.highest_per_s,

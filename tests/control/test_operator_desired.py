@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from control.desired_plans import NOW_S, all_of, decision, desired_of, every_plan, of_seven, owner, pool
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, drift, routing_record
-from holdfast.control.operator.desired import Desired
-from holdfast.control.operator.routing_record import Record
-from holdfast.control.operator.seen import Key
+from holdfast.control.operator.keeping import desired, drift, routing_record
+from holdfast.control.operator.keeping.desired import Desired
+from holdfast.control.operator.keeping.routing_record import Record
+from holdfast.control.operator.seeing.seen import Key
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Object
 from holdfast.model.fleet import DataPlane

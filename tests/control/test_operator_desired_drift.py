@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.control.operator import drift
-from holdfast.control.operator.drift import Difference, Drift
+from holdfast.control.operator.keeping import drift
+from holdfast.control.operator.keeping.drift import Difference, Drift
 from holdfast.kube.kinds import Object
 
 RECORDED = [

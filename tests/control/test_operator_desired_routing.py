@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from control.desired_plans import NOW_S, desired_of, of_seven
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, routing_record
-from holdfast.control.operator.routing_record import ROUTING, Record
+from holdfast.control.operator.keeping import desired, routing_record
+from holdfast.control.operator.keeping.routing_record import ROUTING, Record
 from holdfast.kube.kinds import Object
 from holdfast.model.fleet import DataPlane
 from holdfast.model.pools import RoutingMode

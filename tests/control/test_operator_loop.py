@@ -10,7 +10,7 @@ import pytest
 
 from control.operator_scene import SPACE, Rate, Scene, definitions, given, killed, operate, rest, run
 from holdfast.control.operator import steering
-from holdfast.control.operator.desired import Desired
+from holdfast.control.operator.keeping.desired import Desired
 from holdfast.kube import kinds
 from holdfast.kube.watching import REFUSED_S
 from holdfast.model.plan import Plan

@@ -10,10 +10,10 @@ import pytest
 
 from control.operator_scene import SPACE, Scene, rest, run
 from holdfast.control.observation import Applied
-from holdfast.control.operator import drift, routing_record
-from holdfast.control.operator.act import Outcome, Writer, key
+from holdfast.control.operator.keeping import drift, routing_record
+from holdfast.control.operator.keeping.act import Outcome, Writer, key
+from holdfast.control.operator.keeping.routing_record import Record
 from holdfast.control.operator.office import Office
-from holdfast.control.operator.routing_record import Record
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.kinds import Object

@@ -11,10 +11,10 @@ import pytest
 
 from control.operator_scene import SPACE, Scene, killed, operate, rest, run
 from control.test_operator_loop import PLAN, served, without
-from holdfast.control.operator import telling
 from holdfast.control.operator.loop import Operator
-from holdfast.control.operator.seen import Reading
-from holdfast.control.operator.settled import Due, Tried
+from holdfast.control.operator.plans.settled import Due, Tried
+from holdfast.control.operator.seeing.seen import Reading
+from holdfast.control.operator.telling import teller
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Object
 from holdfast.manifests.routing import ingress
@@ -253,7 +253,7 @@ def test_a_look_that_fails_again_and_again_is_still_woken(monkeypatch: pytest.Mo
         await served(scene)
         task = await operate(scene.operator())
         await rest(20)
-        monkeypatch.setattr(telling.Teller, "tell", breaks)
+        monkeypatch.setattr(teller.Teller, "tell", breaks)
         await rest(600)
         await lost(scene)
         await rest(2)

@@ -9,7 +9,7 @@ import pytest
 
 from control.desired_plans import all_of, desired_of, every_plan
 from control.operator_scene import Scene, given, killed, operate, rest, run
-from holdfast.control.operator import watches
+from holdfast.control.operator.seeing import watches
 from holdfast.kube import kinds
 from holdfast.manifests.operator import rights, surroundings
 from holdfast.model.cluster import Nodes

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.control.operator import events
-from holdfast.control.operator.seen import Seen
-from holdfast.control.operator.sight import FleetKey, Sight, has_node_groups, node_pools
+from holdfast.control.operator.seeing import events
+from holdfast.control.operator.seeing.seen import Seen
+from holdfast.control.operator.seeing.sight import FleetKey, Sight, has_node_groups, node_pools
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Kind, Object
 from holdfast.model import instants

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.operator_objects import APPLIED, NOW_S, PLACED, READING, at, event, workload
-from holdfast.control.operator.interruptions import EVENTS, TAINTS
-from holdfast.control.operator.observe import Standing, observe
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.seeing.interruptions import EVENTS, TAINTS
+from holdfast.control.operator.seeing.observe import Standing, observe
+from holdfast.control.operator.seeing.seen import Seen
 
 NODES = st.sampled_from(["n1", "n2", "n3", "n4"])
 TIMES = st.one_of(st.none(), st.integers(-7000, 100).map(lambda ago_s: at(NOW_S + ago_s)))

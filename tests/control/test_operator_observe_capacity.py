@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.operator_objects import BY_UNIT, NOW_S, PLACED, Object, at, claim, condition, event, pod, seen
-from holdfast.control.operator import capacity, stamps
+from holdfast.control.operator.seeing import capacity, stamps
 from holdfast.control.shortages import HOLD_S, REMEMBER_S
 from holdfast.manifests.placement import Placement
 from holdfast.model.pools import Shortage

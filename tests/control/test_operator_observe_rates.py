@@ -12,8 +12,8 @@ import promql_parser
 import pytest
 
 from control.operator_objects import BY_UNIT, FLEET, PLACED
-from holdfast.control.operator import rates, reading
-from holdfast.control.operator.seen import Reading
+from holdfast.control.operator.metrics import rates, reading
+from holdfast.control.operator.seeing.seen import Reading
 from holdfast.manifests.observing import pod_monitor
 from holdfast.manifests.placement import Placement
 from holdfast.model.fleet import DataPlane

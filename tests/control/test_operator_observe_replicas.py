@@ -21,8 +21,8 @@ from control.operator_objects import (
     server,
     workload,
 )
-from holdfast.control.operator.observe import Standing, kept, observe, standings
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.seeing.observe import Standing, kept, observe, standings
+from holdfast.control.operator.seeing.seen import Seen
 from holdfast.model.pools import CapacityPool
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.control.operator import plan_inputs, planner, plans
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.settled import Due, Tried
+from holdfast.control.operator.plans import plan_inputs, planner, settling
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.plans.settled import Due, Tried
 from holdfast.model import document
 from holdfast.model.plan import PlanStatus
 from processes import alive
@@ -40,7 +40,7 @@ def due(name: str = "sd21", measurements: str | None = None) -> Due:
     resource["metadata"]["uid"] = "u"
     text = (folder / "measurements.csv").read_text(encoding="utf-8") if measurements is None else measurements
     config = {plan_name(resource): {"data": {"measurements.csv": text}}}
-    settled = plans.settle(resource, config, highest_per_s=None, prices_of=planner.prices_of, tried=None, now_s=0.0)
+    settled = settling.settle(resource, config, highest_per_s=None, prices_of=planner.prices_of, tried=None, now_s=0.0)
     assert settled.due is not None
     return settled.due
 
@@ -117,7 +117,7 @@ def test_one_plan_is_made_at_a_time_and_cancelling_leaves_nothing(temporary: Pat
 PARENT = """
 import asyncio, sys
 from control.test_operator_planner_live import due
-from holdfast.control.operator.planner import Planner
+from holdfast.control.operator.plans.planner import Planner
 code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(60)"
 asyncio.run(Planner(lambda: 0.0, command=(sys.executable, "-c", code, sys.argv[1])).make(due()))
 """

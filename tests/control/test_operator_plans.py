@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from control.planned_fleet import PlannedFleet, replicas, running
-from holdfast.control.operator import plan_records, plans
-from holdfast.control.operator.settled import Obstacle
+from holdfast.control.operator.plans import plan_records, settling
+from holdfast.control.operator.plans.settled import Obstacle
 from holdfast.model import codec, document
 
 IRRELEVANT: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -105,7 +105,7 @@ def test_a_planner_that_gave_no_answer_is_asked_again_after_a_while() -> None:
     fleet.fails = True
     settled = fleet.look()
     assert settled.obstacle is Obstacle.FAILED and settled.due is None
-    fleet.now_s += plans.RETRY_S
+    fleet.now_s += settling.RETRY_S
     assert fleet.settled().due is not None
     fleet.fails = False
     assert fleet.look().obstacle is None

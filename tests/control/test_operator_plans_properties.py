@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from control.planned_fleet import PlannedFleet
 from holdfast.cli import known
 from holdfast.cli.known import Circumstances
-from holdfast.control.operator import plan_inputs
-from holdfast.control.operator.plan_inputs import beyond, wanted_per_s
-from holdfast.control.operator.settled import Obstacle
+from holdfast.control.operator.plans import plan_inputs
+from holdfast.control.operator.plans.plan_inputs import beyond, wanted_per_s
+from holdfast.control.operator.plans.settled import Obstacle
 from holdfast.model import document
 from holdfast.model.document import Declared
 from holdfast.model.plan import Plan

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.control import verdict
 from holdfast.control.observation import Applied, Observation
-from holdfast.control.operator import rising
+from holdfast.control.operator.keeping import rising
 from holdfast.control.verdict import Verdict
 from holdfast.model.fleet import CapacityPolicy, DataPlane, RoutingPolicy
 from holdfast.model.pools import CapacityPool, RoutingMode, Shortage

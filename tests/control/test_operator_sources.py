@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from holdfast import catalog
-from holdfast.control.operator import sources
-from holdfast.control.operator.sources import Sources
+from holdfast.control.operator.metrics import sources
+from holdfast.control.operator.metrics.sources import Sources
 from holdfast.manifests.placement import Placement, placements
 from holdfast.model.errors import InputError
 from holdfast.telemetry.prometheus import Prometheus

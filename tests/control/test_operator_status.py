@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.control.observation import Applied
-from holdfast.control.operator import by_hand, shown
 from holdfast.control.operator.account import Account, Failure, Missing, PlanProblem
-from holdfast.control.operator.by_hand import Override
-from holdfast.control.operator.conditions import conditions
 from holdfast.control.operator.reasons import MEANINGS, Reason, Type, meaning
-from holdfast.control.operator.status import cost_usd_per_h, status, worth_writing
+from holdfast.control.operator.telling import by_hand, shown
+from holdfast.control.operator.telling.by_hand import Override
+from holdfast.control.operator.telling.conditions import conditions
+from holdfast.control.operator.telling.status import cost_usd_per_h, status, worth_writing
 from holdfast.control.pool_states import PoolState
 from holdfast.model import instants
 from holdfast.model.fleet import RoutingPolicy

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.control.observation import Applied
-from holdfast.control.operator import said
 from holdfast.control.operator.account import Account, News
 from holdfast.control.operator.reasons import TELLINGS, Word
-from holdfast.control.operator.said import Memory, Saying, Writes
-from holdfast.control.operator.status import status
+from holdfast.control.operator.telling import said
+from holdfast.control.operator.telling.said import Memory, Saying, Writes
+from holdfast.control.operator.telling.status import status
 from holdfast.model.pools import RoutingMode
 from holdfast.model.status import FleetStatus
 

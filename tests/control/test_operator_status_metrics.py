@@ -13,9 +13,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from holdfast.control.operator import listening
-from holdfast.control.operator.exported import Exported
-from holdfast.control.operator.status import status
+from holdfast.control.operator.telling import listening
+from holdfast.control.operator.telling.exported import Exported
+from holdfast.control.operator.telling.status import status
 from holdfast.model import metrics
 from holdfast.model.errors import InputError
 

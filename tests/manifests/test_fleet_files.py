@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from holdfast.control.operator import plans
+from holdfast.control.operator.plans import settling
 from holdfast.manifests import File, Manifest
 from holdfast.manifests.fleet import tree
 from holdfast.model import document
@@ -36,7 +36,7 @@ def test_the_operator_runs_the_plan_that_is_beside_the_fleet(name: str, tree_of:
     plan, files = tree_of(name)
     fleet, kept = read(files["fleet/fleet.yaml"]), read(files["fleet/plan.yaml"])
     fleet["metadata"]["uid"] = "u"
-    settled = plans.settle(
+    settled = settling.settle(
         fleet,
         {kept["metadata"]["name"]: kept},
         highest_per_s=1e6,

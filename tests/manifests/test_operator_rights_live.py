@@ -18,9 +18,9 @@ import yaml
 
 from control.desired_plans import all_of
 from holdfast import catalog
-from holdfast.control.operator import desired, drift
-from holdfast.control.operator.desired import Desired
-from holdfast.control.operator.drift import Difference, Drift
+from holdfast.control.operator.keeping import desired, drift
+from holdfast.control.operator.keeping.desired import Desired
+from holdfast.control.operator.keeping.drift import Difference, Drift
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Object
 from holdfast.manifests.operator import resource_definition, rights, surroundings

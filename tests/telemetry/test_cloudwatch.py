@@ -12,7 +12,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
-from holdfast.control.operator import reading
+from holdfast.control.operator.metrics import reading
 from holdfast.telemetry.cloudwatch import CloudWatch
 from holdfast.telemetry.errors import NoFigureError, UnreadError
 

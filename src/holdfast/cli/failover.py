@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import clusters, flags
-from holdfast.control.operator import by_hand, shown
-from holdfast.control.operator.by_hand import Override
 from holdfast.control.operator.reasons import Type
-from holdfast.control.operator.shown import Shown
+from holdfast.control.operator.telling import by_hand, shown
+from holdfast.control.operator.telling.by_hand import Override
+from holdfast.control.operator.telling.shown import Shown
 from holdfast.kube.kinds import FLEET, Object
 from holdfast.model.errors import InputError
 from holdfast.reports import terminal

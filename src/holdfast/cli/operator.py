@@ -14,10 +14,10 @@ import click
 from prometheus_client import CollectorRegistry
 
 from holdfast.cli import clusters, log_lines, running
-from holdfast.control.operator import listening
 from holdfast.control.operator.loop import Operator
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.sources import Sources
+from holdfast.control.operator.metrics.sources import Sources
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.telling import listening
 from holdfast.kube import leases
 from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership

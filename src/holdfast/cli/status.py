@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import clusters, flags
-from holdfast.control.operator import shown
-from holdfast.control.operator.shown import Shown
+from holdfast.control.operator.telling import shown
+from holdfast.control.operator.telling.shown import Shown
 from holdfast.kube.errors import GoneError
 from holdfast.kube.kinds import FLEET, Object
 from holdfast.model.errors import InputError

@@ -10,18 +10,19 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from holdfast.control.operator import by_hand, plan_records
 from holdfast.control.operator.account import Account, PlanProblem
-from holdfast.control.operator.desired import Desired
-from holdfast.control.operator.exported import Exported
-from holdfast.control.operator.planned import Planned
-from holdfast.control.operator.readings import Readings
+from holdfast.control.operator.keeping.desired import Desired
+from holdfast.control.operator.metrics.readings import Readings
+from holdfast.control.operator.plans import plan_records
+from holdfast.control.operator.plans.planned import Planned
 from holdfast.control.operator.reasons import Reason
-from holdfast.control.operator.seen import Reading, Seen
-from holdfast.control.operator.sight import FleetKey, Sight
+from holdfast.control.operator.seeing.seen import Reading, Seen
+from holdfast.control.operator.seeing.sight import FleetKey, Sight
+from holdfast.control.operator.seeing.watches import Watches
 from holdfast.control.operator.steering import Steered, Steering
-from holdfast.control.operator.telling import Teller
-from holdfast.control.operator.watches import Watches
+from holdfast.control.operator.telling import by_hand
+from holdfast.control.operator.telling.exported import Exported
+from holdfast.control.operator.telling.teller import Teller
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import RoutingPolicy
 from holdfast.model.plan import Plan

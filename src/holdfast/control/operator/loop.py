@@ -16,16 +16,16 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from holdfast.control.operator import office
-from holdfast.control.operator.act import Writer
-from holdfast.control.operator.exported import Exported
 from holdfast.control.operator.fleet_loop import FleetLoop
-from holdfast.control.operator.planned import Planned
-from holdfast.control.operator.planner import Planner
-from holdfast.control.operator.readings import Readings, SourceOf
-from holdfast.control.operator.sight import FleetKey, Sight
+from holdfast.control.operator.keeping.act import Writer
+from holdfast.control.operator.metrics.readings import Readings, SourceOf
+from holdfast.control.operator.plans.planned import Planned
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.seeing.sight import FleetKey, Sight
+from holdfast.control.operator.seeing.watches import Watches
 from holdfast.control.operator.steering import Steering
-from holdfast.control.operator.telling import Teller
-from holdfast.control.operator.watches import Watches
+from holdfast.control.operator.telling.exported import Exported
+from holdfast.control.operator.telling.teller import Teller
 from holdfast.kube.connection import Connection
 from holdfast.kube.leases import Leadership
 

@@ -14,15 +14,16 @@ from holdfast.catalog import equipment_of
 from holdfast.control import verdict
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator import desired, observe, rising, transition
 from holdfast.control.operator.account import Account, Failure, Missing, News
-from holdfast.control.operator.act import Outcome, Writer
-from holdfast.control.operator.desired import Desired
-from holdfast.control.operator.observe import Standing
+from holdfast.control.operator.keeping import desired, rising, transition
+from holdfast.control.operator.keeping.act import Outcome, Writer
+from holdfast.control.operator.keeping.desired import Desired
+from holdfast.control.operator.keeping.routing_record import Record
 from holdfast.control.operator.office import Office
 from holdfast.control.operator.reasons import Word
-from holdfast.control.operator.routing_record import Record
-from holdfast.control.operator.seen import Key, Reading, Seen
+from holdfast.control.operator.seeing import observe
+from holdfast.control.operator.seeing.observe import Standing
+from holdfast.control.operator.seeing.seen import Key, Reading, Seen
 from holdfast.control.pool_states import PoolState
 from holdfast.control.verdict import Verdict
 from holdfast.kube import kinds

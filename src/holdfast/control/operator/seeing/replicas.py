@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.control.operator import capacity, interruptions, stamps
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.seeing import capacity, interruptions, stamps
+from holdfast.control.operator.seeing.seen import Seen
 from holdfast.kube.kinds import Object
 from holdfast.manifests.placement import Placement, ScaleTarget
 from holdfast.manifests.serving import labels

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from holdfast.control.operator import capacity, interruptions, stamps
+from holdfast.control.operator.seeing import capacity, interruptions, stamps
 from holdfast.kube.kinds import Object
 
 OF_NODES = "default"

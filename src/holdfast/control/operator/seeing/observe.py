@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.control.observation import Applied, Observation
-from holdfast.control.operator import capacity, interruptions, replicas
-from holdfast.control.operator.seen import Reading, Seen
+from holdfast.control.operator.seeing import capacity, interruptions, replicas
+from holdfast.control.operator.seeing.seen import Reading, Seen
 from holdfast.kube.kinds import Object
 from holdfast.manifests.placement import Placement
 from holdfast.model import instants

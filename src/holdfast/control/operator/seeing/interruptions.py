@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from holdfast.control.operator import stamps
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.seeing import stamps
+from holdfast.control.operator.seeing.seen import Seen
 from holdfast.kube.kinds import Object
 
 SPOT_NOTICE_S = 120.0

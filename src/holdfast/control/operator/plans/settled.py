@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from holdfast.control.operator.plan_inputs import Inputs
+from holdfast.control.operator.plans.plan_inputs import Inputs
 from holdfast.kube.kinds import Object
 from holdfast.model.document import Declared
 from holdfast.model.plan import Plan

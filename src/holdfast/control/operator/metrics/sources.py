@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from holdfast.control.operator import rates, reading
-from holdfast.control.operator.rates import Queries
-from holdfast.control.operator.seen import Reading
+from holdfast.control.operator.metrics import rates, reading
+from holdfast.control.operator.metrics.rates import Queries
+from holdfast.control.operator.seeing.seen import Reading
 from holdfast.manifests.placement import Placement
 from holdfast.telemetry import signed
 from holdfast.telemetry.cloudwatch import CloudWatch

@@ -14,8 +14,8 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.control.operator import plan_inputs
-from holdfast.control.operator.plan_inputs import Inputs
+from holdfast.control.operator.plans import plan_inputs
+from holdfast.control.operator.plans.plan_inputs import Inputs
 from holdfast.kube.kinds import Object
 from holdfast.manifests import metadata, names
 from holdfast.manifests.fleet import plan_map

@@ -22,8 +22,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.control import shortages
-from holdfast.control.operator import stamps
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.seeing import stamps
+from holdfast.control.operator.seeing.seen import Seen
 from holdfast.kube.kinds import Object
 from holdfast.manifests.compute import nodes
 from holdfast.manifests.placement import Placement, ScaleTarget

@@ -19,10 +19,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.control.operator import plan_inputs, plan_records
-from holdfast.control.operator.plan_inputs import Inputs
-from holdfast.control.operator.plan_records import Kept
-from holdfast.control.operator.settled import Due, Obstacle, Settled, Tried
+from holdfast.control.operator.plans import plan_inputs, plan_records
+from holdfast.control.operator.plans.plan_inputs import Inputs
+from holdfast.control.operator.plans.plan_records import Kept
+from holdfast.control.operator.plans.settled import Due, Obstacle, Settled, Tried
 from holdfast.kube.kinds import Object
 from holdfast.manifests.fleet import plan_map
 from holdfast.model import document

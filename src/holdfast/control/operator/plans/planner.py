@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast import catalog
-from holdfast.control.operator.settled import Due, Tried
+from holdfast.control.operator.plans.settled import Due, Tried
 from holdfast.model import document, plan
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import InferenceFleet

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from holdfast.control.operator import events
-from holdfast.control.operator.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight, has_node_groups
+from holdfast.control.operator.seeing import events
+from holdfast.control.operator.seeing.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight, has_node_groups
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError, NotFoundError, RefusedError

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from holdfast.control import shortages
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator import drift, routing_record
-from holdfast.control.operator.routing_record import Record
-from holdfast.control.operator.seen import Key
+from holdfast.control.operator.keeping import drift, routing_record
+from holdfast.control.operator.keeping.routing_record import Record
+from holdfast.control.operator.seeing.seen import Key
 from holdfast.control.shortages import Supply
 from holdfast.kube.kinds import Object
 from holdfast.manifests import Manifest

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TypeVar
 
-from holdfast.control.operator.events import Events, Subject, of_pool
-from holdfast.control.operator.seen import Key, Seen
+from holdfast.control.operator.seeing.events import Events, Subject, of_pool
+from holdfast.control.operator.seeing.seen import Key, Seen
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Kind, Object
 from holdfast.manifests import names

@@ -9,12 +9,12 @@ import logging
 
 import pydantic
 
-from holdfast.control.operator import said
 from holdfast.control.operator.account import Account, Result
-from holdfast.control.operator.exported import Exported
 from holdfast.control.operator.office import Office
-from holdfast.control.operator.said import Memory
-from holdfast.control.operator.status import status, worth_writing
+from holdfast.control.operator.telling import said
+from holdfast.control.operator.telling.exported import Exported
+from holdfast.control.operator.telling.said import Memory
+from holdfast.control.operator.telling.status import status, worth_writing
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import ConflictError, KubeError, NotFoundError

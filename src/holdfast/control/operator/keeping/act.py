@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from holdfast.control.operator import drift, routing_record
 from holdfast.control.operator.account import Failure
-from holdfast.control.operator.drift import Difference, Drift
+from holdfast.control.operator.keeping import drift, routing_record
+from holdfast.control.operator.keeping.drift import Difference, Drift
 from holdfast.control.operator.office import Office
-from holdfast.control.operator.seen import Key
+from holdfast.control.operator.seeing.seen import Key
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import ConflictError, KubeError, NotFoundError, RefusedError, UnavailableError

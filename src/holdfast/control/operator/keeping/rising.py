@@ -13,7 +13,7 @@ from dataclasses import replace
 from holdfast.control import shortages
 from holdfast.control.look import SLACK
 from holdfast.control.observation import Observation
-from holdfast.control.operator import stamps
+from holdfast.control.operator.seeing import stamps
 from holdfast.control.shortages import Supply
 from holdfast.control.verdict import Verdict
 from holdfast.kube.kinds import Object

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.control.operator import plan_records, planner, plans
 from holdfast.control.operator.account import News, PlanProblem
 from holdfast.control.operator.office import Office
-from holdfast.control.operator.planner import Planner
+from holdfast.control.operator.plans import plan_records, planner, settling
+from holdfast.control.operator.plans.planner import Planner
+from holdfast.control.operator.plans.settled import Due, Obstacle, Settled, Tried
 from holdfast.control.operator.reasons import Reason, Word
-from holdfast.control.operator.seen import Reading, Seen
-from holdfast.control.operator.settled import Due, Obstacle, Settled, Tried
+from holdfast.control.operator.seeing.seen import Reading, Seen
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError
 from holdfast.kube.kinds import Object
@@ -81,7 +81,7 @@ class Planned:
         """What holds, and what is begun or written so that more will."""
         now_s = self._clock()
         self._collect()
-        settled = plans.settle(
+        settled = settling.settle(
             seen.fleet,
             {**seen.config, **self._on_trial},
             highest_per_s=reading.highest_per_s,
@@ -93,7 +93,7 @@ class Planned:
             self._begin(settled.due, seen)
         next_s = await self._write(settled, seen, now_s)
         if self._tried is not None and not self._tried.lasting:
-            next_s = min(next_s or now_s + plans.RETRY_S, self._tried.ended_s + plans.RETRY_S)
+            next_s = min(next_s or now_s + settling.RETRY_S, self._tried.ended_s + settling.RETRY_S)
         news = _news(self._before, settled)
         self._before = settled
         refused = settled.obstacle is Obstacle.REFUSED

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.control.look import SLACK
-from holdfast.control.operator import by_hand, wording
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.by_hand import Override
 from holdfast.control.operator.reasons import Reason, Status, Type
-from holdfast.control.operator.wording import count
+from holdfast.control.operator.telling import by_hand, wording
+from holdfast.control.operator.telling.by_hand import Override
+from holdfast.control.operator.telling.wording import count
 from holdfast.control.pool_states import PoolState
 from holdfast.model import instants, quantities
 from holdfast.model.pools import CapacityPool, RoutingMode

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from holdfast.control.look import LEAVE_S, SLACK
 from holdfast.control.observation import Applied, Observation
-from holdfast.control.operator import desired, routing_record
-from holdfast.control.operator.desired import Desired
-from holdfast.control.operator.routing_record import Record
-from holdfast.control.operator.seen import Seen
+from holdfast.control.operator.keeping import desired, routing_record
+from holdfast.control.operator.keeping.desired import Desired
+from holdfast.control.operator.keeping.routing_record import Record
+from holdfast.control.operator.seeing.seen import Seen
 from holdfast.kube.kinds import Object
 from holdfast.model.pools import RoutingMode
 from holdfast.planning.weights import integer_weights

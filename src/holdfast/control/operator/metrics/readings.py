@@ -9,9 +9,9 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from holdfast.control.operator.seen import Reading
-from holdfast.control.operator.sight import FleetKey
-from holdfast.control.operator.sources import Source
+from holdfast.control.operator.metrics.sources import Source
+from holdfast.control.operator.seeing.seen import Reading
+from holdfast.control.operator.seeing.sight import FleetKey
 from holdfast.manifests.placement import Placement
 from holdfast.model.errors import InputError
 from holdfast.telemetry.errors import UnreadError

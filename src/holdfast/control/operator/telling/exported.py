@@ -14,10 +14,10 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from holdfast.control.operator import said
 from holdfast.control.operator.account import Account, Result
 from holdfast.control.operator.reasons import Type
-from holdfast.control.operator.status import cost_usd_per_h
+from holdfast.control.operator.telling import said
+from holdfast.control.operator.telling.status import cost_usd_per_h
 from holdfast.model import metrics
 from holdfast.model.metrics import Kind, Metric
 from holdfast.model.pools import RoutingMode

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from holdfast.control.operator.account import Account
-from holdfast.control.operator.conditions import conditions
+from holdfast.control.operator.telling.conditions import conditions
 from holdfast.model import instants
 from holdfast.model.plan import Plan
 from holdfast.model.pools import CapacityPool, RoutingMode

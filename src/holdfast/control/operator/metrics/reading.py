@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.control.operator.rates import Queries
-from holdfast.control.operator.seen import Reading
+from holdfast.control.operator.metrics.rates import Queries
+from holdfast.control.operator.seeing.seen import Reading
 from holdfast.telemetry.cloudwatch import MINUTE_S, CloudWatch
 from holdfast.telemetry.errors import NoFigureError
 from holdfast.telemetry.prometheus import Prometheus

@@ -1,0 +1,7 @@
+"""The objects of a plan and a decision, and writing them.
+
+desired         what is to be there            drift       whether an object is as it was applied
+routing_record  what a route remembers         act         writes, fenced
+transition      when a unit that is taken out may go
+rising          a fleet that comes up for the first time
+"""
