@@ -27,11 +27,12 @@ class Check:
     def on(self, tree: Tree) -> Checked:
         """The findings on a tree, each once; what an object accepts with a reason is a note."""
         subjects = self.subjects(tree)
+        wrong = [finding for subject in subjects for finding in self.judge(tree, subject)]
+        if not wrong:
+            return Checked(self.name, len(subjects), ())
         accepted = {found.title: found.annotations.get(f"{ACCEPT}{self.name}") for found in tree.objects}
         found = dict.fromkeys(
-            _told(replace(finding, check=self.name), accepted.get(finding.object))
-            for subject in subjects
-            for finding in self.judge(tree, subject)
+            _told(replace(finding, check=self.name), accepted.get(finding.object)) for finding in wrong
         )
         return Checked(self.name, len(subjects), tuple(found))
 

@@ -61,40 +61,40 @@ class Found:
     def body(self) -> Mapping:
         return mapping(self.document.value)
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         return text(self.body, "apiVersion")
 
-    @property
+    @cached_property
     def group(self) -> str:
         return self.api_version.rpartition("/")[0]
 
-    @property
+    @cached_property
     def kind(self) -> str:
         return text(self.body, "kind")
 
-    @property
+    @cached_property
     def name(self) -> str:
         return text(self.body, "metadata", "name")
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         return text(self.body, "metadata", "namespace")
 
-    @property
+    @cached_property
     def labels(self) -> Mapping:
         return mapping(self.body, "metadata", "labels")
 
-    @property
+    @cached_property
     def annotations(self) -> Mapping:
         return mapping(self.body, "metadata", "annotations")
 
-    @property
+    @cached_property
     def identity(self) -> tuple[str, str, str, str]:
         """What singles it out in a cluster: a version of its API does not."""
         return self.group, self.kind, self.namespace, self.name
 
-    @property
+    @cached_property
     def title(self) -> str:
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {name}".strip() or "The document"

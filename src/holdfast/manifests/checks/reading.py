@@ -7,6 +7,7 @@ no Kustomization lists are a tree of their own. Patches are parts of objects and
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -113,7 +114,7 @@ def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[Obje
         if not (file.endswith(_READ) or _is_kustomization(file)):
             continue
         try:
-            documents = [yaml.Document(json.loads(content))] if file.endswith(".json") else list(yaml.load_all(content))
+            documents = _documents(content, json_only=file.endswith(".json"))
         except yaml.NotYamlError as error:
             findings.append(_unreadable(file, content, str(error), error.row))
             continue
@@ -124,6 +125,15 @@ def _parsed(files: Mapping[str, str]) -> tuple[dict[str, list[Found]], list[Obje
             parsed.setdefault(file, []).extend(_objects(file, document))
             findings += (*_half(file, document), *_twice(file, document))
     return parsed, findings
+
+
+@functools.lru_cache(maxsize=1024)
+def _documents(content: str, *, json_only: bool) -> tuple[yaml.Document, ...]:
+    """The documents of a text. Remembered, as the same files are read for their roots, their parts and their objects.
+
+    Raises NotYamlError or, where it is to be JSON, ValueError.
+    """
+    return (yaml.Document(json.loads(content)),) if json_only else tuple(yaml.load_all(content))
 
 
 def _objects(file: str, document: yaml.Document) -> Iterator[Found]:
