@@ -189,9 +189,12 @@ class Look:
         Those of a weight that only keeps it warm, or that is a single unit, are too few to matter: they may.
         """
         target = self.capacity.utilization_target
-        if weight <= max(1, math.ceil(self.warm_share * TOTAL_WEIGHT)):
-            return target
-        return min(target, easy_fill(self.counted[pool.name] * pool.at_once))
+        return target if weight <= self._few else min(target, easy_fill(self.counted[pool.name] * pool.at_once))
+
+    @cached_property
+    def _few(self) -> int:
+        """The weight that only keeps a pool warm, or is a single unit."""
+        return max(1, math.ceil(self.warm_share * TOTAL_WEIGHT))
 
     def crowded_at(self, pool: CapacityPool, weight: int = TOTAL_WEIGHT) -> float:
         """The share of its limit, 0..1, from which the pool is crowded: the middle between full and the limit."""

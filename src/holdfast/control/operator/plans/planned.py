@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.control.operator.account import News, PlanProblem
@@ -17,6 +17,7 @@ from holdfast.control.operator.seeing.seen import Reading, Seen
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError
 from holdfast.kube.kinds import Object
+from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 from holdfast.model.status import Proposal
 
@@ -76,6 +77,7 @@ class Planned:
         self._not_before_s = 0.0
         self._before: Settled | None = None
         self._on_trial: dict[str, Object] = {}
+        self._priced: tuple[InferenceFleet, Mapping[str, float]] | None = None
 
     async def settle(self, seen: Seen, reading: Reading) -> Standing:
         """What holds, and what is begun or written so that more will."""
@@ -85,7 +87,7 @@ class Planned:
             seen.fleet,
             {**seen.config, **self._on_trial},
             highest_per_s=reading.highest_per_s,
-            prices_of=planner.prices_of,
+            prices_of=self._prices_of,
             tried=self._tried,
             now_s=now_s,
         )
@@ -98,6 +100,12 @@ class Planned:
         self._before = settled
         refused = settled.obstacle is Obstacle.REFUSED
         return Standing(settled.plan, _problem(settled), settled.proposal, news, next_s, refused)
+
+    def _prices_of(self, fleet: InferenceFleet) -> Mapping[str, float]:
+        """Those of the catalogue, which is read once in a process; put together when the fleet is declared anew."""
+        if self._priced is None or self._priced[0] is not fleet:
+            self._priced = fleet, planner.prices_of(fleet)
+        return self._priced[1]
 
     async def close(self) -> None:
         """Ends planning that is going on."""
