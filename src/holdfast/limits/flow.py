@@ -245,21 +245,28 @@ def _on_arrivals(known: Unit, tracks: Sequence[Path]) -> list[Floats]:
     fastest = float(known.departures.max())
     for i in range(n):
         steps = max(1, math.ceil(fastest * float(gaps_s[:, i].max()) / _STEP))
-        step_s = gaps_s[:, i, None] / steps
-        for _ in range(steps):
-            once = _deaths(present, known.departures) * step_s
-            present = present + once + _deaths(once, known.departures) * step_s / 2
+        _thin(present, known.departures * (gaps_s[:, i, None] / steps), steps)
         means[:, i] = present @ known.risk
         entering = present * known.admitted
-        present = present - entering
+        present -= entering
         present[:, 1:] += entering[:, :-1]
         present[:, -1] += entering[:, -1]
     return [means[row, : len(t)] for row, t in enumerate(times)]
 
 
-def _deaths(present: Floats, departures: Floats) -> Floats:
-    """Change per second of a distribution over numbers in flight by departures."""
-    leaving = present * departures
-    change = -leaving
-    change[:, :-1] += leaving[:, 1:]
-    return change
+def _thin(present: Floats, departures: Floats, steps: int) -> None:
+    """Lets departures change distributions over numbers in flight, in place, by steps of the second order.
+
+    departures: per step. Searches spend a third of their time here, so the loop makes no arrays.
+    """
+    halved, change = departures / 2, np.empty_like(present)
+    # Nothing comes down into the last number from above it.
+    flows = np.zeros((len(present), present.shape[1] + 1))
+    leaving, coming = flows[:, :-1], flows[:, 1:]
+    for _ in range(steps):
+        np.multiply(present, departures, out=leaving)
+        np.subtract(coming, leaving, out=change)
+        present += change
+        np.multiply(change, halved, out=leaving)
+        np.subtract(coming, leaving, out=change)
+        present += change
