@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,10 @@ def run(*arguments: str) -> Result:
 
 
 def source(**given: object) -> Source:
-    nothing = dict.fromkeys(("unit", "calibrate", "up_to", "model", "instance_type", "tp", "max_model_len"))
-    return Source(**{**nothing, "framework": "vllm", **given})  # type: ignore[arg-type]
+    nothing = dict.fromkeys(
+        ("unit", "calibrate", "up_to", "model", "instance_type", "framework", "tp", "max_model_len")
+    )
+    return Source(**{**nothing, **given})  # type: ignore[arg-type]
 
 
 def test_a_fit_is_shown_with_its_misses() -> None:
@@ -52,6 +55,14 @@ def test_a_fit_is_shown_with_its_misses() -> None:
     assert "worst miss" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert [line.split()[0] for line in result.output.splitlines()[4:9]] == ["10", "20", "40", "80", "120"]
+
+
+def test_a_fit_is_one_document_for_machines() -> None:
+    result = run("g5-48xlarge", "--calibrate", MEASURED, "--up-to", "120", "--fit-only", "--json")
+    fit = json.loads(result.output)
+    assert [level["concurrency"] for level in fit["levels"]] == [10, 20, 40, 80, 120]
+    misses = [abs(level[name]) for level in fit["levels"] for name in ("rate_miss", "latency_miss")]
+    assert fit["worst_miss"] == max(misses) < 0.15
 
 
 def test_a_calibrated_unit_is_named_and_sourced_after_its_file() -> None:
@@ -127,6 +138,7 @@ def test_what_is_wrong_with_a_profile_is_named(tmp_path: Path, old: str, new: st
         ([UNIT, "--model", "llama-3.1-8b"], "a unit and a model"),
         (["--model", "llama-3.1-8b"], "no instance type"),
         (["--instance-type", "g5.xlarge"], "no model is given"),
+        ([UNIT, "--framework", "trt"], "no model is given"),
         (["--model", "lama", "--instance-type", "g5.xlarge"], "neither a built-in model"),
         (["--model", "llama-3.1-8b", "--instance-type", "g5.mega"], "g5.mega"),
         (["--model", "llama-3.3-70b-instruct", "--instance-type", "g5.xlarge"], "does not fit"),
@@ -141,7 +153,7 @@ def test_what_is_wrong_with_a_profile_is_named(tmp_path: Path, old: str, new: st
         ([UNIT, "--error-kinds", "odd"], "no kinds of error"),
         ([UNIT, "--step-base", "0s"], "base_s must be positive"),
         ([UNIT, "--ssl-certfile", "x.pem"], "HTTPS needs both"),
-        ([UNIT, "--ssl-certfile", "x.pem", "--ssl-keyfile", "y.pem"], "no file x.pem"),
+        ([UNIT, "--ssl-certfile", "x.pem", "--ssl-keyfile", "y.pem"], "x.pem and y.pem cannot be served"),
         (["sd21-g5-cuda", "--kv-blocks", "9"], "says nothing of images"),
         (["--model", "llama-3.1-8b", "--instance-type", "g6e.xlarge", "--step-base", "1s"], "all four parts"),
     ],

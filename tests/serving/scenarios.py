@@ -144,6 +144,12 @@ class Life:
         assert self.engine._pool.references == sum(len(one.blocks) for one in running)
         assert self.engine._pool.used + self.engine._pool.free == self.shape.kv_blocks
         assert held.kv_blocks <= self.engine._pool.references
+        # Each has the blocks of its tokens, the one that is being fed included, and none to spare.
+        decoding = self.engine._decoding.values()
+        tokens = [(one, one.job.prompt_tokens + self.engine._produced(one)) for one in decoding]
+        tokens += [(one, one.computed) for one in self.engine._prefilling]
+        assert all(len(one.blocks) == math.ceil(count / self.shape.block_size) for one, count in tokens)
+        assert self.engine._kv_tokens == sum(count for _, count in tokens)
 
     def _rest(self) -> None:
         assert self.engine.next_s() == math.inf, "it never comes to rest"

@@ -21,7 +21,7 @@ from holdfast.serving.emulated import faults, profiles
 from holdfast.serving.emulated.faults import Faults
 from holdfast.serving.emulated.pace import Pace
 from holdfast.serving.emulated.profiles import Profile
-from holdfast.serving.emulated.server import EmulatedServer, Settings, bind
+from holdfast.serving.emulated.server import EmulatedServer, Settings, bind, check_certificate
 
 _FASTEST = 1e6
 
@@ -61,12 +61,13 @@ _UNIT = (
     click.option("--list", "list_units", is_flag=True, help="Show the units that can be emulated, and end."),
     click.option("--calibrate", type=_FILE, metavar="FILE.csv", help="Fit the step time to the levels of UNIT there."),
     click.option("--up-to", type=_COUNT, help="Leave out levels of --calibrate with a higher concurrency."),
+    click.option("--json", "as_json", is_flag=True, help="Show the fit as one JSON document."),
     click.option("--fit-only", is_flag=True, help="Show how well --calibrate fits, and end."),
     click.option(
         "--model", metavar="MODEL", help="A model that nobody measured: its id or the folder of a config.json."
     ),
     click.option("--instance-type", metavar="NAME", help="Where --model runs, or what --calibrate was measured on."),
-    click.option("--framework", default="vllm", show_default=True, help="Whose coefficients --model takes."),
+    click.option("--framework", help="Whose coefficients --model takes. [default: vllm]"),
     click.option("--tp", type=_COUNT, help="Tensor parallelism of --model. [default: the least that fits]"),
 )
 _DEVICE = (
@@ -150,7 +151,9 @@ def emulate(**given: Any) -> None:
     )
     found = emulated_units.find(source)
     if found.fit is not None:
-        click.echo(found.fit, err=not given["fit_only"])
+        show = emulated_units.fit_document if given["as_json"] else emulated_units.fit_text
+        shown = show(found.profile.name, found.fit)
+        click.echo(shown if isinstance(shown, str) else json.dumps(shown), err=not given["fit_only"])
     if given["fit_only"]:
         if found.fit is None:
             raise InputError("there is no fit to show", where="--fit-only", mend="give --calibrate FILE.csv")
@@ -176,10 +179,8 @@ def _pace(given: dict[str, Any]) -> Pace:
 def _settings(given: dict[str, Any]) -> Settings:
     if (given["ssl_certfile"] is None) != (given["ssl_keyfile"] is None):
         raise InputError("HTTPS needs both", where="--ssl-certfile", mend="give --ssl-certfile and --ssl-keyfile")
-    for flag in ("ssl_certfile", "ssl_keyfile"):
-        if given[flag] is not None and not given[flag].is_file():
-            where = f"--{flag.replace('_', '-')}"
-            raise InputError(f"there is no file {given[flag]}", where=where, mend="give a file in PEM form")
+    if given["ssl_certfile"] is not None:
+        check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
     wanted = Faults(
         error_share=given["error_share"],
         error_kinds=faults.kinds(given["error_kinds"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ class Source:
     up_to: int | None
     model: str | None
     instance_type: str | None
-    framework: str
+    framework: str | None
     tp: int | None
     max_model_len: int | None
 
@@ -42,7 +43,7 @@ class Found:
     """The unit, and how well it fits what was measured, where it was fitted."""
 
     profile: Profile
-    fit: str | None = None
+    fit: Calibrated | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def find(source: Source) -> Found:
         if source.unit is not None:
             raise InputError("a unit and a model are given", where="--model", mend="give one of them")
         return Found(_estimated(source, source.model))
-    if source.instance_type is not None or source.tp is not None:
-        raise InputError("no model is given to run there", where="--instance-type", mend="give --model too")
+    if (source.instance_type, source.tp, source.framework) != (None, None, None):
+        raise InputError("no model is given to estimate", where="--model", mend="give --model and --instance-type")
     if source.unit is None:
         raise InputError("no unit is given", mend="name one of `holdfast emulate --list`")
     return Found(profiles.load_profile(source.unit))
@@ -93,6 +94,7 @@ def _estimated(source: Source, model: str) -> Profile:
 def _wanted(source: Source, model: str, instance_type: str | None, tensor_parallel: int | None) -> Wanted:
     from holdfast import catalog
     from holdfast.catalog import models
+    from holdfast.performance import coefficients
     from holdfast.serving.emulated.unmeasured import Wanted
 
     if instance_type is None:
@@ -102,7 +104,7 @@ def _wanted(source: Source, model: str, instance_type: str | None, tensor_parall
         models.architecture(model),
         instance,
         catalog.accelerator(instance.accelerator),
-        source.framework,
+        source.framework or coefficients.DEFAULT_FRAMEWORK,
         tensor_parallel,
         source.max_model_len,
     )
@@ -142,7 +144,7 @@ def _calibrated(source: Source, file: Path) -> Found:
         ),
         published=tuple(mine),
     )
-    return Found(profile, _fit(unit, result))
+    return Found(profile, result)
 
 
 def _rows_of(unit: str | None, rows: Sequence[Measurement], where: str) -> tuple[str, list[Measurement]]:
@@ -168,7 +170,8 @@ _COLUMNS = (
 )
 
 
-def _fit(unit: str, result: Calibrated) -> str:
+def fit_text(unit: str, result: Calibrated) -> str:
+    """The levels beside what is emulated, for people."""
     from holdfast.reports import terminal
 
     step = result.device.step
@@ -188,6 +191,30 @@ def _fit(unit: str, result: Calibrated) -> str:
         f"worst miss {result.worst_miss:.1%}",
     )
     return terminal.text(terminal.table(Table(f"{unit}: measured and emulated", _COLUMNS, rows, notes)))
+
+
+def fit_document(unit: str, result: Calibrated) -> dict[str, object]:
+    """The same for machines; misses are shares, 0.1 is 10 %."""
+    return {
+        "unit": unit,
+        "step": dataclasses.asdict(result.device.step),  # type: ignore[call-overload]
+        "basis": result.basis,
+        "worst_miss": result.worst_miss,
+        "levels": [
+            {
+                "concurrency": each.level.clients,
+                "in_flight": each.level.held.in_flight,
+                "think_time_s": each.level.think_s,
+                "rate_per_s": each.level.rate_per_s,
+                "emulated_rate_per_s": each.rate_per_s,
+                "rate_miss": each.rate_miss,
+                "latency_avg_s": each.level.held.residence_s,
+                "emulated_latency_avg_s": each.latency_s,
+                "latency_miss": each.latency_miss,
+            }
+            for each in result.checks
+        ],
+    }
 
 
 def changed(profile: Profile, changes: Changes) -> Profile:

@@ -25,6 +25,9 @@ from holdfast.serving.emulated.step_time import LinearStep
 _ROUNDS, _LEAST = 30, 400
 """Requests of each client in a check, and of all together; those of the first fifth of the time do not count."""
 
+_MOST_CLIENTS = 4096
+"""So that a check takes seconds."""
+
 _SPREAD = 0.1
 """Lengths of a check are spread by this share, evenly: loops of equal requests go in waves, which real ones do not."""
 
@@ -95,6 +98,10 @@ def _level(row: Measurement, where: str) -> Level:
         raise InputError(
             "a level needs two of concurrency, rate and average latency", where=where, mend="complete the row"
         )
+    if (clients or rate_per_s * latency_s) > _MOST_CLIENTS:
+        raise InputError(
+            f"a loop of more than {_MOST_CLIENTS} clients is not emulated", where=where, mend="leave the row out"
+        )
     if (row.replicas or 1) > 1:
         raise InputError(
             f"the level is of {row.replicas} replicas",
@@ -127,6 +134,13 @@ class Calibrated:
 
 def calibrate(device: ContinuousBatching, found: Sequence[Level], split: Split, *, where: str) -> Calibrated:
     """The device with the step time that comes nearest to the levels. Raises InputError where none makes sense."""
+    longest = (1 + _SPREAD) * max(level.held.prompt_tokens + level.held.output_tokens for level in found)
+    if longest + 2 > device.max_model_len:
+        raise InputError(
+            f"requests of {longest:.0f} tokens are longer than a context of {device.max_model_len}",
+            where=where,
+            mend="give a larger --max-model-len",
+        )
     held = [level.held for level in found]
     best: Calibrated | None = None
     for _ in range(_REFITS):
@@ -187,7 +201,9 @@ def _checked(device: ContinuousBatching, level: Level) -> Check:
         Job(key, drawn(level.held.prompt_tokens), drawn(level.held.output_tokens))
         for key in range(max(level.clients * _ROUNDS, _LEAST))
     ]
-    answers = virtual.closed_loop(device.engine(), level.clients, jobs, level.think_s)
+    # A published loop turned nobody away, whatever bound the queue here is to have.
+    engine = replace(device, max_queued=level.clients).engine()
+    answers = virtual.closed_loop(engine, level.clients, jobs, level.think_s)
     # The loop empties once the last request is sent, and what ends after that is not of a full one.
     last_s = max(answer.sent_s for answer in answers)
     first_s = last_s / 5

@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -188,6 +189,16 @@ class EmulatedServer:
     def _die(self, status: int, reason: str) -> None:
         _LOG.warning("ended unit=%s reason=%r in_flight=%d", self._profile.name, reason, self._device.in_flight)
         os._exit(status)
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """Raises InputError for files that HTTPS cannot be served with."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(
+            f"{certificate} and {key} cannot be served with ({error})", where="--ssl-certfile", mend="give PEM files"
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:
