@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from holdfast.cli import emulated_units
 from holdfast.cli.emulate import emulate
-from holdfast.cli.emulated_units import Changes, Source
+from holdfast.cli.emulated_units import Changes, Found, Source
 from holdfast.model.errors import InputError
 from holdfast.serving.emulated.batching import ContinuousBatching
 from holdfast.serving.emulated.profiles import load_profile
@@ -49,12 +49,17 @@ def source(**given: object) -> Source:
     return Source(**{**nothing, **given})  # type: ignore[arg-type]
 
 
-def test_a_fit_is_shown_with_its_misses() -> None:
-    result = run("g5-48xlarge", "--calibrate", MEASURED, "--up-to", "120", "--fit-only")
-    assert result.exit_code == 0
-    assert "worst miss" in result.output
-    assert max(map(len, result.output.splitlines())) <= 80
-    assert [line.split()[0] for line in result.output.splitlines()[4:9]] == ["10", "20", "40", "80", "120"]
+@pytest.fixture(scope="module")
+def calibrated() -> Found:
+    return emulated_units.find(source(unit="g5-48xlarge", calibrate=Path(MEASURED), up_to=120))
+
+
+def test_a_fit_is_shown_with_its_misses(calibrated: Found) -> None:
+    assert calibrated.fit is not None
+    lines = emulated_units.fit_text("g5-48xlarge", calibrated.fit).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[4:9]] == ["10", "20", "40", "80", "120"]
+    assert any("worst miss" in line for line in lines)
 
 
 def test_a_fit_is_one_document_for_machines() -> None:
@@ -65,11 +70,10 @@ def test_a_fit_is_one_document_for_machines() -> None:
     assert fit["worst_miss"] == max(misses) < 0.15
 
 
-def test_a_calibrated_unit_is_named_and_sourced_after_its_file() -> None:
-    found = emulated_units.find(source(unit="g5-48xlarge", calibrate=Path(MEASURED), up_to=120))
-    assert found.profile.name == "g5-48xlarge"
-    assert found.profile.source.startswith("measurements.csv: AWS EKS")
-    assert found.profile.tensor_parallel == 4
+def test_a_calibrated_unit_is_named_and_sourced_after_its_file(calibrated: Found) -> None:
+    assert calibrated.profile.name == "g5-48xlarge"
+    assert calibrated.profile.source.startswith("measurements.csv: AWS EKS")
+    assert calibrated.profile.tensor_parallel == 4
 
 
 def test_a_model_and_an_instance_type_make_a_unit() -> None:

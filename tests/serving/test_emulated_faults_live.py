@@ -106,7 +106,7 @@ def test_a_slow_start_is_slow_at_first(start: Any) -> None:
 
 def test_preemption_and_prefix_cache_show_in_the_metrics(start: Any) -> None:
     few = ("--max-model-len", "320", "--kv-blocks", "20", "--block-size", "16", "--max-num-seqs", "4")
-    live = start(UNIT, "--time-scale", "100", *few)
+    live = start(UNIT, "--time-scale", "5", *few)
     with contextlib.ExitStack() as stack:
         asks = [
             stack.enter_context(

@@ -116,12 +116,16 @@ class StreamedAnswer(Answer):
     async def _send(self, send: Send, transport: asyncio.Transport) -> bool:
         await send(_start(b"text/event-stream; charset=utf-8", (b"cache-control", b"no-cache")))
         ticket, seen = self._ticket, 0
+        slips = self._slip != Slip()
         while seen < ticket.outputs:
             if not await ticket.reach(seen + 1):
                 return False
-            if seen == 1 and await self._slipped(transport):
-                return False
-            produced = ticket.produced
+            if slips and (seen or ticket.outputs == 1):
+                slips = False
+                if await self._slipped(transport):
+                    return False
+            # An answer that is to slip sends its first output alone, however many there are by now.
+            produced = 1 if slips else ticket.produced
             events = self._wording.events(seen, produced)
             await send({"type": "http.response.body", "body": events, "more_body": produced < ticket.outputs})
             seen = produced
