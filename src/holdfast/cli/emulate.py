@@ -139,7 +139,7 @@ def emulate(**given: Any) -> None:
 
     \b
     holdfast emulate gpt-oss-20b-g5-12xlarge --time-scale 10
-    holdfast emulate g5-8xlarge --calibrate measurements.csv --up-to 120 --fit-only
+    holdfast emulate g5-8xlarge --calibrate measurements.csv --fit-only
     holdfast emulate --model llama-3.1-8b --instance-type g6e.xlarge
     """
     if given["list_units"]:
