@@ -71,6 +71,16 @@ def test_a_preempted_request_goes_before_those_that_never_ran() -> None:
     assert admitted[:3] == [1, 2, 2]
 
 
+def test_a_request_is_admitted_when_its_whole_prompt_has_room_and_not_its_first_chunk_alone() -> None:
+    engine = replace(SMALL, max_num_batched_tokens=8).engine()
+    engine.submit(Job(1, 40, 10), 0.0)
+    engine.submit(Job(2, 40, 10), 0.0)
+    steps = engine.advance(100.0)
+    second = next(step for step in steps if 2 in step.admitted)
+    assert 1 in steps[steps.index(second) - 1].finished
+    assert not any(step.preempted for step in steps)
+
+
 def test_nothing_starves_where_the_cache_holds_one_request() -> None:
     engine = replace(SMALL, max_num_seqs=4, kv_blocks=16).engine()
     for key in range(30):

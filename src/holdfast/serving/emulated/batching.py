@@ -1,4 +1,4 @@
-"""An accelerator that serves a language model by iterations, scheduled as vLLM V1 does (vllm/v1/core/sched, 0.33).
+"""An accelerator that serves a language model by iterations, scheduled as vLLM V1 does by default.
 
 Before every step, in this order:
 
@@ -6,8 +6,12 @@ Before every step, in this order:
        sequence admitted last is preempted: it loses its blocks and waits again, before all others.
     2. A prompt that was read in part goes on, with what max_num_batched_tokens leaves beside one token per decode.
     3. Unless something was preempted, requests are admitted in the order of arrival while there are tokens left, fewer
-       than max_num_seqs run, and the blocks of the first chunk are free. What the prefix cache holds is not read again,
-       except the last token, for without it there is nothing to predict the next one from.
+       than max_num_seqs run, and blocks are free for all that the next one has to prefill, not for its first chunk
+       alone. What the prefix cache holds is not read again, except the last token, for without it there is nothing to
+       predict the next one from.
+
+That is `Scheduler.schedule` (vllm/v1/core/sched/scheduler.py), first come first served and without lookahead, with
+`KVCacheManager.allocate_slots` as it admits by default (`full_sequence_must_fit`, no watermark); read 2026-11-21.
 
 A preempted sequence keeps the tokens that it gave; when it is admitted again it prefills its prompt and those, and
 goes on with the next. The sequence admitted first can always preempt all others, so that some request always ends:
@@ -213,9 +217,10 @@ class BatchEngine:
             found = self._found(sequence)
             cached = len(found) * self._shape.block_size
             chunk = min(sequence.to_prefill - cached, budget)
-            needed = self._blocks_for(cached + chunk) - len(found)
-            if needed > self._pool.free - self._pool.idle(found):
+            whole = self._blocks_for(sequence.to_prefill) - len(found)
+            if whole > self._pool.free - self._pool.idle(found):
                 return
+            needed = self._blocks_for(cached + chunk) - len(found)
             self._waiting.popleft()
             self._pool.refer(found)
             sequence.blocks, sequence.named, sequence.computed = found, len(found), cached

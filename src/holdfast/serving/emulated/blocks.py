@@ -1,6 +1,6 @@
 """The KV cache as blocks of tokens that sequences refer to, and that stay for others with the same prefix.
 
-As in vLLM V1 (vllm/v1/core/block_pool.py and kv_cache_manager.py, 0.33): a block that nobody refers to any more is
+As in vLLM V1 (vllm/v1/core/block_pool.py and kv_cache_manager.py): a block that nobody refers to any more is
 free, but keeps its content until it is taken again, and blocks are taken in the order in which they became free. A
 block that is full gets a name by which a later request finds it; the name covers all tokens up to its end, so that a
 request shares a whole prefix or stops sharing there.
