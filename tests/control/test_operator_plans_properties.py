@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from control.planned_fleet import PlannedFleet
@@ -102,6 +102,7 @@ def happen(fleet: PlannedFleet, what: str, value: Any) -> None:
 
 @settings(max_examples=60)
 @given(events=st.lists(EVENTS, max_size=12))
+@example(events=[("refused", True), ("planning", "given"), ("garbage", None)])
 def test_what_runs_is_never_torn_down_and_a_restart_settles_the_same(events: list[tuple[str, Any]]) -> None:
     fleet = PlannedFleet()
     fleet.look()

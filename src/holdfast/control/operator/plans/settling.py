@@ -63,7 +63,8 @@ def settle(
         declared, parts = _declared(_declaration(fleet))
     except InputError as error:
         last = plan_records.read(fleet, config, plan_records.LAST)
-        return Settled(kept.plan or last.plan, Obstacle.REFUSED, _more(str(error), kept.plan or last.plan))
+        running = kept.plan or last.plan
+        return Settled(running, Obstacle.REFUSED, _more(str(error), running), writes=_backed_up(fleet, kept, last))
     if declared.fleet.spec.planning is Planning.GIVEN:
         return _given(fleet, declared, config, kept)
     prices = prices_of(declared.fleet)
@@ -96,12 +97,17 @@ def _given(fleet: Object, declared: Declared, config: Mapping[str, Object], kept
         obstacle = Obstacle.UNREADABLE if kept.why else Obstacle.NO_PLAN
         running = None if last.plan is None else _with_current(declared, last.plan) or _meanwhile(declared, last.plan)
         return Settled(running, obstacle, _more(why, last.plan))
-    writes = () if kept.identity == last.identity else (plan_records.of_last(fleet, kept.plan),)
+    writes = _backed_up(fleet, kept, last)
     current = _with_current(declared, kept.plan)
     if current is not None:
         return Settled(current, writes=writes)
     message = "The plan that is given was made on another spec, and runs as it is: plan anew, and apply the new one."
     return Settled(_meanwhile(declared, kept.plan), Obstacle.OUTDATED, message, writes=writes)
+
+
+def _backed_up(fleet: Object, kept: Kept, last: Kept) -> tuple[Object, ...]:
+    """What keeps the plan that runs, should somebody spoil its ConfigMap; nothing where that is kept already."""
+    return () if kept.plan is None or kept.identity == last.identity else (plan_records.of_last(fleet, kept.plan),)
 
 
 def _with_current(declared: Declared, made: Plan) -> Plan | None:
