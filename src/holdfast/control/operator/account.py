@@ -62,10 +62,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened in this look and that no status would show, a sentence."""
+    """Something that happened in this look and that no status would show, a sentence.
+
+    topic: what makes it another than the last of the same word; such are not counted together.
+    """
 
     word: Word
     note: str
+    topic: str = ""
 
 
 @dataclass(frozen=True)

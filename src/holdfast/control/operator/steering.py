@@ -234,7 +234,7 @@ def _steered(account: Account, outcome: Outcome, forbidden: Sequence[Failure], *
         account,
         failures=(*outcome.failures, *forbidden),
         acted=bool(outcome.written),
-        news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
+        news=(*account.news, *(News(Word.PUT_BACK, f"{text}.", text.split()[0]) for text in outcome.put_back)),
     )
     return Steered(
         account,
