@@ -126,7 +126,7 @@ MEANINGS = (
         "False",
         Reason.OBJECT_REFUSED,
         "The API server refuses an object of the fleet: the operator lacks a right, or the object is wrong.",
-        "Forbidden: apply `operator/rights` of a tree for this namespace. Otherwise read the server's sentence.",
+        "Forbidden: apply `fleet/rights` of a tree for this namespace. Otherwise read the server's sentence.",
     ),
     Meaning(
         Type.READY,
