@@ -81,6 +81,7 @@ class Account:
     plan:         that runs; plan_problem: why not another, or none; proposal: that waits for a person.
     applied:      the routing in force after the look.
     decision:     of this look, carried out or not. refused: promises that it breaks, for which it was not carried out.
+    unscaled:     scalers that cannot scale, a clause for each.
     acted:        whether anything was written.
     error:        what the look itself ended with, where it did not come to its end.
     """
@@ -97,6 +98,7 @@ class Account:
     refused: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     failures: tuple[Failure, ...] = ()
+    unscaled: tuple[str, ...] = ()
     acted: bool = False
     error: str = ""
     news: tuple[News, ...] = ()
