@@ -48,6 +48,7 @@ from holdfast.kube.kinds import Object
 from holdfast.kube.watching import Watched
 
 NAMESPACES = 5
+NODE = "bench-node"
 REPLICAS = 2
 RATE_PER_S = 4.0
 POLL_S = 10.0
@@ -130,11 +131,31 @@ class Cluster:
             await self.connection.apply(plans.plan_map(declared), manager="bench")
             await self.connection.apply(declared, manager="bench")
 
+    async def beat(self) -> None:
+        """All pods are on one Node, which a control plane takes for lost unless it hears of it now and then."""
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+        await self.connection.apply(node, manager="bench")
+        while True:
+            at = stamp(time.time())
+            ready = {"type": "Ready", "status": "True", "reason": "Bench", "lastHeartbeatTime": at}
+            await self.connection.merge(
+                kinds.NODE, NODE, None, {"status": {"conditions": [ready]}}, subresource="status"
+            )
+            await asyncio.sleep(10.0)
+
     async def until_routed(self, within_s: float) -> None:
         last_s = time.perf_counter() + within_s
         while len(self.routes) < len(self.keys):
             if time.perf_counter() > last_s:
                 raise TimeoutError(f"{len(self.routes)} of {len(self.keys)} routes are there after {within_s:g} s")
+            await asyncio.sleep(0.5)
+
+    async def until_carrying(self, within_s: float) -> None:
+        """Until the pools that are to be lost have weight to lose."""
+        last_s = time.perf_counter() + within_s
+        while idle := [key for key in self.keys if not self.routes[key][0].get(LOST, 0)]:
+            if time.perf_counter() > last_s:
+                raise TimeoutError(f"{LOST} has no weight in {len(idle)} fleets after {within_s:g} s")
             await asyncio.sleep(0.5)
 
     async def run_pods(self) -> None:
@@ -152,7 +173,7 @@ class Cluster:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": f"{name(deployment)}-{number}", "labels": template["metadata"]["labels"]},
-            "spec": template["spec"] | {"nodeName": f"{name(deployment)}-{number}"},
+            "spec": template["spec"] | {"nodeName": NODE},
         }
         pod["spec"].pop("serviceAccountName", None)
         made = await self.connection.create(kinds.POD, pod, namespace)
@@ -189,7 +210,7 @@ class Cluster:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one.run()) for one in self._watched]
+            tasks = [group.create_task(run()) for run in (self.beat, *(one.run for one in self._watched))]
             yield
             for task in tasks:
                 task.cancel()
@@ -200,6 +221,7 @@ class Cluster:
                 for found in (await self.connection.list(kind, f"bench-{number}")).items:
                     await self.connection.delete(kind, name(found), f"bench-{number}", grace_s=0)
             await self.connection.delete(kinds.NAMESPACE, f"bench-{number}")
+        await self.connection.delete(kinds.NODE, NODE)
         for found in (await self.connection.list(kinds.NODE_POOL)).items:
             if name(found).startswith("bench-"):
                 await self.connection.delete(kinds.NODE_POOL, name(found))
@@ -304,6 +326,7 @@ async def measure(given: Path | None, fleets: int, steady_s: float) -> dict[str,
                     async with operator(kubeconfig, folder / "log") as process:
                         await cluster.until_routed(240.0)
                         await cluster.run_pods()
+                        await cluster.until_carrying(300.0)
                         await asyncio.sleep(10.0)
                         found["steady"] = asdict(await footprint(process, steady_s))
                         watching = await reactions(cluster, cluster.keys[:most], 30.0, 1.0)

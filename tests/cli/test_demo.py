@@ -22,8 +22,10 @@ from benchmarks import live_and_simulated
 from holdfast.model import codec
 from holdfast.model.curve import Curve
 from holdfast.model.plan import Plan
-from holdfast.serving import profiles
-from holdfast.serving.engine import ContinuousBatching, FixedWork
+from holdfast.serving.emulated import profiles
+from holdfast.serving.emulated.batching import ContinuousBatching
+from holdfast.serving.emulated.slots import FixedWork
+from holdfast.serving.emulated.step_time import LinearStep
 from processes import alive, descendants, resident_mib
 
 SLO_S = {"sd21": 3.0, "gpt-oss-20b": 8.0}
@@ -76,11 +78,13 @@ def _batching_limit(device: ContinuousBatching, bound_s: float) -> float:
     the r t requests that arrive meanwhile are prefilled. A request takes half a step to be admitted and one step
     per token, L = (N + 1/2) t, and by Little's law B = r L.
     """
+    step = device.step
+    assert isinstance(step, LinearStep)
 
     def latency_s(rate: float) -> float:
-        left = 1 - device.per_prefill_token_s * TOKENS_IN * rate
-        growth = (TOKENS_OUT + 0.5) * device.per_sequence_s * rate / left if left > 0 else math.inf
-        return (TOKENS_OUT + 0.5) * device.base_s / left / (1 - growth) if growth < 1 else math.inf
+        left = 1 - step.per_prefill_token_s * TOKENS_IN * rate
+        growth = (TOKENS_OUT + 0.5) * step.per_sequence_s * rate / left if left > 0 else math.inf
+        return (TOKENS_OUT + 0.5) * step.base_s / left / (1 - growth) if growth < 1 else math.inf
 
     low, high = 0.0, 1000.0
     for _ in range(60):

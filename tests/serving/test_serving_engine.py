@@ -11,18 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.serving.engine import ContinuousBatching, Engine, FixedWork, Job, Step
+from holdfast.serving.emulated.batching import ContinuousBatching
+from holdfast.serving.emulated.engine import Engine, Job, Step
+from holdfast.serving.emulated.slots import FixedWork
+from holdfast.serving.emulated.step_time import LinearStep
 
 FIXED = FixedWork(slots=2, service_s=0.5, max_queued=1000)
+STEP = LinearStep(base_s=0.02, per_sequence_s=0.0005, per_prefill_token_s=0.0001, per_kv_token_s=0.0)
 BATCHING = ContinuousBatching(
-    base_s=0.02,
-    per_sequence_s=0.0005,
-    per_prefill_token_s=0.0001,
-    per_kv_token_s=0.0,
+    step=STEP,
     max_num_seqs=16,
     max_num_batched_tokens=256,
     max_model_len=512,
-    kv_capacity_tokens=4096,
+    kv_blocks=256,
     max_queued=1000,
 )
 SHAPES = pytest.mark.parametrize("shape", [FIXED, BATCHING], ids=["fixed", "batching"])
@@ -93,7 +94,7 @@ def test_saturated_fixed_work_completes_slots_over_service_per_second(slots: int
 def test_several_images_take_as_many_service_times() -> None:
     engine = FixedWork(slots=1, service_s=0.5, max_queued=1).engine()
     engine.submit(Job(1, 0, 3), 0.0)
-    assert engine.advance(10.0) == [Step(0.0, 1.5, (1,), (1,))]
+    assert engine.advance(10.0) == [Step(0.0, 1.5, (1,), (1,), admitted=(1,), began=(1,))]
 
 
 def test_fixed_work_is_served_in_order_of_arrival() -> None:
@@ -141,7 +142,7 @@ def test_a_long_prompt_is_prefilled_in_chunks_beside_the_decodes() -> None:
 
 
 def test_tokens_in_the_cache_slow_a_step_where_they_have_a_price() -> None:
-    shape = replace(BATCHING, per_kv_token_s=0.001)
+    shape = replace(BATCHING, step=replace(STEP, per_kv_token_s=0.001))
     engine = shape.engine()
     engine.submit(Job(1, 100, 3), 0.0)
     first, second, third = (step.end_s - step.start_s for step in engine.advance(10.0))
@@ -165,23 +166,12 @@ def test_no_more_sequences_run_than_the_limit() -> None:
     assert widest == 16
 
 
-def test_a_request_waits_until_its_prompt_and_output_fit_in_the_cache() -> None:
-    engine = replace(BATCHING, kv_capacity_tokens=600).engine()
-    for key in range(3):
-        engine.submit(Job(key, 200, 100), 0.0)
-    steps = engine.advance(0.5)
-    assert {key for step in steps for key in step.produced} == {0, 1}
-    assert engine.occupancy().waiting == 1
-    finished = [key for step in [*steps, *engine.advance(100.0)] for key in step.finished]
-    assert finished == [0, 1, 2]
-
-
 def test_cancelling_frees_the_slot_at_once() -> None:
     engine = FixedWork(slots=1, service_s=1.0, max_queued=5).engine()
     engine.submit(Job(1, 0, 1), 0.0)
     engine.submit(Job(2, 0, 1), 0.0)
     assert engine.cancel(1, 0.25)
-    assert engine.advance(10.0) == [Step(0.25, 1.25, (2,), (2,))]
+    assert engine.advance(10.0) == [Step(0.25, 1.25, (2,), (2,), admitted=(2,), began=(2,))]
     assert engine.busy_s(10.0) == pytest.approx(1.25)
 
 
@@ -228,10 +218,10 @@ def test_a_job_that_can_never_run_is_refused(job: Job) -> None:
         (FIXED, {"service_s": 0.0}),
         (FIXED, {"service_s": math.nan}),
         (FIXED, {"max_queued": -1}),
-        (BATCHING, {"base_s": 0.0}),
-        (BATCHING, {"per_sequence_s": -1e-9}),
+        (STEP, {"base_s": 0.0}),
+        (STEP, {"per_sequence_s": -1e-9}),
         (BATCHING, {"max_num_batched_tokens": 15}),
-        (BATCHING, {"kv_capacity_tokens": 511}),
+        (BATCHING, {"kv_blocks": 31}),
         (BATCHING, {"max_model_len": 1}),
     ],
 )
@@ -253,7 +243,7 @@ def test_scaling_divides_every_end(shape: FixedWork | ContinuousBatching) -> Non
 
 SMALL_FIXED = FixedWork(slots=2, service_s=0.03, max_queued=4)
 SMALL_BATCHING = replace(
-    BATCHING, max_num_seqs=4, max_num_batched_tokens=32, max_model_len=100, kv_capacity_tokens=150, max_queued=4
+    BATCHING, max_num_seqs=4, max_num_batched_tokens=32, max_model_len=100, kv_blocks=9, max_queued=4
 )
 ACTIONS = st.lists(
     st.one_of(
@@ -305,7 +295,7 @@ def test_every_request_ends_exactly_once_whatever_is_cancelled(
     observe(engine.advance(now_s))
     assert ended == Counter(jobs.keys())
     assert engine.next_s() == math.inf
-    assert (engine.occupancy().running, engine.occupancy().waiting, engine.occupancy().kv_tokens) == (0, 0, 0)
+    assert (engine.occupancy().running, engine.occupancy().waiting, engine.occupancy().kv_blocks) == (0, 0, 0)
     assert engine.busy_s(now_s) == engine.busy_s(now_s + 50) <= now_s
     if isinstance(shape, ContinuousBatching):
         assert all(produced[key] == jobs[key].outputs for key in finished)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from holdfast.cli.emulate import emulate
 from holdfast.model.errors import InputError
-from holdfast.serving.profiles import load_profile, profile_names
+from holdfast.serving.emulated.profiles import load_profile, profile_names
 
 MODEL = "openai/gpt-oss-20b"
 SD21 = "stabilityai/stable-diffusion-2-1-base"
@@ -187,9 +187,9 @@ def test_counters_and_histograms_count_tokens_and_requests(start: Any) -> None:
     assert live.metric("vllm:time_to_first_token_seconds_count") == 3
     ttft_s = live.metric("vllm:time_to_first_token_seconds_sum") / 3
     device = load_profile("gpt-oss-20b-g5-12xlarge").scaled(50).device
-    assert ttft_s == pytest.approx(device.step_s(1, 10, 0), rel=1e-6)  # type: ignore[union-attr]
+    assert ttft_s == pytest.approx(device.step.step_s(1, 10, 0), rel=1e-6)  # type: ignore[union-attr]
     e2e_s = live.metric("vllm:e2e_request_latency_seconds_sum") / 3
-    assert e2e_s == pytest.approx(ttft_s + 39 * device.step_s(1, 0, 0), rel=1e-6)  # type: ignore[union-attr]
+    assert e2e_s == pytest.approx(ttft_s + 39 * device.step.step_s(1, 0, 0), rel=1e-6)  # type: ignore[union-attr]
 
 
 @pytest.mark.skipif(not VLLM_METRICS.exists(), reason="the list of vLLM's metrics is not at hand")

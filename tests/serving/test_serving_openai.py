@@ -20,7 +20,7 @@ from holdfast.serving.openai import (
     read_images,
 )
 
-SERVED = Served(model="m", max_model_len=1000, answer_tokens=50)
+SERVED = Served(models=("m",), max_model_len=1000, answer_tokens=50)
 
 
 def read(*, chat: bool = False, **fields: Any) -> Generation:
@@ -179,5 +179,5 @@ def test_images_are_valid_png() -> None:
 )
 def test_image_requests_are_checked(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:
-        read_images(json.dumps({"model": "m", **fields}).encode(), "m")
+        read_images(json.dumps({"model": "m", **fields}).encode(), ("m",))
     assert (caught.value.status, caught.value.param) == (400, param)

@@ -6,9 +6,12 @@ import pytest
 
 from holdfast.model.errors import InputError
 from holdfast.model.measurements import Measurement
-from holdfast.serving.engine import ContinuousBatching, FixedWork, Job
-from holdfast.serving.fitting import fit_step
-from holdfast.serving.profiles import Profile, load_profile, profile_names
+from holdfast.serving.emulated.batching import ContinuousBatching
+from holdfast.serving.emulated.engine import Job
+from holdfast.serving.emulated.profiles import Profile, load_profile, profile_names
+from holdfast.serving.emulated.slots import FixedWork
+from holdfast.serving.emulated.step_fit import fit_table
+from holdfast.serving.emulated.step_time import LinearStep
 
 LANGUAGE = ("gpt-oss-20b-g5-8xlarge", "gpt-oss-20b-g5-12xlarge")
 
@@ -62,15 +65,17 @@ def test_image_units_complete_the_published_count_per_minute(name: str, per_minu
 def test_stored_coefficients_are_the_fit_to_the_published_table(name: str) -> None:
     profile = load_profile(name)
     assert isinstance(profile.device, ContinuousBatching)
+    step = profile.device.step
+    assert isinstance(step, LinearStep)
     assert profile.fit is not None
-    fit = fit_step(
+    fit = fit_table(
         fitted_points(profile),
         prompt_tokens=profile.fit.prompt_tokens,
         output_tokens=profile.fit.output_tokens,
-        per_prefill_token_s=profile.device.per_prefill_token_s,
+        per_prefill_token_s=step.per_prefill_token_s,
     )
-    assert profile.device.base_s == pytest.approx(fit.base_s, rel=1e-4)
-    assert profile.device.per_sequence_s == pytest.approx(fit.per_sequence_s, rel=1e-4)
+    assert step.base_s == pytest.approx(fit.step.base_s, rel=1e-4)
+    assert step.per_sequence_s == pytest.approx(fit.step.per_sequence_s, rel=1e-4)
     assert profile.fit.worst_miss == pytest.approx(fit.worst_miss, abs=5e-4)
 
 
@@ -101,13 +106,13 @@ def test_a_fit_recovers_the_line_that_made_the_points() -> None:
         Measurement(row=1, unit="u", concurrency=n, rate_per_s=n / (100 * (0.01 + n * (0.0002 + 0.0001 * 2))))
         for n in (1, 7, 30, 100)
     ]
-    fit = fit_step(points, prompt_tokens=200, output_tokens=100, per_prefill_token_s=0.0001)
-    assert (fit.base_s, fit.per_sequence_s) == pytest.approx((0.01, 0.0002))
+    fit = fit_table(points, prompt_tokens=200, output_tokens=100, per_prefill_token_s=0.0001)
+    assert (fit.step.base_s, fit.step.per_sequence_s) == pytest.approx((0.01, 0.0002))
     assert fit.worst_miss < 1e-9
 
 
 def test_a_fit_spreads_its_worst_miss_over_three_points() -> None:
-    fit = fit_step(
+    fit = fit_table(
         fitted_points(load_profile("gpt-oss-20b-g5-12xlarge")),
         prompt_tokens=200,
         output_tokens=127,
@@ -122,13 +127,13 @@ def test_a_fit_spreads_its_worst_miss_over_three_points() -> None:
 def test_a_fit_needs_two_levels(levels: list[int]) -> None:
     points = [Measurement(row=1, unit="u", concurrency=level, rate_per_s=1.0) for level in levels]
     with pytest.raises(ValueError, match="two levels"):
-        fit_step(points, prompt_tokens=1, output_tokens=1, per_prefill_token_s=0.0)
+        fit_table(points, prompt_tokens=1, output_tokens=1, per_prefill_token_s=0.0)
 
 
 def test_a_prefill_cost_above_the_slope_is_refused() -> None:
     points = fitted_points(load_profile("gpt-oss-20b-g5-8xlarge"))
     with pytest.raises(ValueError, match="lower the prefill cost"):
-        fit_step(points, prompt_tokens=200, output_tokens=126, per_prefill_token_s=0.01)
+        fit_table(points, prompt_tokens=200, output_tokens=126, per_prefill_token_s=0.01)
 
 
 def test_every_profile_names_its_source_its_caveats_and_a_cold_start_of_minutes() -> None:

@@ -4,112 +4,218 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
+from holdfast.cli import emulated_units
+from holdfast.cli.emulated_units import Changes, Source
+from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
-from holdfast.serving import profiles
-from holdfast.serving.engine import FixedWork
-from holdfast.serving.profiles import Profile
-from holdfast.serving.server import EmulatedServer, bind
+from holdfast.serving.emulated import faults, profiles
+from holdfast.serving.emulated.faults import Faults
+from holdfast.serving.emulated.pace import Pace
+from holdfast.serving.emulated.profiles import Profile
+from holdfast.serving.emulated.server import EmulatedServer, Settings, bind, check_certificate
 
 _FASTEST = 1e6
 
 
-def _seconds(_: click.Context, option: click.Parameter, value: str | None) -> float | None:
+def _time_scale(text: str) -> float:
     try:
-        return None if value is None else quantities.duration_s(value)
-    except ValueError as error:
-        raise InputError(str(error), where=option.opts[0]) from error
-
-
-def _factor(_: click.Context, option: click.Parameter, value: str) -> float:
-    try:
-        factor = float(value)
+        factor = float(text)
     except ValueError:
-        factor = math.nan
+        factor = float("nan")
     if not 0 < factor <= _FASTEST:
-        raise InputError(
-            f"{value!r} is no time scale", where=option.opts[0], mend=f"give a number above 0 and at most {_FASTEST:g}"
-        )
+        raise ValueError(f"{text!r} is no time scale; give a number above 0 and at most {_FASTEST:g}")
     return factor
 
 
+def _number(least: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text) if text.replace(".", "", 1).isdigit() else float("nan")
+        if not value >= least:
+            raise ValueError(f"{text!r} is no number of at least {least:g}")
+        return value
+
+    return read
+
+
+# Not those of `flags`, whose imports would be a quarter of this server's memory.
+_FILE = click.Path(path_type=Path)
+_COUNT = click.IntRange(min=1)
+_SHARE = Quantity("percentage", quantities.share)
+_SECONDS = Quantity("duration", quantities.duration_s)
+_SCALE = Quantity("factor", _time_scale)
+_SLOWER = Quantity("factor", _number(1.0))
+_MIB = Quantity("MiB", _number(0.001))
+_KINDS = Quantity("list", lambda text: tuple(name.strip() for name in text.split(",")))
+
+_UNIT = (
+    click.argument("unit", required=False),
+    click.option("--list", "list_units", is_flag=True, help="Show the units that can be emulated, and end."),
+    click.option("--calibrate", type=_FILE, metavar="FILE.csv", help="Fit the step time to the levels of UNIT there."),
+    click.option("--up-to", type=_COUNT, help="Leave out levels of --calibrate with a higher concurrency."),
+    click.option("--json", "as_json", is_flag=True, help="Show the fit as one JSON document."),
+    click.option("--fit-only", is_flag=True, help="Show how well --calibrate fits, and end."),
+    click.option(
+        "--model", metavar="MODEL", help="A model that nobody measured: its id or the folder of a config.json."
+    ),
+    click.option("--instance-type", metavar="NAME", help="Where --model runs, or what --calibrate was measured on."),
+    click.option("--framework", help="Whose coefficients --model takes. [default: vllm]"),
+    click.option("--tp", type=_COUNT, help="Tensor parallelism of --model. [default: the least that fits]"),
+)
+_DEVICE = (
+    click.option(
+        "--served-model-name", multiple=True, metavar="NAME", help="Another name of the model; may be repeated."
+    ),
+    click.option("--max-model-len", type=_COUNT, help="Tokens of a prompt and its answer together."),
+    click.option("--max-num-seqs", type=_COUNT, help="Sequences in one step."),
+    click.option("--max-num-batched-tokens", type=_COUNT, help="Tokens in one step, decoded and prefilled."),
+    click.option("--max-queued", type=click.IntRange(min=0), help="Requests that may wait."),
+    click.option("--kv-blocks", type=_COUNT, help="Blocks of the KV cache."),
+    click.option("--block-size", type=_COUNT, help="Tokens in a block."),
+    click.option("--prefix-caching/--no-prefix-caching", default=None, help="Whether prompts share blocks."),
+    click.option("--answer-tokens", type=_COUNT, help="Where an answer ends that the request does not bound."),
+    click.option("--step-base", type=_SECONDS, help="Of the time of a step: the fixed part,"),
+    click.option("--step-per-sequence", type=_SECONDS, help="that of each sequence in it,"),
+    click.option("--step-per-prefill-token", type=_SECONDS, help="that of each token prefilled,"),
+    click.option("--step-per-kv-token", type=_SECONDS, help="and that of each token in the KV cache."),
+)
+_TIME = (
+    click.option("--time-scale", type=_SCALE, default="1", show_default=True, help="Divide all emulated times by it."),
+    click.option("--cold-start", type=_SECONDS, help="Time to readiness, e.g. 5s; the profile's by default."),
+    click.option("--slow-factor", type=_SLOWER, default="1", help="How much slower it is at first, falling to 1"),
+    click.option("--slow-time", type=_SECONDS, default="0s", help="in this time after readiness."),
+    click.option("--jitter", type=_SHARE, default="0%", help="Standard deviation of the time of a step, e.g. 10%."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of all chance."),
+)
+_FAULTS = (
+    click.option("--error-share", type=_SHARE, default="0%", help="Share of requests answered with an error,"),
+    click.option("--error-kinds", type=_KINDS, default="server_error", show_default=True, help="one of these."),
+    click.option("--stall-share", type=_SHARE, default="0%", help="Share of answers that stop after their start"),
+    click.option("--stall-time", type=_SECONDS, default="30s", show_default=True, help="for so long."),
+    click.option("--reset-share", type=_SHARE, default="0%", help="Share whose connection is then reset."),
+    click.option("--crash-after", type=_SECONDS, help="End the process so long after readiness."),
+    click.option("--withdraw-after", type=_SECONDS, help="Reclaim the instance so long after readiness,"),
+    click.option("--withdraw-notice", type=_SECONDS, default="0s", show_default=True, help="told so long before."),
+)
+_SERVER = (
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option(
+        "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one."
+    ),
+    click.option(
+        "--drain-timeout",
+        type=_SECONDS,
+        default="30s",
+        show_default=True,
+        help="Wall time given to requests in flight.",
+    ),
+    click.option("--max-body-mib", type=_MIB, default="4", show_default=True, help="Longest body of a request."),
+    click.option("--ssl-certfile", type=_FILE, help="Certificate, to serve HTTPS."),
+    click.option("--ssl-keyfile", type=_FILE, help="Its key."),
+)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed((*_UNIT, *_DEVICE, *_TIME, *_FAULTS, *_SERVER)):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("unit", required=False)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one.")
-@click.option(
-    "--time-scale",
-    callback=_factor,
-    default="1",
-    show_default=True,
-    metavar="K",
-    help="Divide every emulated duration by K.",
-)
-@click.option("--cold-start", callback=_seconds, help="Emulated time to readiness, e.g. 5s; the profile's by default.")
-@click.option("--max-queued", type=click.IntRange(min=0), help="Requests that may wait; the profile's by default.")
-@click.option(
-    "--drain-timeout",
-    callback=_seconds,
-    default="30s",
-    show_default=True,
-    help="Wall time that requests in flight are given after SIGTERM.",
-)
-@click.option("--list", "list_units", is_flag=True, help="Show the units that can be emulated, and end.")
-def emulate(
-    unit: str | None,
-    host: str,
-    port: int,
-    time_scale: float,
-    cold_start: float | None,
-    max_queued: int | None,
-    drain_timeout: float,
-    list_units: bool,
-) -> None:
-    """Serve an emulated accelerator UNIT over HTTP, with the timing that was published for it.
+@_options
+def emulate(**given: Any) -> None:
+    """Serve an emulated accelerator UNIT over HTTP: one of --list, a profile in a YAML file, or what --calibrate or
+    --model make. Times are emulated time unless they say otherwise. docs/emulate.md has it all.
 
     One JSON line on stdout tells the URL once it listens; logs go to stderr.
+
+    \b
+    holdfast emulate gpt-oss-20b-g5-12xlarge --time-scale 10
+    holdfast emulate g5-8xlarge --calibrate measurements.csv --fit-only
+    holdfast emulate --model llama-3.1-8b --instance-type g6e.xlarge
     """
-    if list_units:
-        click.echo("\n".join(_line(profiles.load_profile(name)) for name in profiles.profile_names()))
+    if given["list_units"]:
+        click.echo("\n".join(emulated_units.line(profiles.load_profile(name)) for name in profiles.profile_names()))
         return
-    if unit is None:
-        raise InputError("no unit is given", mend="name one of `holdfast emulate --list`")
-    profile = profiles.load_profile(unit)
-    if cold_start is not None:
-        profile = replace(profile, cold_start_s=cold_start)
-    if max_queued is not None:
-        profile = profile.with_queue(max_queued)
+    source = Source(
+        **{name: given[name] for name in ("unit", "calibrate", "up_to", "model", "instance_type", "framework", "tp")},
+        max_model_len=given["max_model_len"],
+    )
+    found = emulated_units.find(source)
+    if found.fit is not None:
+        show = emulated_units.fit_document if given["as_json"] else emulated_units.fit_text
+        shown = show(found.profile.name, found.fit)
+        click.echo(shown if isinstance(shown, str) else json.dumps(shown), err=not given["fit_only"])
+    if given["fit_only"]:
+        if found.fit is None:
+            raise InputError("there is no fit to show", where="--fit-only", mend="give --calibrate FILE.csv")
+        return
+    changes = Changes(
+        **{name: given[name] for name in Changes.__dataclass_fields__ if name in given}, pace=_pace(given)
+    )
+    profile = emulated_units.changed(found.profile, changes)
+    settings = _settings(given)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    _serve(profile, host, port, time_scale, drain_timeout)
+    _serve(profile, given["host"], given["port"], settings)
 
 
-def _serve(profile: Profile, host: str, port: int, time_scale: float, drain_timeout_s: float) -> None:
+def _pace(given: dict[str, Any]) -> Pace:
+    if (given["slow_factor"] > 1) != (given["slow_time"] > 0):
+        raise InputError("a slow start needs both", where="--slow-factor", mend="give --slow-factor and --slow-time")
+    try:
+        return Pace(given["slow_factor"], given["slow_time"], given["jitter"], given["seed"])
+    except ValueError as error:
+        raise InputError(str(error), where="--jitter", mend="give less") from error
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    if (given["ssl_certfile"] is None) != (given["ssl_keyfile"] is None):
+        raise InputError("HTTPS needs both", where="--ssl-certfile", mend="give --ssl-certfile and --ssl-keyfile")
+    if given["ssl_certfile"] is not None:
+        check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
+    wanted = Faults(
+        error_share=given["error_share"],
+        error_kinds=faults.kinds(given["error_kinds"]),
+        stall_share=given["stall_share"],
+        stall_s=given["stall_time"],
+        reset_share=given["reset_share"],
+    )
+    return Settings(
+        time_scale=given["time_scale"],
+        drain_timeout_s=given["drain_timeout"],
+        faults=wanted,
+        seed=given["seed"],
+        crash_after_s=given["crash_after"],
+        withdraw_after_s=given["withdraw_after"],
+        withdraw_notice_s=given["withdraw_notice"],
+        max_body_mib=given["max_body_mib"],
+        certificate=given["ssl_certfile"],
+        key=given["ssl_keyfile"],
+    )
+
+
+def _serve(profile: Profile, host: str, port: int, settings: Settings) -> None:
+    server = EmulatedServer(profile, settings)
     listener = bind(host, port)
     address, bound_port = listener.getsockname()[:2]
-    url = f"http://[{address}]:{bound_port}" if ":" in address else f"http://{address}:{bound_port}"
+    scheme = "http" if settings.certificate is None else "https"
+    url = f"{scheme}://[{address}]:{bound_port}" if ":" in address else f"{scheme}://{address}:{bound_port}"
+    scale = settings.time_scale
 
     def tell() -> None:
-        event = {"event": "listening", "unit": profile.name, "url": url, "pid": os.getpid(), "time_scale": time_scale}
+        event = {"event": "listening", "unit": profile.name, "url": url, "pid": os.getpid(), "time_scale": scale}
         click.echo(json.dumps(event))
         logging.getLogger("holdfast.serving").info(
             "emulated accelerator: unit=%s time_scale=%g cold_start_s=%g url=%s",
-            profile.name, time_scale, profile.cold_start_s / time_scale, url,
+            profile.name, scale, profile.cold_start_s / scale, url,
         )  # fmt: skip
 
-    EmulatedServer(profile, time_scale=time_scale, drain_timeout_s=drain_timeout_s).run(listener, tell)
-
-
-def _line(profile: Profile) -> str:
-    shape = profile.device
-    timing = f"{shape.service_s:.3f} s per image" if isinstance(shape, FixedWork) else f"{shape.base_s:.4f} s per step"
-    if profile.fit:
-        timing += f" and up, fitted within {profile.fit.worst_miss:.1%} of the published rates"
-    columns = (f"{profile.name:24}", f"{profile.model:40}", f"{profile.instance_type:12}", f"{profile.framework:8}")
-    return "  ".join((*columns, timing))
+    server.run(listener, tell)

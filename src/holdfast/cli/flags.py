@@ -5,35 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import pydantic
 
+from holdfast.cli.quantity import Quantity as Quantity
 from holdfast.load.pacers import Steps
 from holdfast.model import codec, document, fleet, plan, quantities
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError, OutputError
 from holdfast.model.fleet import TokenLengths
 from holdfast.model.plan import Plan
-
-
-class Quantity(click.ParamType[Any]):
-    """A flag whose text is read by a function that raises ValueError with a sentence."""
-
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._read(value)
-        except ValueError as error:
-            raise InputError(str(error), where=param.opts[0] if param else "") from error
 
 
 def _positive_duration(text: str) -> float:

@@ -106,16 +106,26 @@ class Placement:
 
     def decode(self, batch: float, context_tokens: float) -> Terms:
         """One step of `batch` sequences (at least 1) that look back at `context_tokens` each, on average."""
-        flops = batch * (
-            2 * self.model.active_parameters + self._attention_flops(_attended(self.model, context_tokens))
-        )
-        part = max(1.0, batch / self.pipeline_parallel)
+        return self.step(batch, 0, batch * context_tokens)
+
+    def step(self, sequences: float, prompt_tokens: float, context_tokens: float) -> Terms:
+        """One step that gives `sequences` (at least 1) a token each, and reads `prompt_tokens` of prompts beside them.
+
+        context_tokens: what all sequences together look back at. A chunk of a prompt looks back at half of itself; that
+        it also looks at the chunks before it is not counted.
+        """
+        tokens = sequences + prompt_tokens
+        context = context_tokens / sequences
+        flops = tokens * 2 * self.model.active_parameters
+        flops += self._attention_flops(sequences * _attended(self.model, context))
+        flops += self._attention_flops(prompt_tokens * _attended(self.model, prompt_tokens / 2))
+        part = max(1.0, tokens / self.pipeline_parallel) / tokens
         return self._pass(
-            flops=flops * part / batch,
-            weight_bytes=read_bytes(self.model, part),
-            cache_bytes=part * self.model.kv_bytes(context_tokens),
-            tokens=part,
-            sequences=batch,
+            flops=flops * part,
+            weight_bytes=read_bytes(self.model, tokens * part),
+            cache_bytes=sequences * part * self.model.kv_bytes(context),
+            tokens=tokens * part,
+            sequences=sequences,
         )
 
     def prefill(self, tokens: float) -> Terms:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ _MAX_IMAGES = 10
 _WORD = " kelp"
 # The smallest PNG: one grey pixel.
 _PNG_B64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
+_KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 class RequestError(HoldfastError):
@@ -33,32 +34,44 @@ class RequestError(HoldfastError):
         self.code = code
 
     def body(self) -> dict[str, Any]:
-        kind = {404: "not_found_error", 429: "rate_limit_error", 503: "server_error"}.get(
-            self.status, "invalid_request_error"
-        )
+        kind = _KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the server answers for: its model, its longest context, where an unbounded answer ends (both in tokens)."""
+    """What the server answers for: its models by all their names, and its longest context in tokens.
 
-    model: str
+    answer_tokens: where an unbounded answer ends.
+    """
+
+    models: tuple[str, ...]
     max_model_len: int
     answer_tokens: int
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A request for text. `outputs` is the number of tokens that it will get, and `finish_reason` why no more."""
+    """A request for text. `outputs` is the number of tokens that it will get, and `finish_reason` why no more.
+
+    prompt: its tokens, words or ids.
+    """
 
     chat: bool
     model: str
-    prompt_tokens: int
+    prompt: Sequence[Hashable]
     outputs: int
     finish_reason: str
     stream: bool
     include_usage: bool
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+    def tokens(self) -> list[Hashable]:
+        """All that will be in the KV cache: a chat that goes on with the answer begins with the same."""
+        return [*self.prompt, *[_WORD.strip()] * self.outputs]
 
 
 def read_generation(body: bytes, served: Served, *, chat: bool) -> Generation:
@@ -67,17 +80,17 @@ def read_generation(body: bytes, served: Served, *, chat: bool) -> Generation:
     An answer has max_tokens with `ignore_eos`; otherwise it ends at the profile's answer_tokens where that is
     less, but not before min_tokens.
     """
-    fields = _fields(body, served.model)
+    fields = _fields(body, served.models)
     _whole(fields, "n", 1, low=1, high=1)
-    prompt_tokens = _chat_tokens(fields) if chat else _prompt_tokens(fields)
-    limit = _token_limit(fields, served, prompt_tokens, chat=chat)
+    prompt = _chat_words(fields) if chat else _prompt_words(fields)
+    limit = _token_limit(fields, served, len(prompt), chat=chat)
     least = _whole(fields, "min_tokens", 0, low=0, high=limit)
     outputs = limit if _flag(fields, "ignore_eos") else min(limit, max(least, served.answer_tokens))
     stream = _flag(fields, "stream")
     return Generation(
         chat=chat,
-        model=served.model,
-        prompt_tokens=prompt_tokens,
+        model=fields["model"],
+        prompt=prompt,
         outputs=outputs,
         finish_reason="length" if outputs == limit else "stop",
         stream=stream,
@@ -85,9 +98,9 @@ def read_generation(body: bytes, served: Served, *, chat: bool) -> Generation:
     )
 
 
-def read_images(body: bytes, model: str) -> int:
+def read_images(body: bytes, models: tuple[str, ...]) -> int:
     """How many images the request in `body` asks for. Raises RequestError. Their size changes nothing."""
-    fields = _fields(body, model)
+    fields = _fields(body, models)
     prompt = fields.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         raise RequestError(400, "prompt must be a text that is not empty", param="prompt")
@@ -101,7 +114,7 @@ def images_body(count: int) -> bytes:
     return json.dumps({"created": int(time.time()), "data": [{"b64_json": _PNG_B64}] * count}).encode()
 
 
-def _fields(body: bytes, model: str) -> dict[str, Any]:
+def _fields(body: bytes, models: tuple[str, ...]) -> dict[str, Any]:
     try:
         fields = json.loads(body)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -110,8 +123,8 @@ def _fields(body: bytes, model: str) -> dict[str, Any]:
         raise RequestError(400, "the body must be a JSON object")
     if fields.get("model") is None:
         raise RequestError(400, "model is missing", param="model")
-    if fields["model"] != model:
-        message = f"the model {fields['model']!r} does not exist; this server has {model!r}"
+    if fields["model"] not in models:
+        message = f"the model {fields['model']!r} does not exist; this server has {', '.join(map(repr, models))}"
         raise RequestError(404, message, param="model", code="model_not_found")
     return fields
 
@@ -154,30 +167,30 @@ def _token_limit(fields: Mapping[str, Any], served: Served, prompt_tokens: int, 
     return _whole(fields, name, room if chat else min(room, _COMPLETION_MAX_TOKENS), low=1, high=room)
 
 
-def _words(text: str) -> int:
-    return max(1, len(text.split()))
+def _words(text: str) -> list[str]:
+    return text.split() or [text]
 
 
-def _prompt_tokens(fields: Mapping[str, Any]) -> int:
+def _prompt_words(fields: Mapping[str, Any]) -> Sequence[Hashable]:
     prompt = fields.get("prompt")
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str | list):
         prompt = prompt[0]
     if isinstance(prompt, str) and prompt:
         return _words(prompt)
     if isinstance(prompt, list) and prompt and all(type(token) is int and token >= 0 for token in prompt):
-        return len(prompt)
+        return prompt
     message = "prompt must be one text or one list of token ids, and not empty"
     raise RequestError(400, message, param="prompt")
 
 
-def _chat_tokens(fields: Mapping[str, Any]) -> int:
+def _chat_words(fields: Mapping[str, Any]) -> Sequence[Hashable]:
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise RequestError(400, "messages must be a list that is not empty", param="messages")
-    return sum(_message_tokens(message) for message in messages)
+    return [word for message in messages for word in _message_words(message)]
 
 
-def _message_tokens(message: object) -> int:
+def _message_words(message: object) -> list[str]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise RequestError(400, "each message must be an object with a role", param="messages")
     content = message.get("content")
@@ -187,7 +200,7 @@ def _message_tokens(message: object) -> int:
     texts = [part.get("text") for part in parts]
     if not all(isinstance(text, str) for text in texts):
         raise RequestError(400, "only text parts are served here", param="messages")
-    return sum(_words(text) for text in texts)
+    return [word for text in texts for word in _words(text)]
 
 
 class Wording:

@@ -24,7 +24,7 @@ from holdfast.planning import run_evidence
 from holdfast.planning.plan import make_plan
 from holdfast.reports import page
 from holdfast.reports.contents import Measured, demo_page
-from holdfast.serving import profiles
+from holdfast.serving.emulated import profiles
 
 MARK = ".holdfast-demo"
 

@@ -5,26 +5,34 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from typing import Protocol
 
-from holdfast.serving.engine import Engine, Job, Occupancy, Step
+from holdfast.serving.emulated.engine import Engine, Job, Occupancy, Step
 
 
 class Ticket:
     """One request on the device, as the coroutine that answers it sees it.
 
     produced:  outputs so far, of `outputs`.
-    arrived_s, first_s, end_s: when it came, when its first output and its last were made, on the monotonic
-    clock; NaN until then. They are the engine's own times, not when the event loop got round to them.
+    arrived_s, admitted_s, first_s, end_s: when it came, left the queue, when its first output and its last were made,
+    on the monotonic clock; NaN until then. They are the engine's own times, not when the event loop got round to them.
+    preempted_s: when it had to wait again; NaN unless it does.
     """
 
-    __slots__ = ("_awaited", "_waiter", "abandoned", "arrived_s", "end_s", "first_s", "key", "outputs", "produced")
+    __slots__ = (
+        "_awaited", "_waiter", "abandoned", "admitted_s", "arrived_s", "end_s", "first_s", "key", "outputs",
+        "preempted_s", "produced", "prompt_tokens",
+    )  # fmt: skip
 
-    def __init__(self, key: int, outputs: int, arrived_s: float) -> None:
-        self.key = key
+    def __init__(self, job: Job, arrived_s: float) -> None:
+        outputs = job.outputs
+        self.key = job.key
+        self.prompt_tokens = job.prompt_tokens
         self.outputs = outputs
         self.arrived_s = arrived_s
+        self.admitted_s = math.nan
         self.first_s = math.nan
+        self.preempted_s = math.nan
         self.end_s = math.nan
         self.produced = 0
         self.abandoned = False
@@ -57,26 +65,39 @@ class Ticket:
             self._waiter.set_result(None)
 
 
-class Device:
-    """Drives `engine`, whose times are wall seconds of the monotonic clock; `on_step` hears of every step."""
+class Listener(Protocol):
+    """Who hears of what the device does."""
 
-    def __init__(self, engine: Engine, on_step: Callable[[Step], None]) -> None:
+    def step_ended(self, step: Step) -> None:
+        """A step has ended."""
+
+    def prefilled(self, prompt_tokens: int) -> None:
+        """A request of so many prompt tokens got its first output."""
+
+    def resumed(self, gap_s: float) -> None:
+        """A preempted request got its next output so long after its last."""
+
+
+class Device:
+    """Drives `engine`, whose times are wall seconds of the monotonic clock."""
+
+    def __init__(self, engine: Engine, listener: Listener) -> None:
         self._engine = engine
-        self._on_step = on_step
+        self._listener = listener
         self._tickets: dict[int, Ticket] = {}
         self._submitted = 0
         self._due_changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, prompt_tokens: int, outputs: int) -> Ticket | None:
-        """A ticket for the request, or None when the queue is full."""
+    def submit(self, prompt_tokens: int, outputs: int, names: tuple[int, ...] = ()) -> Ticket | None:
+        """A ticket for the request, or None when the queue is full. names: as in `engine.Job`."""
         now_s = self._advance()
-        key = self._submitted
-        if not self._engine.submit(Job(key, prompt_tokens, outputs), now_s):
+        job = Job(self._submitted, prompt_tokens, outputs, names)
+        if not self._engine.submit(job, now_s):
             return None
         self._submitted += 1
-        ticket = self._tickets[key] = Ticket(key, outputs, now_s)
+        ticket = self._tickets[job.key] = Ticket(job, now_s)
         self._idle.clear()
         self._due_changed.set()
         return ticket
@@ -88,6 +109,11 @@ class Device:
             self._engine.cancel(ticket.key, now_s)
             self._forget(ticket.key)
             ticket.abandon()
+
+    def stall(self, for_s: float) -> None:
+        """Stand still for so many wall seconds."""
+        self._engine.stall(for_s, self._advance())
+        self._due_changed.set()
 
     def occupancy(self) -> Occupancy:
         self._advance()
@@ -125,18 +151,40 @@ class Device:
         return now_s
 
     def _deliver(self, step: Step) -> None:
-        self._on_step(step)
+        self._listener.step_ended(step)
         tickets = self._tickets
+        for key in step.preempted:
+            self._preempt(key, step.start_s)
+        for key in step.admitted:
+            self._admit(key, step.start_s)
+        for key in step.began:
+            self._begin(tickets[key], step.end_s)
         for key in step.finished:
             tickets[key].end_s = step.end_s
         for key in step.produced:
             ticket = tickets[key]
-            if not ticket.produced:
-                ticket.first_s = step.end_s
             ticket.advance(ticket.produced + 1)
         for key in step.finished:
             tickets[key].advance(tickets[key].outputs)
             self._forget(key)
+
+    def _preempt(self, key: int, at_s: float) -> None:
+        # Between the start of a step and its end its client may have gone.
+        ticket = self._tickets.get(key)
+        if ticket is not None and ticket.produced:
+            ticket.preempted_s = at_s
+
+    def _admit(self, key: int, at_s: float) -> None:
+        ticket = self._tickets.get(key)
+        if ticket is not None and math.isnan(ticket.admitted_s):
+            ticket.admitted_s = at_s
+
+    def _begin(self, ticket: Ticket, at_s: float) -> None:
+        if not ticket.produced:
+            ticket.first_s = at_s
+            self._listener.prefilled(ticket.prompt_tokens)
+        else:
+            self._listener.resumed(at_s - ticket.preempted_s)
 
     def _forget(self, key: int) -> None:
         del self._tickets[key]

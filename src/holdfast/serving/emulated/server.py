@@ -7,23 +7,31 @@ import functools
 import logging
 import os
 import socket
+import ssl
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from holdfast.model.errors import InputError
-from holdfast.serving.app import Face
-from holdfast.serving.device import Device
-from holdfast.serving.engine import ContinuousBatching
+from holdfast.serving.emulated.answers import TRANSPORT
+from holdfast.serving.emulated.app import Ends, Face
+from holdfast.serving.emulated.batching import ContinuousBatching
+from holdfast.serving.emulated.device import Device
+from holdfast.serving.emulated.faults import Draw, Faults
+from holdfast.serving.emulated.metrics import Metrics
+from holdfast.serving.emulated.profiles import Profile
 from holdfast.serving.lifecycle import Lifecycle, Phase
-from holdfast.serving.metrics import Metrics
-from holdfast.serving.profiles import Profile
 
 EMULATED_HEADER = "x-holdfast-emulated"
 _LOG = logging.getLogger("holdfast.serving")
 _KILLED = 137  # what a shell shows for a process that SIGKILL ended
+_CRASHED = 139  # the same of one that ended with a segmentation fault
 _LOST = 1
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
@@ -45,32 +53,59 @@ class _Listener(uvicorn.Server):
         self._signalled()
 
 
-class EmulatedServer:
-    """One emulated unit on one socket.
+class _Connection(HttpToolsProtocol):
+    """A connection that its requests can find, to be reset."""
 
-    profile:         in emulated time; every duration is divided by `time_scale`.
-    drain_timeout_s: wall seconds that requests in flight are given after SIGTERM.
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a unit is served. Times are emulated but for drain_timeout_s, what requests in flight get after SIGTERM.
+
+    crash_after_s, withdraw_after_s: after readiness, None for never; withdraw_notice_s: before it is killed.
+    max_body_mib: of a request. certificate, key: files for HTTPS.
     """
 
-    def __init__(self, profile: Profile, *, time_scale: float, drain_timeout_s: float) -> None:
-        self._profile = profile.scaled(time_scale)
-        self._drain_timeout_s = drain_timeout_s
+    time_scale: float = 1.0
+    drain_timeout_s: float = 30.0
+    faults: Faults = field(default_factory=Faults)
+    seed: int = 0
+    crash_after_s: float | None = None
+    withdraw_after_s: float | None = None
+    withdraw_notice_s: float = 0.0
+    max_body_mib: float = 4.0
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class EmulatedServer:
+    """One emulated unit on one socket. profile: in emulated time; every duration is divided by the time scale."""
+
+    def __init__(self, profile: Profile, settings: Settings) -> None:
+        self._profile = profile.scaled(settings.time_scale)
+        self._settings = settings
         self._lifecycle = Lifecycle(f"loading the model takes {self._profile.cold_start_s:g} s")
         metrics = Metrics(
             unit=profile.name,
             model=profile.model,
-            time_scale=time_scale,
+            time_scale=settings.time_scale,
             has_tokens=isinstance(profile.device, ContinuousBatching),
         )
-        self._device = Device(self._profile.device.engine(), metrics.step_ended)
+        ready_s = time.monotonic() + self._profile.cold_start_s
+        self._device = Device(self._profile.device.engine(ready_s), metrics)
         metrics.watch(self._device.occupancy, self._device.busy_s)
         self._app = Face(
             self._profile,
-            time_scale=time_scale,
+            time_scale=settings.time_scale,
             device=self._device,
             lifecycle=self._lifecycle,
             published=metrics,
-            withdraw=self._withdraw,
+            draw=Draw(settings.faults.scaled(settings.time_scale), settings.seed),
+            ends=Ends(self._withdraw, self._crash),
+            max_body_mib=settings.max_body_mib,
         ).app()
         self._stop = asyncio.Event()
 
@@ -95,7 +130,7 @@ class EmulatedServer:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             self._app,
-            http="httptools",
+            http=_Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -105,6 +140,8 @@ class EmulatedServer:
             headers=[(EMULATED_HEADER, self._profile.name)],
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            ssl_certfile=self._settings.certificate,
+            ssl_keyfile=self._settings.key,
         )
 
     async def _load(self) -> None:
@@ -112,6 +149,15 @@ class EmulatedServer:
         if self._lifecycle.phase is Phase.LOADING:
             self._lifecycle.move(Phase.READY, "the model is loaded")
             _LOG.info("ready unit=%s", self._profile.name)
+            self._expect_the_end()
+
+    def _expect_the_end(self) -> None:
+        loop, settings = asyncio.get_running_loop(), self._settings
+        if settings.crash_after_s is not None:
+            loop.call_later(settings.crash_after_s / settings.time_scale, self._crash)
+        if settings.withdraw_after_s is not None:
+            notice_s = settings.withdraw_notice_s / settings.time_scale
+            loop.call_later(settings.withdraw_after_s / settings.time_scale, self._withdraw, notice_s)
 
     def _signalled(self) -> None:
         if self._stop.is_set():
@@ -125,6 +171,9 @@ class EmulatedServer:
         self._leave(f"the instance is reclaimed in {notice_s:g} s")
         asyncio.get_running_loop().call_later(notice_s, self._die, _KILLED, "withdrawn")
 
+    def _crash(self) -> None:
+        self._die(_CRASHED, "crashed on purpose")
+
     def _leave(self, reason: str) -> None:
         if self._lifecycle.phase is not Phase.DRAINING:
             self._lifecycle.move(Phase.DRAINING, reason)
@@ -133,13 +182,23 @@ class EmulatedServer:
     async def _drain(self, server: uvicorn.Server) -> None:
         """Let requests in flight finish, then the connections. The listener stays, so that /readiness can tell why."""
         await self._stop.wait()
-        asyncio.get_running_loop().call_later(self._drain_timeout_s, self._die, _LOST, "the drain timed out")
+        asyncio.get_running_loop().call_later(self._settings.drain_timeout_s, self._die, _LOST, "the drain timed out")
         await self._device.idle()
         server.should_exit = True
 
     def _die(self, status: int, reason: str) -> None:
         _LOG.warning("ended unit=%s reason=%r in_flight=%d", self._profile.name, reason, self._device.in_flight)
         os._exit(status)
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """Raises InputError for files that HTTPS cannot be served with."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(
+            f"{certificate} and {key} cannot be served with ({error})", where="--ssl-certfile", mend="give PEM files"
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,0 +1,34 @@
+"""Histograms that count many equal values at once, because every token of a step has the same gap to the last."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+
+from prometheus_client.core import HistogramMetricFamily
+
+
+class Tally:
+    """Counts of values at or below each bound, and their sum."""
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._text = text
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        self._counts[bisect.bisect_left(self._bounds, value)] += times
+        self._sum += value * times
+
+    def family(self, labels: Sequence[str], values: Sequence[str]) -> HistogramMetricFamily:
+        """As Prometheus has it: each bucket counts what is below it too."""
+        family = HistogramMetricFamily(self._name, self._text, labels=labels)
+        buckets, below = [], 0
+        for bound, count in zip((*self._bounds, math.inf), self._counts, strict=True):
+            below += count
+            buckets.append(("+Inf" if bound == math.inf else str(bound), below))
+        family.add_metric(values, buckets, self._sum)
+        return family
