@@ -83,6 +83,27 @@ def test_weights_leave_a_pool_within_a_second_of_its_loss_and_the_reaction_is_me
     assert 0 < sum_s < count * 0.5
 
 
+def test_a_scaler_that_cannot_scale_is_told_of_while_it_cannot() -> None:
+    async def story() -> list[str]:
+        scene = Scene()
+        await served(scene)
+        task = await operate(scene.operator())
+        await rest(10)
+        (scaled, *_) = (await scene.people.list(kinds.SCALED_OBJECT, SPACE)).items
+        told = []
+        for ready in ("False", "True"):
+            said = {"type": "Ready", "status": ready, "reason": "X", "message": "a trigger of it is wrong"}
+            status = {"status": {"conditions": [said]}}
+            name = scaled["metadata"]["name"]
+            await scene.people.merge(kinds.SCALED_OBJECT, name, SPACE, status)
+            await rest(5)
+            told.append(await scene.condition("Degraded"))
+        await killed(task)
+        return told
+
+    assert run(story()) == ["True ScalerFailed", "False AsPlanned"]
+
+
 def test_a_settled_fleet_is_not_written_to() -> None:
     async def story() -> list[str]:
         scene = Scene()

@@ -249,7 +249,8 @@ def test_only_what_others_did_is_put_back(changed: dict[str, str] | None) -> Non
 
 def test_on_trial_nothing_is_sent() -> None:
     async def story(desk: Desk) -> list[str]:
-        await desk.write(route(1), account("x"), surplus=(account("y") | {"metadata": {"name": "y", "uid": "1"}},))
+        unused = account("y") | {"metadata": {"name": "y", "namespace": SPACE, "uid": "1"}}
+        await desk.write(route(1), account("x"), surplus=(unused,))
         return desk.sent
 
     assert on_desk(story, acts=False) == []

@@ -71,6 +71,11 @@ def test_news_are_told_though_no_status_shows_them() -> None:
     assert told(account(*WELL, news=(back, changed))) == [["PutBack", "PlanChanged"]]
 
 
+def test_a_second_proposal_is_not_counted_as_the_first_again() -> None:
+    news = [News(Word.PLAN_PROPOSED, f"{cost} USD/h", cost) for cost in ("17", "24")]
+    assert told(*(account(*WELL, news=(one,)) for one in news)) == [["PlanProposed"], ["PlanProposed"]]
+
+
 def test_a_refused_decision_is_told() -> None:
     refused = replace(account(*LOST, refused=("1. traffic to the dead",)), applied=account(*WELL).applied)
     assert told(account(*WELL), refused)[1] == ["ShortageBegan", "DecisionRefused"]

@@ -62,10 +62,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened in this look and that no status would show, a sentence."""
+    """Something that happened in this look and that no status would show, a sentence.
+
+    topic: what makes it another than the last of the same word; such are not counted together.
+    """
 
     word: Word
     note: str
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Account:
     plan:         that runs; plan_problem: why not another, or none; proposal: that waits for a person.
     applied:      the routing in force after the look.
     decision:     of this look, carried out or not. refused: promises that it breaks, for which it was not carried out.
+    unscaled:     scalers that cannot scale, a clause for each.
     acted:        whether anything was written.
     error:        what the look itself ended with, where it did not come to its end.
     """
@@ -93,6 +98,7 @@ class Account:
     refused: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     failures: tuple[Failure, ...] = ()
+    unscaled: tuple[str, ...] = ()
     acted: bool = False
     error: str = ""
     news: tuple[News, ...] = ()

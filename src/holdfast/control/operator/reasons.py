@@ -34,6 +34,7 @@ class Reason(enum.Enum):
     LOOK_FAILED = "LookFailed"
     DECISION_REFUSED = "DecisionRefused"
     WRITE_FAILED = "WriteFailed"
+    SCALER_FAILED = "ScalerFailed"
     OVERRIDE_UNKNOWN = "OverrideUnknown"
     POOL_SHORT = "PoolShort"
     POOL_INTERRUPTED = "PoolInterrupted"
@@ -126,7 +127,7 @@ MEANINGS = (
         "False",
         Reason.OBJECT_REFUSED,
         "The API server refuses an object of the fleet: the operator lacks a right, or the object is wrong.",
-        "Forbidden: apply `operator/rights` of a tree for this namespace. Otherwise read the server's sentence.",
+        "Forbidden: apply `fleet/rights` of a tree for this namespace. Otherwise read the server's sentence.",
     ),
     Meaning(
         Type.READY,
@@ -192,6 +193,13 @@ MEANINGS = (
         "If it lasts: is the API server healthy, does a webhook time out?",
     ),
     Meaning(Type.DEGRADED, "True", Reason.OBJECT_REFUSED, "The API server refuses an object.", _AS_READY),
+    Meaning(
+        Type.DEGRADED,
+        "True",
+        Reason.SCALER_FAILED,
+        "A scaler says that it cannot scale: the replicas of its pool stay as they are, whatever load comes.",
+        "Can KEDA, or the HPA, read its metric? `kubectl describe` the object that the message names.",
+    ),
     Meaning(
         Type.DEGRADED,
         "True",

@@ -21,7 +21,7 @@ from holdfast.control.operator.keeping.desired import Desired
 from holdfast.control.operator.keeping.routing_record import Record
 from holdfast.control.operator.office import Office
 from holdfast.control.operator.reasons import Word
-from holdfast.control.operator.seeing import observe
+from holdfast.control.operator.seeing import observe, scalers
 from holdfast.control.operator.seeing.observe import Standing
 from holdfast.control.operator.seeing.seen import Key, Reading, Seen
 from holdfast.control.pool_states import PoolState
@@ -109,6 +109,7 @@ class Steering:
             decision=reached.decision,
             refused=reached.refused,
             missing=_missing(wanted, seen, unseen),
+            unscaled=scalers.troubles(seen),
         )
         if not reached.observation.pools_known:
             return Steered(account, reached.decision.next_look_s)
@@ -234,7 +235,7 @@ def _steered(account: Account, outcome: Outcome, forbidden: Sequence[Failure], *
         account,
         failures=(*outcome.failures, *forbidden),
         acted=bool(outcome.written),
-        news=(*account.news, *(News(Word.PUT_BACK, f"{text}.") for text in outcome.put_back)),
+        news=(*account.news, *(News(Word.PUT_BACK, f"{text}.", text.split()[0]) for text in outcome.put_back)),
     )
     return Steered(
         account,

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from holdfast.control.operator.account import Failure
-from holdfast.control.operator.keeping import drift, routing_record
+from holdfast.control.operator.keeping import changed, drift, routing_record
 from holdfast.control.operator.keeping.drift import Difference, Drift
 from holdfast.control.operator.office import Office
 from holdfast.control.operator.seeing.seen import Key
@@ -133,18 +133,19 @@ class Writer:
                 outcome = _left(outcome, name, difference, peace_s)
                 continue
             if not self._office.acts:
-                self._would(name, f"apply: {difference.text}")
+                self._would(one, f"apply: {changed.text(one, live.get(name), difference)}")
                 continue
             try:
                 answer = await self._apply(one, live.get(name))
             except KubeError as error:
-                outcome = self._failed(outcome, name, error)
+                outcome = self._failed(outcome, one, error)
                 if isinstance(error, UnavailableError):
                     return outcome
                 if isinstance(error, ConflictError):
                     await self._see(name, one)
                 continue
             outcome = self._succeeded(outcome, name, answer, difference, name == route)
+            log.info("applied", extra=_about(one) | {"because": changed.text(one, live.get(name), difference)})
         return await self._clear(surplus, outcome)
 
     async def _see(self, name: Key, wanted: Object) -> None:
@@ -175,7 +176,6 @@ class Writer:
             now_s = self._clock()
             self._fights[name] = (times + 1 if now_s < at_s + 2 * MOST_S else 1), now_s
         self._known.add(name)
-        log.info("applied", extra={"object": "/".join(name), "because": difference.text})
         if is_route:
             outcome = replace(outcome, routed=True, routed_s=self._clock())
         return replace(outcome, written=(*outcome.written, answer), put_back=put_back)
@@ -196,7 +196,7 @@ class Writer:
                 outcome = self._with_trouble(outcome, name)
                 continue
             if not self._office.acts:
-                self._would(name, "delete: the plan has no use for it")
+                self._would(one, "delete: the plan has no use for it")
                 continue
             try:
                 await self._connection.delete(
@@ -205,16 +205,17 @@ class Writer:
             except NotFoundError:
                 continue
             except KubeError as error:
-                outcome = self._failed(outcome, name, error)
+                outcome = self._failed(outcome, one, error)
                 if isinstance(error, UnavailableError):
                     return outcome
                 continue
             self._known.discard(name)
             self._answers.pop(name, None)
-            log.info("deleted", extra={"object": "/".join(name), "because": "the plan has no use for it"})
+            log.info("deleted", extra=_about(one) | {"because": "the plan has no use for it"})
         return outcome
 
-    def _failed(self, outcome: Outcome, name: Key, error: KubeError) -> Outcome:
+    def _failed(self, outcome: Outcome, one: Object, error: KubeError) -> Outcome:
+        name = key(one)
         before = self._troubles.get(name)
         times = 1 if before is None else before.times + 1
         conflict = isinstance(error, ConflictError)
@@ -226,7 +227,7 @@ class Writer:
         if not conflict or times >= 4:
             refused = isinstance(error, RefusedError | NotFoundError)
             failure = Failure(name[0], name[1], str(error), refused)
-            log.warning("not written", extra={"object": "/".join(name), "because": str(error), "again_s": wait_s})
+            log.warning("not written", extra=_about(one) | {"because": str(error), "again_s": wait_s})
         self._answers.pop(name, None)
         self._troubles[name] = _Trouble(times, self._clock() + wait_s, failure)
         return self._with_trouble(outcome, name)
@@ -245,10 +246,10 @@ class Writer:
         self._office.outlived(record.term)
         return True
 
-    def _would(self, name: Key, text: str) -> None:
-        if self._logged.get(name) != text:
-            self._logged[name] = text
-            log.info("would write", extra={"object": "/".join(name), "what": text})
+    def _would(self, one: Object, text: str) -> None:
+        if self._logged.get(key(one)) != text:
+            self._logged[key(one)] = text
+            log.info("would write", extra=_about(one) | {"what": text})
 
 
 def _left(outcome: Outcome, name: Key, difference: Drift, until_s: float) -> Outcome:
@@ -261,6 +262,11 @@ def _left(outcome: Outcome, name: Key, difference: Drift, until_s: float) -> Out
 def key(one: Object) -> Key:
     """Kind and name."""
     return one["kind"], one["metadata"]["name"]
+
+
+def _about(one: Object) -> dict[str, str]:
+    """For the log."""
+    return {"object": "/".join(key(one)), "namespace": one["metadata"]["namespace"]}
 
 
 def _version(one: Object) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from holdfast.control import shortages
 from holdfast.control.decision import Decision
 from holdfast.control.observation import Applied
-from holdfast.control.operator.keeping import drift, routing_record
+from holdfast.control.operator.keeping import changed, drift, routing_record
 from holdfast.control.operator.keeping.routing_record import Record
 from holdfast.control.operator.seeing.seen import Key
 from holdfast.control.shortages import Supply
@@ -28,11 +28,6 @@ from holdfast.manifests.routing import tree as routing
 from holdfast.model.hardware import Accelerator, InstanceType
 from holdfast.model.plan import Plan
 from holdfast.model.pools import CapacityPool, RoutingMode
-
-_BOUNDS = {
-    "ScaledObject": ("minReplicaCount", "maxReplicaCount"),
-    "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas"),
-}
 
 
 @dataclass(frozen=True)
@@ -202,7 +197,7 @@ def _scalers(placed: Sequence[Placement], objects: Mapping[Key, Object]) -> dict
         )
         for placement in placed
         for target in placement.scale_targets
-        for kind in _BOUNDS
+        for kind in changed.BOUNDS
         if (kind, target.name) in objects
     }
 
@@ -223,7 +218,7 @@ def _kept(scaler: Scaler, live: Object | None) -> tuple[int, int]:
     """The bounds that the live object has, or those of the plan."""
     planned = scaler.object["spec"]
     there = planned if live is None else planned | live["spec"]
-    least, most = (there[field] for field in _BOUNDS[scaler.object["kind"]])
+    least, most = (there[field] for field in changed.BOUNDS[scaler.object["kind"]])
     return least, most
 
 
@@ -232,5 +227,5 @@ def _bounded(found: Object, bounds: tuple[int, int]) -> Object:
     least; KEDA makes one of its ScaledObject."""
     least, most = bounds
     lowest = 1 if found["kind"] == "HorizontalPodAutoscaler" else 0
-    values = zip(_BOUNDS[found["kind"]], (max(least, lowest), max(most, 1)), strict=True)
+    values = zip(changed.BOUNDS[found["kind"]], (max(least, lowest), max(most, 1)), strict=True)
     return found | {"spec": found["spec"] | dict(values)}

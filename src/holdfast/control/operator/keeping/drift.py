@@ -38,7 +38,7 @@ class Difference(enum.Enum):
     """What is between an object and what it should be."""
 
     ABSENT = "it is not there"
-    OUTDATED = "it was applied from something else"
+    OUTDATED = "what is declared has changed since it was applied"
     CHANGED = "somebody else changed it"
 
 

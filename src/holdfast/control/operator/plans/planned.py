@@ -17,9 +17,11 @@ from holdfast.control.operator.seeing.seen import Reading, Seen
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError
 from holdfast.kube.kinds import Object
+from holdfast.manifests import metadata
 from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 from holdfast.model.status import Proposal
+from holdfast.planning import difference
 
 AGAIN_S = 5.0
 """Before a ConfigMap is tried again that could not be written."""
@@ -132,7 +134,8 @@ class Planned:
         if not self._office.acts:
             # Remembered instead, so that a trial goes on as if they had been written.
             self._on_trial |= {one["metadata"]["name"]: one for one in settled.writes}
-            log.info("would write", extra={"object": ", ".join(self._on_trial), "what": settled.message})
+            for one in settled.writes:
+                log.info("would write", extra=_about(one) | {"what": f"apply: {_reason(one)}"})
             self._changed()
             return None
         if now_s < self._not_before_s or not self._office.leads():
@@ -142,11 +145,22 @@ class Planned:
                 live = seen.config.get(one["metadata"]["name"])
                 version = None if live is None else live["metadata"]["resourceVersion"]
                 await self._connection.apply(one, resource_version=version)
+                log.info("applied", extra=_about(one) | {"because": _reason(one)})
         except KubeError as error:
             self._not_before_s = now_s + AGAIN_S
             log.warning("plan not written", extra={"because": str(error)})
             return self._not_before_s
         return None
+
+
+def _about(config_map: Object) -> dict[str, str]:
+    """For the log."""
+    described = config_map["metadata"]
+    return {"object": f"ConfigMap/{described['name']}", "namespace": described["namespace"]}
+
+
+def _reason(config_map: Object) -> str:
+    return str(config_map["metadata"]["annotations"][metadata.REASON])
 
 
 def _problem(settled: Settled) -> PlanProblem | None:
@@ -161,13 +175,16 @@ def _news(before: Settled | None, after: Settled) -> tuple[News, ...]:
         return ()
     told = []
     if after.proposal is not None and (before.proposal is None or before.proposal.id != after.proposal.id):
-        told.append(News(Word.PLAN_PROPOSED, f"{after.proposal.reason}: {after.proposal.difference}"))
+        said = f"{after.proposal.reason}: {after.proposal.difference}"
+        told.append(News(Word.PLAN_PROPOSED, said, after.proposal.id))
     if before.proposal is not None and after.proposal is None and after.writes:
         told.append(News(Word.PLAN_APPROVED, f"Plan {before.proposal.id} is let through."))
     old, new = before.plan, after.plan
     # Most looks find the same plan; an identity takes a millisecond.
     if old is None or new is None or old == new:
         return tuple(told)
-    if plan_records.identity(old) != plan_records.identity(new):
-        told.append(News(Word.PLAN_CHANGED, f"Another plan runs: {'; '.join(new.reasons)}."))
+    identity = plan_records.identity(new)
+    if plan_records.identity(old) != identity:
+        said = " ".join(difference.sentences(new, old))
+        told.append(News(Word.PLAN_CHANGED, f"Another plan runs: {said}", identity))
     return tuple(told)

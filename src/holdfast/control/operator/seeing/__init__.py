@@ -4,5 +4,5 @@ watches      what is watched                  sight          what was told, sort
 seen         what was told of one fleet       observe        that as an observation
 capacity     shortages                        interruptions  replicas with a notice
 replicas     how many there are               events         which are read, and for how long
-stamps       conditions and moments of objects
+stamps       conditions and moments of objects    scalers   which of them cannot scale
 """

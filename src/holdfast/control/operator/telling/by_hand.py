@@ -15,7 +15,8 @@ class Override(enum.Enum):
 
     AUTO:     nothing: the fleet's own policy decides. Stands for an annotation that is not there.
     CAPACITY: every ready replica gets the same share, whatever it costs. Replicas are left as they are asked for.
-    COST:     back to the cheapest pools at once, as far as they have ready replicas: no dwell time, one step.
+    COST:     back to the cheapest pools at once, as far as they have ready replicas: no dwell time, and one step that
+              waits for none before it.
     """
 
     AUTO = "auto"
@@ -53,5 +54,6 @@ def policy(routing: RoutingPolicy, asked: Override) -> RoutingPolicy:
     if asked is Override.CAPACITY:
         return routing.model_copy(update={"policy": "round-robin"})
     if asked is Override.COST and routing.policy == "merit-order":
-        return routing.model_copy(update={"dwell_s": 0.0, "ramp": routing.ramp.model_copy(update={"step": 1.0})})
+        ramp = routing.ramp.model_copy(update={"step": 1.0, "every_s": 0.0})
+        return routing.model_copy(update={"dwell_s": 0.0, "ramp": ramp})
     return routing

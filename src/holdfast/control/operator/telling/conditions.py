@@ -121,6 +121,8 @@ def _degraded(account: Account) -> Iterator[_Finding]:
         reason = Reason.OBJECT_REFUSED if failure.refused else Reason.WRITE_FAILED
         became = "is refused" if failure.refused else "could not be written and is tried again"
         yield _Finding("True", reason, f"{failure.kind} {failure.name} {became}: {failure.why}.")
+    for clause in account.unscaled:
+        yield _Finding("True", Reason.SCALER_FAILED, f"{clause}.")
     if not by_hand.understood(account.fleet):
         text = f"The annotation {by_hand.ANNOTATION} says {by_hand.written(account.fleet)!r}, and counts as auto"
         yield _Finding("True", Reason.OVERRIDE_UNKNOWN, f"{text}: `{wording.failover(account)} auto` removes it.")

@@ -85,7 +85,7 @@ def sayings(before: FleetStatus | None, after: FleetStatus, account: Account) ->
         *_shortages(before, after, account),
         *_shift(before, after),
         *_transitions(before, after),
-        *(_worded(one.word, one.note) for one in account.news),
+        *(_worded(one.word, one.note, one.topic) for one in account.news),
     )
 
 
