@@ -6,7 +6,7 @@ CHECKOV := .venv-checkov
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
 OUT ?= holdfast-demo
 
-.PHONY: demo test test-cluster check checkov coverage clean
+.PHONY: demo test test-faults test-cluster check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
@@ -14,6 +14,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "not live" --numprocesses 2
 	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope
+
+# The operator, failed by its API server at every turn: all the runs of which `make test` plays some.
+test-faults: $(VENV)/.installed-dev
+	HOLDFAST_FAULT_SEEDS=200 $(BIN)/pytest tests/control/test_operator_faults.py --numprocesses 2
 
 # For a control plane without nodes of its own: scenarios make nodes and take them away. No kubelet is needed.
 test-cluster: $(VENV)/.installed-dev

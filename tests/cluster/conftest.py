@@ -27,7 +27,7 @@ from holdfast.kube.connection import Connection
 CLUSTER = os.environ.get("HOLDFAST_TEST_KUBECONFIG", "")
 REAL_LIMIT_S = 900.0
 
-collect_ignore = [] if CLUSTER else ["test_fleet_resource_cluster.py"]
+collect_ignore = [] if CLUSTER else ["test_fleet_resource_cluster.py", "test_rights_cluster.py"]
 """Tests that need a real API server and have no meaning on another."""
 
 Play = Callable[[Story], None]

@@ -33,8 +33,7 @@ CLUSTER = os.environ.get("HOLDFAST_TEST_KUBECONFIG", "")
 CRDS = Path(__file__).parents[2].parent / "shared" / "data" / "crds"
 
 pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(not CLUSTER, reason="no cluster is given (make test-cluster KUBECONFIG=...)"),
+    pytest.mark.cluster,
     pytest.mark.skipif(
         not CRDS.is_dir(), reason="no resource definitions of what fleets use are beside the repository"
     ),
