@@ -117,6 +117,20 @@ def test_no_plan_is_made_by_who_has_not_seen_the_one_that_runs() -> None:
     assert "NoPlan" not in ready
 
 
+def test_a_namespace_without_the_operator_s_rights_is_told_how_to_give_them() -> None:
+    async def story() -> str:
+        scene = Scene()
+        plans = await planned(scene)
+        scene.faults["a"] = meets(Fault(status=403), "GET", "/configmaps")
+        task = await operate(planning_by(plans, scene.operator("a")))
+        await rest(60)
+        said = await told(scene, "Ready")
+        await killed(task)
+        return said
+
+    assert "Apply `fleet/rights` of a rendered tree for this namespace." in run(story())
+
+
 @pytest.mark.parametrize("kind", ["nodepools", "podmonitors"])
 @pytest.mark.parametrize("from_the_start", [True, False])
 def test_a_kind_that_the_server_cannot_tell_of_blinds_nobody(kind: str, from_the_start: bool) -> None:

@@ -32,7 +32,7 @@ class StreamEnd(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """status: answered instead of acting (429, 500, 503; 0: none). retry_after_s: said with it.
+    """status: answered instead of acting (403, 429, 500, 503; 0: none). retry_after_s: said with it.
 
     delay_s: the server takes that long before it begins. stream_end: of a watch, after `events` lines.
     """
@@ -47,6 +47,7 @@ class Fault:
     @property
     def refusal(self) -> Refusal:
         reason, message = {
+            403: ("Forbidden", "the service account may not do that"),
             429: ("TooManyRequests", "Too many requests, please try again later."),
             500: ("InternalError", "Internal error occurred: etcdserver: request timed out"),
             503: ("ServiceUnavailable", "the server is currently unable to handle the request"),

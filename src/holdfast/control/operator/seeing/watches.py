@@ -126,8 +126,10 @@ class Watches:
         lists = [one for one in self._spaces[namespace] if one.kind == kinds.CONFIG_MAP and not one.synced]
         if not lists:
             return ""
-        why = next((f": {one.problem}" for one in lists if one.problem), "")
-        return f"The API server has not told yet which ConfigMaps the fleet has, its plan among them{why}."
+        problem = next((one.problem for one in lists if one.problem), None)
+        why = "" if problem is None else f": {str(problem).rstrip('.')}"
+        mend = " Apply `fleet/rights` of a rendered tree for this namespace." if _is_forbidden(problem) else ""
+        return f"The API server has not told yet which ConfigMaps the fleet has, its plan among them{why}.{mend}"
 
     def _hidden(self, watched: Watched) -> bool:
         """Whether the objects cannot be seen, for longer than a moment: the API server does not tell."""
@@ -187,6 +189,10 @@ class Watches:
         self._tasks[namespace] = [
             self._group.create_task(one.run(), name=f"watch {one.kind.plural} in {namespace}") for one in space
         ]
+
+
+def _is_forbidden(problem: KubeError | None) -> bool:
+    return problem is not None and problem.status == 403
 
 
 def _slim(whole: Object) -> Object:
