@@ -8,6 +8,12 @@ from holdfast.model.fleet import InferenceFleet
 from holdfast.model.plan import Plan
 
 REASON = "holdfast.dev/reason"
+UNIT = "holdfast.dev/unit"
+"""Label of a pool's objects, pods and nodes: the name of its unit."""
+
+PART_OF = "app.kubernetes.io/part-of"
+"""Label of a fleet's objects and pods: its name."""
+
 TARGET_GROUP = "holdfast.dev/target-group"
 """Label of pods that share a Service with those of other pools: its name."""
 
@@ -23,12 +29,12 @@ def selector(placement: Placement) -> dict[str, str]:
 def pool_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's objects and pods."""
     shared = {} if placement.shared_service is None else {TARGET_GROUP: placement.shared_service}
-    return _fleet_labels(placement.fleet) | selector(placement) | {"holdfast.dev/unit": placement.unit.name} | shared
+    return _fleet_labels(placement.fleet) | selector(placement) | {UNIT: placement.unit.name} | shared
 
 
 def node_labels(placement: Placement) -> dict[str, str]:
     """The labels of a pool's nodes. A kubelet refuses to start with labels of kubernetes.io that it does not know."""
-    return {"holdfast.dev/fleet": placement.fleet.metadata.name, "holdfast.dev/unit": placement.unit.name}
+    return {"holdfast.dev/fleet": placement.fleet.metadata.name, UNIT: placement.unit.name}
 
 
 def explained(reasons: dict[str, str]) -> dict[str, str]:
@@ -72,6 +78,6 @@ def _pool(placement: Placement, name: str, annotations: dict[str, str]) -> Objec
 def _fleet_labels(fleet: InferenceFleet) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": fleet.metadata.name,
-        "app.kubernetes.io/part-of": fleet.metadata.name,
+        PART_OF: fleet.metadata.name,
         "app.kubernetes.io/managed-by": "holdfast",
     }

@@ -21,3 +21,7 @@ class Approval(enum.Enum):
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
+
+
+APPROVED = "holdfast.dev/approved"
+"""Annotation of a fleet by which a person lets a plan through: its id."""

@@ -68,10 +68,6 @@ class Profile:
         """The same unit with every duration divided by `time_scale`."""
         return replace(self, device=self.device.scaled(time_scale), cold_start_s=self.cold_start_s / time_scale)
 
-    def with_queue(self, max_queued: int) -> Profile:
-        """The same unit with another bound on its queue."""
-        return replace(self, device=replace(self.device, max_queued=max_queued))
-
 
 def profile_names() -> tuple[str, ...]:
     """The names of the built-in profiles, in alphabetical order."""

@@ -19,10 +19,9 @@ from holdfast.control.operator.keeping.desired import Desired
 from holdfast.control.operator.keeping.routing_record import Record
 from holdfast.control.operator.seeing.seen import Seen
 from holdfast.kube.kinds import Object
+from holdfast.manifests import metadata
 from holdfast.model.pools import RoutingMode
 from holdfast.planning.weights import integer_weights
-
-UNIT = "holdfast.dev/unit"
 
 DRAIN_S = LEAVE_S
 """From weights that leave a unit to the end of its objects: load balancers apply them in seconds, and what is in flight
@@ -30,7 +29,7 @@ still ends."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class StayingRoute:
     """A route that stays for now, to be applied, and the routing that it means."""
 
     route: Object
@@ -48,7 +47,9 @@ def waits(wanted: Desired, applied: Applied, observation: Observation, seen: See
 
     observation: of the plan's pools.
     """
-    if not leaves(wanted, applied) & {pod["metadata"]["labels"].get(UNIT) for pod in seen.pods if _is_ready(pod)}:
+    if not leaves(wanted, applied) & {
+        pod["metadata"]["labels"].get(metadata.UNIT) for pod in seen.pods if _is_ready(pod)
+    }:
         return False
     there_per_s = sum(pool.lasting_limit_per_s for pool in observation.pools)
     asked_per_s = wanted.plan.demand_per_s
@@ -57,7 +58,9 @@ def waits(wanted: Desired, applied: Applied, observation: Observation, seen: See
     return there_per_s <= 0 or there_per_s < asked_per_s * (1 - SLACK)
 
 
-def relieved(wanted: Desired, route: Object, record: Record, term: int, seen: Seen, now_s: float) -> Standing | None:
+def relieved(
+    wanted: Desired, route: Object, record: Record, term: int, seen: Seen, now_s: float
+) -> StayingRoute | None:
     """The route that stays, with all weight on units that it finds a ready pod of, and stamped with the term.
 
     None where it is so already, or forwards to no pools. A Service is of the units whose pods it selects:
@@ -75,7 +78,7 @@ def relieved(wanted: Desired, route: Object, record: Record, term: int, seen: Se
     by_service: dict[str, int] = {}
     for unit, service in found.items():
         by_service[service] = by_service.get(service, 0) + weights.get(unit, 0)
-    return Standing(desired.remade(wanted, route, by_service, replace(record, applied=after, term=term)), after)
+    return StayingRoute(desired.remade(wanted, route, by_service, replace(record, applied=after, term=term)), after)
 
 
 def _serving(services: Sequence[str], seen: Seen) -> dict[str, str]:
@@ -83,9 +86,9 @@ def _serving(services: Sequence[str], seen: Seen) -> dict[str, str]:
     found = [(name, seen.managed.get(("Service", name))) for name in services]
     selectors = [(name, one["spec"].get("selector") or {}) for name, one in found if one is not None]
     return {
-        pod["metadata"]["labels"][UNIT]: name
+        pod["metadata"]["labels"][metadata.UNIT]: name
         for pod in seen.pods
-        if _is_ready(pod) and UNIT in pod["metadata"]["labels"]
+        if _is_ready(pod) and metadata.UNIT in pod["metadata"]["labels"]
         for name, selector in selectors
         if selector and selector.items() <= pod["metadata"]["labels"].items()
     }

@@ -29,8 +29,6 @@ PLAN, MEASUREMENTS, PROPOSAL, LAST = "plan", "measurements", "proposal", "last-p
 INPUTS = "holdfast.dev/inputs"
 IDENTITY = "holdfast.dev/plan"
 INSTEAD_OF = "holdfast.dev/instead-of"
-APPROVED = "holdfast.dev/approved"
-"""On the fleet: identity of the proposal that a person lets through."""
 
 _MEASUREMENTS_FILE, _DIFFERENCE_FILE = "measurements.csv", "difference.txt"
 

@@ -41,7 +41,7 @@ log = logging.getLogger("holdfast.operator")
 
 
 @dataclass(frozen=True)
-class Standing:
+class PlanInForce:
     """What holds now.
 
     next_look_s: when to ask again at the latest; None where only a change makes a difference.
@@ -81,7 +81,7 @@ class Planned:
         self._on_trial: dict[str, Object] = {}
         self._priced: tuple[InferenceFleet, Mapping[str, float]] | None = None
 
-    async def settle(self, seen: Seen, reading: Reading) -> Standing:
+    async def settle(self, seen: Seen, reading: Reading) -> PlanInForce:
         """What holds, and what is begun or written so that more will."""
         now_s = self._clock()
         self._collect()
@@ -101,7 +101,7 @@ class Planned:
         news = _news(self._before, settled)
         self._before = settled
         refused = settled.obstacle is Obstacle.REFUSED
-        return Standing(settled.plan, _problem(settled), settled.proposal, news, next_s, refused)
+        return PlanInForce(settled.plan, _problem(settled), settled.proposal, news, next_s, refused)
 
     def _prices_of(self, fleet: InferenceFleet) -> Mapping[str, float]:
         """Those of the catalogue, which is read once in a process; put together when the fleet is declared anew."""

@@ -29,7 +29,7 @@ from holdfast.model import document
 from holdfast.model.document import Declared
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import InferenceFleet
-from holdfast.model.operation import Approval, Planning
+from holdfast.model.operation import APPROVED, Approval, Planning
 from holdfast.model.plan import Plan, PlanStatus
 from holdfast.model.status import Proposal
 from holdfast.planning import difference
@@ -234,7 +234,7 @@ class _Automatic:
         itself = plan_records.identity(made)
         noted = self.fleet["metadata"].get("annotations") or {}
         automatic = self.declared.fleet.spec.approval is Approval.AUTOMATIC
-        if automatic or noted.get(plan_records.APPROVED) == itself:
+        if automatic or noted.get(APPROVED) == itself:
             message = "The new plan is being written down; it runs then."
             writes = (plan_records.of_plan(self.fleet, made, inputs, reason),)
             return Settled(running, Obstacle.PLANNING, message, writes=writes)
@@ -272,7 +272,7 @@ class _Automatic:
         return (
             f"A plan waits for approval ({reason}), and {until} runs until then; read it in configmap "
             f"{plan_records.name(self.fleet, plan_records.PROPOSAL)}, and let it through with: kubectl annotate "
-            f"--overwrite -n {own['namespace']} fleet {own['name']} {plan_records.APPROVED}={itself}"
+            f"--overwrite -n {own['namespace']} fleet {own['name']} {APPROVED}={itself}"
         )
 
 

@@ -20,7 +20,8 @@ from holdfast.control.operator.seeing.events import Events, Subject, of_pool
 from holdfast.control.operator.seeing.seen import Key, Seen
 from holdfast.kube import kinds
 from holdfast.kube.kinds import Kind, Object
-from holdfast.manifests import names
+from holdfast.manifests import metadata, names
+from holdfast.manifests.fleet import plan_map
 from holdfast.model.cluster import Nodes
 
 K = TypeVar("K")
@@ -30,8 +31,6 @@ FleetKey = tuple[str, str]
 """Namespace and name of a fleet."""
 
 MANAGED_BY = "app.kubernetes.io/managed-by=holdfast"
-PART_OF = "app.kubernetes.io/part-of"
-FLEET_LABEL = "holdfast.dev/fleet"
 NODE_POOL_LABEL = "karpenter.sh/nodepool"
 
 _WORKLOADS = (kinds.DEPLOYMENT.kind, kinds.LEADER_WORKER_SET.kind)
@@ -116,7 +115,7 @@ class Sight:
         return (key,)
 
     def _pod(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
-        key, name = _owner(found, PART_OF), _name(found)
+        key, name = _owner(found, metadata.PART_OF), _name(found)
         before = _on(self._pods[key].get(name))
         after = None if deleted else _on(found)
         _keep(self._pods[key], name, found, deleted)
@@ -139,9 +138,9 @@ class Sight:
             del self._guests[node]
 
     def _config_map(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
-        if FLEET_LABEL not in _labels(found):
+        if plan_map.FLEET_LABEL not in _labels(found):
             return self._manage(found, deleted)
-        key = _owner(found, FLEET_LABEL)
+        key = _owner(found, plan_map.FLEET_LABEL)
         _keep(self._config[key], _name(found), found, deleted)
         return (key,)
 
@@ -149,7 +148,7 @@ class Sight:
         namespace = _namespace(found)
         _keep(self._autoscalers[namespace], _name(found), found, deleted)
         if not any(owner["kind"] == kinds.SCALED_OBJECT.kind for owner in found["metadata"].get("ownerReferences", ())):
-            return self._manage(found, deleted) if PART_OF in _labels(found) else ()
+            return self._manage(found, deleted) if metadata.PART_OF in _labels(found) else ()
         scaled = _scaled(found)
         return tuple(key for key in self.fleets if key[0] == namespace and scaled in self._managed.get(key, {}))
 
@@ -183,7 +182,7 @@ class Sight:
         )
 
     def _manage(self, found: Object, deleted: bool) -> tuple[FleetKey, ...]:
-        key = _owner(found, PART_OF)
+        key = _owner(found, metadata.PART_OF)
         _keep(self._managed[key], (found["kind"], _name(found)), found, deleted)
         return (key,)
 

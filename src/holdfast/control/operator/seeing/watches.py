@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from holdfast.control.operator.seeing import events
-from holdfast.control.operator.seeing.sight import FLEET_LABEL, MANAGED_BY, FleetKey, Sight, has_node_groups
+from holdfast.control.operator.seeing.sight import MANAGED_BY, FleetKey, Sight, has_node_groups
 from holdfast.kube import kinds
 from holdfast.kube.connection import Connection
 from holdfast.kube.errors import KubeError, NotFoundError, RefusedError
 from holdfast.kube.kinds import Kind, Object
 from holdfast.kube.watching import Watched
+from holdfast.manifests.fleet import plan_map
 
 MANAGED = (
     kinds.DEPLOYMENT,
@@ -182,7 +183,7 @@ class Watches:
     def _begin(self, namespace: str) -> None:
         assert self._group is not None
         space = [self._watched(kind, namespace, MANAGED_BY) for kind in (kinds.POD, *MANAGED)]
-        space.append(self._watched(kinds.CONFIG_MAP, namespace, FLEET_LABEL))
+        space.append(self._watched(kinds.CONFIG_MAP, namespace, plan_map.FLEET_LABEL))
         space.append(self._watched(kinds.AUTOSCALER, namespace))
         space.append(self._watched(kinds.EVENT, namespace, fields=events.NOT_LOUD))
         self._spaces[namespace] = space

@@ -9,10 +9,9 @@ import pydantic
 
 from holdfast.control.operator.reasons import MEANINGS, Type
 from holdfast.kube.kinds import Object
+from holdfast.model.operation import APPROVED
 from holdfast.model.status import Condition, FleetStatus
 from holdfast.model.tables import Column, Table
-
-APPROVED = "holdfast.dev/approved"
 
 
 @dataclass(frozen=True)
