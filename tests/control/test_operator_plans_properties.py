@@ -103,6 +103,7 @@ def happen(fleet: PlannedFleet, what: str, value: Any) -> None:
 @settings(max_examples=60)
 @given(events=st.lists(EVENTS, max_size=12))
 @example(events=[("refused", True), ("planning", "given"), ("garbage", None)])
+@example(events=[("approval", "manual"), ("planning", "given"), ("garbage", None), ("planning", "auto")])
 def test_what_runs_is_never_torn_down_and_a_restart_settles_the_same(events: list[tuple[str, Any]]) -> None:
     fleet = PlannedFleet()
     fleet.look()

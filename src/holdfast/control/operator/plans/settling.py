@@ -137,6 +137,7 @@ class _Automatic:
 
     fleet: Object
     declared: Declared
+    config: Mapping[str, Object]
     kept: Kept
     waiting: Kept
     measurements: str
@@ -167,7 +168,7 @@ class _Automatic:
             demand_per_s=plan_inputs.wanted_per_s(spec.demand.planned_per_s, planned, highest_per_s, spec.replan_bound),
             prices_usd_per_h=prices_usd_per_h,
         )
-        return cls(fleet, declared, kept, waiting, measurements, wanted)
+        return cls(fleet, declared, config, kept, waiting, measurements, wanted)
 
     def settled(self, tried: Tried | None, now_s: float) -> Settled:
         reasons = self._reasons()
@@ -211,7 +212,11 @@ class _Automatic:
         """The plan that is kept, with the spec as it is now but for what planning reads otherwise by now."""
         made, inputs = self.kept.plan, self.kept.inputs
         if made is None:
-            return None
+            # Spoilt, or taken away: what ran last goes on, as far as it is of the fleet as it is declared now.
+            last = plan_records.read(self.fleet, self.config, plan_records.LAST).plan
+            if last is None or not plan_inputs.same_units(self.declared, last.fleet):
+                return None
+            return _meanwhile(self.declared, last)
         if inputs is None or inputs.spec != self.wanted.spec:
             return _meanwhile(self.declared, made)
         fleet = plan_inputs.settled(self.declared, made.fleet)
