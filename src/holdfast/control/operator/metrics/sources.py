@@ -53,10 +53,15 @@ class Sources:
         """Of the fleet with these pools, of which there is one at least. Raises InputError where it cannot be asked."""
         spec = placed[0].fleet.spec
         if rates.is_counted_by_cloudwatch(placed[0].fleet):
-            if spec.region not in self._regions:
-                self._regions[spec.region] = CloudWatch.in_region(spec.region)
-            return _LoadBalancer(self._regions[spec.region], rates.target_groups(placed))
+            return _LoadBalancer(await self._region(spec.region), rates.target_groups(placed))
         return _Servers(await self._server(spec.cluster.prometheus), rates.queries(placed))
+
+    async def _region(self, name: str) -> CloudWatch:
+        if name in self._regions:
+            return self._regions[name]
+        # Loading boto3 and finding credentials of AWS block.
+        found = await asyncio.to_thread(CloudWatch.in_region, name)
+        return self._regions.setdefault(name, found)
 
     async def _server(self, address: str) -> Prometheus:
         if address in self._servers:
