@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.serving.errors import RequestError
 from holdfast.serving.openai import (
     Generation,
-    RequestError,
     Served,
     Wording,
     images_body,

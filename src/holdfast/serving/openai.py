@@ -13,29 +13,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.model.errors import HoldfastError
+from holdfast.serving.errors import RequestError
 
 _COMPLETION_MAX_TOKENS = 16  # OpenAI's default for /v1/completions, and vLLM's
 _MAX_IMAGES = 10
 _WORD = " kelp"
 # The smallest PNG: one grey pixel.
 _PNG_B64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
-_KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
-
-
-class RequestError(HoldfastError):
-    """A request that is answered with an error: HTTP status, sentence, parameter at fault and OpenAI's code."""
-
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.param = param
-        self.code = code
-
-    def body(self) -> dict[str, Any]:
-        kind = _KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 @dataclass(frozen=True)

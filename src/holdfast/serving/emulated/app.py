@@ -26,7 +26,8 @@ from holdfast.serving.emulated.faults import Draw, Fate
 from holdfast.serving.emulated.metrics import Metrics
 from holdfast.serving.emulated.profiles import Profile
 from holdfast.serving.lifecycle import Lifecycle, Phase
-from holdfast.serving.openai import RequestError, Served, Wording
+from holdfast.serving.errors import RequestError
+from holdfast.serving.openai import Served, Wording
 
 _RETRY_AFTER = {"retry-after": "1"}
 _LONGEST_S = 86400.0
