@@ -10,22 +10,16 @@ from typing import Any
 
 import pytest
 
+from holdfast.serving.emulated import words
+from holdfast.serving.emulated.words import Asked, Wording, images_body, read_generation, read_images
 from holdfast.serving.errors import RequestError
-from holdfast.serving.openai import (
-    Generation,
-    Served,
-    Wording,
-    images_body,
-    read_generation,
-    read_images,
-)
 
-SERVED = Served(models=("m",), max_model_len=1000, answer_tokens=50)
+SERVED = words.served(("m",), 1000)
 
 
-def read(*, chat: bool = False, **fields: Any) -> Generation:
+def read(*, chat: bool = False, **fields: Any) -> Asked:
     content = {"messages": [{"role": "user", "content": "one two"}]} if chat else {"prompt": "one two three"}
-    return read_generation(json.dumps({"model": "m", **content, **fields}).encode(), SERVED, chat=chat)
+    return read_generation(json.dumps({"model": "m", **content, **fields}).encode(), SERVED, 50, chat=chat)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +84,7 @@ def test_answer_length_follows_the_parameters(chat: bool, fields: dict[str, Any]
         (False, {"stream": "yes"}, "stream"),
         (False, {"ignore_eos": 1}, "ignore_eos"),
         (False, {"stream": True, "stream_options": []}, "stream_options"),
-        (False, {"stream": True, "stream_options": {"include_usage": 1}}, "include_usage"),
+        (False, {"stream": True, "stream_options": {"include_usage": 1}}, "stream_options"),
         (True, {"messages": []}, "messages"),
         (True, {"messages": ["hi"]}, "messages"),
         (True, {"messages": [{"content": "hi"}]}, "messages"),
@@ -109,7 +103,7 @@ def test_bad_parameters_are_named_in_the_error(chat: bool, fields: dict[str, Any
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"null"])
 def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
-        read_generation(body, SERVED, chat=False)
+        read_generation(body, SERVED, 50, chat=False)
     assert caught.value.status == 400
 
 
