@@ -1,1 +1,1 @@
-"""OpenAI's requests and answers, in one wording for every server of holdfast; nothing here knows what makes the answers."""
+"""OpenAI's requests and answers, the same for every server of holdfast, whatever makes the answers."""

@@ -1,7 +1,7 @@
 """The bodies of OpenAI's requests that are understood.
 
-A field's description completes "NAME must be …": it is the page's documentation and the sentence of a refusal. What a body
-has beyond its fields is kept as `model_extra`, for `unserved` to judge.
+A field's description completes "NAME must be …": it is the page's documentation and the sentence of a refusal. What a
+body has beyond its fields is kept as `model_extra`, for `reading.require_served` to judge.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ class CompletionBody(_TextBody):
         NotEmpty | Tokens | Annotated[list[NotEmpty | Tokens], Field(min_length=1, max_length=1)],
         Field(description="one text or one list of token ids, and not empty"),
     ]
+
+    def only_prompt(self) -> str | list[int]:
+        """The text or the token ids, also where they are in a list of their own."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        first = self.prompt[0]
+        return [token for token in self.prompt if isinstance(token, int)] if isinstance(first, int) else first
 
 
 class Part(pydantic.BaseModel):

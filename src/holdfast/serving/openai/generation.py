@@ -52,7 +52,7 @@ class Generation:
 
 def read(body: bytes, served: Served, *, chat: bool) -> Generation:
     """The request in `body`, for /v1/chat/completions or /v1/completions. Raises RequestError."""
-    asked = reading.read(body, ChatBody if chat else CompletionBody)
+    asked = reading.read(body, ChatBody) if chat else reading.read(body, CompletionBody)
     reading.require_model(asked.model, served.models)
     if served.obeys_all:
         reading.require_served(asked)
@@ -81,9 +81,7 @@ def read(body: bytes, served: Served, *, chat: bool) -> Generation:
 
 
 def _prompt(asked: CompletionBody, served: Served) -> Sequence[Hashable]:
-    prompt = asked.prompt
-    if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str | list):
-        prompt = prompt[0]
+    prompt = asked.only_prompt()
     return served.tokens(prompt) if isinstance(prompt, str) else prompt
 
 

@@ -27,8 +27,6 @@ _HARMLESS = frozenset(
         "request_id",
         "priority",
         "cache_salt",
-        "skip_special_tokens",
-        "spaces_between_special_tokens",
         "moderation",
     ]
 )
@@ -55,6 +53,8 @@ _NEUTRAL: Mapping[str, Sequence[object]] = {
     "bad_words": ([],),
     "use_beam_search": (False,),
     "add_special_tokens": (True,),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
     "output_format": ("png",),
     "quality": ("auto", "standard"),
     "stream": (False,),
@@ -78,6 +78,8 @@ def _refusal(form: type[pydantic.BaseModel], error: Any) -> RequestError:
     if not error["loc"]:
         return RequestError(400, "the body must be a JSON object")
     name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return _unknown(form, name)
     if (error["type"] == "missing" and len(error["loc"]) == 1) or (name == "model" and error["input"] is None):
         return RequestError(400, f"{name} is missing", param=name)
     shown = repr(error["input"])
@@ -93,7 +95,7 @@ def require_model(name: str, models: Sequence[str]) -> None:
 
 
 def require_served(body: Body) -> None:
-    """Raises RequestError 400 for parameters that would change the answer and are not obeyed, misspelt ones among them."""
+    """Raises RequestError 400 for parameters that would change the answer and are not obeyed, also misspelt ones."""
     for name, value in (body.model_extra or {}).items():
         if value is None or name in _HARMLESS:
             continue
@@ -101,6 +103,10 @@ def require_served(body: Body) -> None:
             if not any(type(value) is type(neutral) and value == neutral for neutral in _NEUTRAL[name]):
                 raise RequestError(400, f"{name} is not served here", param=name, code="unsupported_parameter")
             continue
-        near = difflib.get_close_matches(name, type(body).model_fields, n=1)
-        mend = f"; did you mean {near[0]}?" if near else ""
-        raise RequestError(400, f"the parameter {name!r} is not known here{mend}", param=name, code="unknown_parameter")
+        raise _unknown(type(body), name)
+
+
+def _unknown(form: type[pydantic.BaseModel], name: str) -> RequestError:
+    near = difflib.get_close_matches(name, form.model_fields, n=1)
+    mend = f"; did you mean {near[0]}?" if near else ""
+    return RequestError(400, f"the parameter {name!r} is not known here{mend}", param=name, code="unknown_parameter")

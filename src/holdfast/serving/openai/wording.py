@@ -6,6 +6,8 @@ import json
 import time
 from typing import Any
 
+from holdfast.serving.errors import RequestError
+
 DONE = b"data: [DONE]\n\n"
 
 
@@ -15,7 +17,7 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
 
 
 class Wording:
-    """The form of the answer to one request of `model`, which OpenAI's clients will call by an id that ends in `key`."""
+    """The form of the answer to one request of `model`; its id ends in `key`."""
 
     def __init__(self, *, chat: bool, model: str, key: object) -> None:
         self._chat = chat
@@ -51,3 +53,8 @@ class Wording:
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": self._created, "model": self._model}
+
+
+def error_event(error: RequestError) -> bytes:
+    """What a stream ends with that cannot go on."""
+    return f"data: {json.dumps(error.body(), separators=(',', ':'))}\n\n".encode() + DONE

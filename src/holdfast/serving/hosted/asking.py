@@ -1,0 +1,45 @@
+"""Reading requests without holding up the event loop, which everybody's tokens pass through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from holdfast.serving import receiving
+from holdfast.serving.errors import RequestError
+from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import PREPARING
+
+T = TypeVar("T")
+_BODY_S = 60.0
+
+
+async def prepared(work: Callable[[], T]) -> T:
+    """What `work` returns, done beside the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(PREPARING, work)
+
+
+def media_type(request: Request) -> str:
+    """Of the body, without parameters; empty where none is declared."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def json_body(request: Request, service: Service) -> bytes:
+    """The body of a request for the model. Raises RequestError: 503 unless ready, 415 for what is not JSON by its type."""
+    if media_type(request) not in ("", "application/json"):
+        message = f"the body must be application/json, not {media_type(request)}"
+        raise RequestError(415, message, code="unsupported_media_type")
+    return await body(request, service)
+
+
+async def body(request: Request, service: Service) -> bytes:
+    """The body of a request for the model. Raises RequestError: 503 unless ready, 413 too long, 408 too slow."""
+    service.require_ready()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            return await receiving.body(request, service.bounds.max_body_mib)
+    except TimeoutError as error:
+        raise RequestError(408, f"the body did not come within {_BODY_S:g} s") from error
