@@ -28,7 +28,7 @@ def media_type(request: Request) -> str:
 
 
 async def json_body(request: Request, service: Service) -> bytes:
-    """The body of a request for the model. Raises RequestError: 503 unless ready, 415 for what is not JSON by its type."""
+    """The body of a request for the model. Raises RequestError: 503 unless ready, 415 unless it is said to be JSON."""
     if media_type(request) not in ("", "application/json"):
         message = f"the body must be application/json, not {media_type(request)}"
         raise RequestError(415, message, code="unsupported_media_type")

@@ -24,7 +24,7 @@ class ClientGoneError(HoldfastError):
 
 
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns. Cancels it and raises ClientGoneError when the client, whose whole body has been read, leaves first."""
+    """What `work` returns. Cancels it and raises ClientGoneError when the client, whose body has been read, leaves."""
     working = asyncio.create_task(work, name="answer")
     leaving = asyncio.create_task(_leave(receive), name="client")
     try:

@@ -33,8 +33,8 @@ _LOST = 1
 class Settings:
     """What is served, where and how.
 
-    model: an id of the Hub, or a folder; names: others that it answers to. task, framework, dtype, revision: None for what
-    the model or the device says. keys: one of which requests must bring, none for no such thing. certificate, key: files
+    model: an id of the Hub, or a folder; names: others that it answers to. task, framework, dtype, revision: None for
+    what the model or the device says. keys: one of which requests must bring, if any. certificate, key: files
     for HTTPS. drain_timeout_s: what requests in flight get after SIGTERM. page: whether there is one at /serve.
     """
 

@@ -20,12 +20,12 @@ class About:
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["server"])
-        router.add_api_route("/", self._what, methods=["GET"], response_class=Response)
-        router.add_api_route("/v1/models", self._models, methods=["GET"], response_class=Response)
-        router.add_api_route("/docs", self._docs, methods=["GET"], include_in_schema=False, response_class=Response)
+        router.add_api_route("/", self.what, methods=["GET"], response_class=Response)
+        router.add_api_route("/v1/models", self.models, methods=["GET"], response_class=Response)
+        router.add_api_route("/docs", self.docs, methods=["GET"], include_in_schema=False, response_class=Response)
         return router
 
-    async def _what(self) -> Response:
+    async def what(self) -> Response:
         """What this server is."""
         service, device = self._service, self._model.device
         name, task = service.names[0], self._model.files.task.value
@@ -43,7 +43,7 @@ class About:
             }
         )
 
-    async def _models(self) -> Response:
+    async def models(self) -> Response:
         """The model, by each of its names."""
         model = {"object": "model", "created": self._service.created, "owned_by": "holdfast"}
         model |= {"task": self._model.files.task.value, "root": self._model.files.name}
@@ -51,5 +51,5 @@ class About:
             model["max_model_len"] = self._model.loaded.max_model_len
         return JSONResponse({"object": "list", "data": [{"id": name, **model} for name in self._service.names]})
 
-    async def _docs(self) -> Response:
+    async def docs(self) -> Response:
         return HTMLResponse(openapi.page())

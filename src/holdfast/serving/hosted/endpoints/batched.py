@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 async def answers(batcher: Batcher[Any, Any, Answer], requests: Sequence[Any]) -> list[Answer]:
-    """The answers in the order of the requests, or the first refusal of one of them, upon which the rest are given up."""
+    """The answers in the order of the requests. One that is refused is raised, and the rest are given up."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(batcher.answer(request), name="input") for request in requests]

@@ -36,10 +36,10 @@ class Encoders:
         self._config = config
 
     def embeddings(self) -> APIRouter:
-        return self._router("/v1/embeddings", self._embed, EmbeddingsBody)
+        return self._router("/v1/embeddings", self.embed, EmbeddingsBody)
 
     def classification(self) -> APIRouter:
-        return self._router("/classify", self._classify, InputsBody)
+        return self._router("/classify", self.classify, InputsBody)
 
     def _router(self, path: str, endpoint: Any, form: type[InputsBody]) -> APIRouter:
         router = APIRouter(tags=["text"])
@@ -49,13 +49,13 @@ class Encoders:
         )
         return router
 
-    async def _embed(self, request: Request) -> Response:
+    async def embed(self, request: Request) -> Response:
         """A vector of length 1 for each input: a text, token ids, or a list of either."""
         asked, answers = await self._answers(request, EmbeddingsBody)
         wording = functools.partial(embeddings_body, asked.model, answers, in_base64=asked.encoding_format == "base64")
         return Response(await prepared(wording), media_type="application/json")
 
-    async def _classify(self, request: Request) -> Response:
+    async def classify(self, request: Request) -> Response:
         """The label of each input. probs is in the order of the model's labels, scores has the likeliest first."""
         asked, answers = await self._answers(request, InputsBody)
         key = request.scope[REQUEST_ID]

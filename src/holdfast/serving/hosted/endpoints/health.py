@@ -19,23 +19,23 @@ class Health:
     def router(self) -> APIRouter:
         router = APIRouter(tags=["server"])
         for path, endpoint in (
-            ("/health", self._health),
-            ("/readiness", self._readiness),
-            ("/metrics", self._metrics),
+            ("/health", self.health),
+            ("/readiness", self.readiness),
+            ("/metrics", self.metrics),
         ):
             router.add_api_route(path, endpoint, methods=["GET"], response_class=Response)
         return router
 
-    async def _health(self) -> Response:
+    async def health(self) -> Response:
         """Whether the process is alive: it is if it answers."""
         return JSONResponse({"status": "alive"})
 
-    async def _readiness(self) -> Response:
+    async def readiness(self) -> Response:
         """200 when the model is loaded and warmed up and the server is not draining; else 503 and the reason."""
         life = self._service.lifecycle
         status = 200 if life.phase is Phase.READY else 503
         return JSONResponse({"status": life.phase.value, "reason": life.reason}, status_code=status)
 
-    async def _metrics(self) -> Response:
+    async def metrics(self) -> Response:
         """All metrics in the Prometheus text format."""
         return Response(self._service.exposition(), headers={"content-type": prometheus_client.CONTENT_TYPE_LATEST})

@@ -45,15 +45,15 @@ class Images:
         router = APIRouter(tags=["images"])
         prompt = "a photo of an astronaut riding a horse on mars"
         for path, endpoint, form, example in (
-            ("/v1/images/generations", self._generate, ImagesBody, {"model": self._service.names[0], "prompt": prompt}),
-            ("/genimage", self._genimage, PromptBody, {"prompt": prompt}),
+            ("/v1/images/generations", self.generate, ImagesBody, {"model": self._service.names[0], "prompt": prompt}),
+            ("/genimage", self.genimage, PromptBody, {"prompt": prompt}),
         ):
             router.add_api_route(
                 path, endpoint, methods=["POST"], response_class=Response, openapi_extra=openapi.takes(form, example)
             )
         return router
 
-    async def _generate(self, request: Request) -> Response:
+    async def generate(self, request: Request) -> Response:
         """Makes n images of a prompt, as PNG files in base64. With a seed, that of each next image is one higher."""
         asked = await self._read(request, ImagesBody)
         reading.require_model(asked.model, self._service.names)
@@ -64,7 +64,7 @@ class Images:
         painted = await unless_gone(request.receive, batched.answers(self._batcher, paintings))
         return Response(await prepared(functools.partial(images_body, painted)), media_type="application/json")
 
-    async def _genimage(self, request: Request) -> Response:
+    async def genimage(self, request: Request) -> Response:
         """One image of a prompt, as PNG in base64, and how long it took in seconds."""
         began_s = time.monotonic()
         asked = await self._read(request, PromptBody)

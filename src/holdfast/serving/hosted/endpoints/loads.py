@@ -46,12 +46,12 @@ class Loads:
 
     def router(self) -> APIRouter:
         router = APIRouter(tags=["load"])
-        router.add_api_route("/load/{n}/infer/{m}", self._load, methods=["GET"], response_class=Response)
+        router.add_api_route("/load/{n}/infer/{m}", self.load, methods=["GET"], response_class=Response)
         return router
 
-    async def _load(self, request: Request, n: _Runs, m: _Each) -> Response:
-        """Runs n requests one after another and tells the percentiles of their latencies. For load that means something use
-        `holdfast load`: this loop shares the machine with what it measures."""
+    async def load(self, request: Request, n: _Runs, m: _Each) -> Response:
+        """Runs n requests one after another and tells the percentiles of their latencies. For load that means something
+        use `holdfast load`: this loop shares the machine with what it measures."""
         self._service.require_ready()
         await request.body()
         latencies_s = await unless_gone(request.receive, self._run(n, m))
@@ -83,7 +83,7 @@ class Loads:
 
 
 def asker(service: Service, model: Model) -> tuple[Ask, str]:
-    """What puts one synthetic request of a size to a model and waits for all of its answer, and what that size counts."""
+    """What puts a synthetic request of a size to a model and waits for its whole answer; and what that size counts."""
     loaded = model.loaded
     if isinstance(loaded, TextGenerator):
         return _asks_text(loaded), "tokens"

@@ -53,25 +53,24 @@ class Pictures:
         self._batcher = batcher
 
     def classification(self) -> APIRouter:
-        return self._router("/classify-image", self._classify)
+        return self._router("/classify-image", self.classify_image)
 
     def detection(self) -> APIRouter:
-        return self._router("/detect", self._detect)
+        return self._router("/detect", self.detect)
 
     def _router(self, path: str, endpoint: Any) -> APIRouter:
         router = APIRouter(tags=["images"])
-        file = {"type": "string", "format": "binary"}
-        takes = openapi.takes(PictureBody, {"image": "iVBORw0KGgo…"}, **{"image/png": file, "image/jpeg": file})
+        takes = openapi.takes(PictureBody, {"image": "iVBORw0KGgo…"}, _IMAGES)
         router.add_api_route(path, endpoint, methods=["POST"], response_class=Response, openapi_extra=takes)
         return router
 
-    async def _classify(self, request: Request, top_k: _TopK = None) -> Response:
+    async def classify_image(self, request: Request, top_k: _TopK = None) -> Response:
         """The labels of an image with their scores, the likeliest first."""
         answer = await self._answer(request, _THRESHOLD)
         labels = [{"label": labelled.label, "score": labelled.score} for labelled in answer.labels[:top_k]]
         return JSONResponse({"model": self._service.names[0], "data": labels})
 
-    async def _detect(self, request: Request, threshold: _Threshold = _THRESHOLD) -> Response:
+    async def detect(self, request: Request, threshold: _Threshold = _THRESHOLD) -> Response:
         """The objects of an image, the likeliest first; boxes in pixels of the image that was sent."""
         answer = await self._answer(request, threshold)
         corners = ("xmin", "ymin", "xmax", "ymax")

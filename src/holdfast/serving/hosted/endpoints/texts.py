@@ -39,19 +39,19 @@ class Texts:
         prompt = {"model": self._service.names[0], "prompt": "Kelp is", "max_tokens": 16}
         chat = {"model": self._service.names[0], "messages": [{"role": "user", "content": "What is kelp?"}]}
         for path, endpoint, form, example in (
-            ("/v1/completions", self._completion, CompletionBody, prompt),
-            ("/v1/chat/completions", self._chat, ChatBody, chat),
+            ("/v1/completions", self.completion, CompletionBody, prompt),
+            ("/v1/chat/completions", self.chat, ChatBody, chat),
         ):
             router.add_api_route(
                 path, endpoint, methods=["POST"], response_class=Response, openapi_extra=openapi.takes(form, example)
             )
         return router
 
-    async def _completion(self, request: Request) -> Response:
+    async def completion(self, request: Request) -> Response:
         """Goes on with a prompt of text or token ids; with "stream": true as server-sent events."""
         return await self._answer(request, chat=False)
 
-    async def _chat(self, request: Request) -> Response:
+    async def chat(self, request: Request) -> Response:
         """Answers a conversation; with "stream": true as server-sent events."""
         return await self._answer(request, chat=True)
 
