@@ -19,6 +19,7 @@ _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 _HEAD_S = 20.0
 _HEAD_BYTES = 64 * 1024
+_UNREAD_BYTES = 16 * 1024 * 1024
 
 
 class Listener(uvicorn.Server):
@@ -38,12 +39,11 @@ class Listener(uvicorn.Server):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is closed when the head of its first request takes longer than 20 s, or any head 64 KiB.
-
-    Uvicorn bounds neither; after the first request its keep-alive does the waiting.
-    """
+    """A connection that is closed when the head of a request takes longer than 20 s or 64 KiB, or when more than 16 MiB
+    of a body come after it was answered. Uvicorn bounds none of these."""
 
     _head_bytes = 0
+    _unread_bytes = 0
     _in_head = True
     _patience: asyncio.TimerHandle | None = None
 
@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._unread_bytes = True, 0
         if self._patience is None:
             self._patience = self.loop.call_later(_HEAD_S, self.transport.abort)
 
@@ -72,6 +72,13 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head, self._head_bytes = False, 0
         self._hasten()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unread_bytes += len(body)
+            if self._unread_bytes > _UNREAD_BYTES:
+                self.transport.abort()
 
     def _hasten(self) -> None:
         if self._patience is not None:

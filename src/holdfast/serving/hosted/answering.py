@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.serving import receiving
@@ -53,11 +54,16 @@ class Measured:
         except Exception:
             _LOG.exception("a request failed id=%s %s %s", request_id, scope["method"], scope["path"])
             if not status:
-                refusal = RequestError(500, f"the server failed on this request; its log has it by the id {request_id}")
-                await receiving.refusal(refusal)(scope, receive, sending)
+                await failure(scope)(scope, receive, sending)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._answered(_route(scope), method, status or GONE, time.monotonic() - began_s)
+
+
+def failure(scope: Scope) -> Response:
+    """The answer to a request that failed in a way that was not foreseen."""
+    message = f"the server failed on this request; its log has it by the id {scope[REQUEST_ID]}"
+    return receiving.refusal(RequestError(500, message))
 
 
 def _request_id(scope: Scope) -> str:

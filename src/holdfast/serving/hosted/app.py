@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import holdfast
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
+from holdfast.serving.hosted import answering
 from holdfast.serving.hosted.answering import Keyed, Measured
 from holdfast.serving.hosted.clients import GONE, ClientGoneError
 from holdfast.serving.hosted.endpoints.health import Health
@@ -59,6 +60,7 @@ def bare(service: Service, routers: Sequence[APIRouter], description: str, found
     app.add_exception_handler(HTTPException, refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(ClientGoneError, _leave)
+    app.add_exception_handler(Exception, _fail)
     return app
 
 
@@ -79,6 +81,10 @@ async def _refuse_parameters(_: Request, error: Exception) -> Response:
     name = str(first["loc"][-1])
     said = str(first["msg"]).removeprefix("Input should be ")
     return receiving.refusal(RequestError(400, f"{name} must be {said}, not {first['input']!r:.60}", param=name))
+
+
+async def _fail(request: Request, _: Exception) -> Response:
+    return answering.failure(request.scope)
 
 
 async def _leave(_: Request, __: Exception) -> Response:
