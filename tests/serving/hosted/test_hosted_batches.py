@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from holdfast.serving.hosted.predicting.batches import Queue
-from holdfast.serving.hosted.predicting.pace import Pace
+from holdfast.serving.hosted.predicting.patience import Patience
 
 MAX_WAIT_S = 0.005
 
@@ -118,10 +118,10 @@ def test_what_is_removed_is_in_no_batch_and_a_queue_of_removed_ones_begins_none(
 def test_what_a_batch_costs_is_found_from_batches_of_several_sizes(
     fixed_s: float, each_s: float, sizes: list[int]
 ) -> None:
-    pace = Pace()
+    patience = Patience()
     for size in sizes:
-        pace.ran(size, fixed_s + each_s * size)
-    found_fixed_s, found_each_s = pace.cost_s()
+        patience.ran(size, fixed_s + each_s * size)
+    found_fixed_s, found_each_s = patience.cost_s()
     assert found_each_s == pytest.approx(each_s, rel=1e-3, abs=1e-3 * fixed_s)
     assert found_fixed_s == pytest.approx(fixed_s, rel=1e-2, abs=0.1 * each_s)
 
@@ -130,13 +130,13 @@ def test_what_a_batch_costs_is_found_from_batches_of_several_sizes(
 def test_whatever_was_measured_costs_are_not_negative_and_patience_ends(
     ran: list[tuple[int, float]], waiting: int
 ) -> None:
-    pace = Pace()
+    patience = Patience()
     for number, (size, seconds) in enumerate(ran):
-        pace.arrived(float(number))
-        pace.ran(size, seconds)
-    fixed_s, each_s = pace.cost_s()
+        patience.arrived(float(number))
+        patience.ran(size, seconds)
+    fixed_s, each_s = patience.cost_s()
     assert fixed_s >= -1e-9 and each_s >= 0
-    assert pace.goes_s(waiting) < math.inf
+    assert patience.goes_s(waiting) < math.inf
 
 
 class Device(RuleBasedStateMachine):

@@ -58,8 +58,8 @@ class HttpAnswer:
 class Published(Collector):
     """Counts are plain numbers that the event loop writes; shown at the scrape.
 
-    has_tokens: whether it generates text; the metrics of tokens and of the cache are left out where it does not, but for
-    the tokens of encoders' inputs, which are shown once there are some.
+    has_tokens: whether it generates text; the metrics of tokens and of the cache are left out where it does not, but
+    for the tokens of encoders' inputs, which are shown once there are some.
     """
 
     def __init__(self, labels: Labels, *, has_tokens: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
-from typing import Protocol, TypeVar, TypeVarTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -16,10 +16,8 @@ DEVICE = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix
 PREPARING = concurrent.futures.ThreadPoolExecutor(max_workers=2, thread_name_prefix="prepare")
 
 
-class Blocking(Protocol):
-    """Does blocking work beside the event loop, and awaits what comes of it."""
-
-    async def __call__(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result: ...
+Blocking = Callable[..., Coroutine[Any, Any, Any]]
+"""Does blocking work (a function and its arguments) beside the event loop; what it gives is awaited."""
 
 
 async def on_device(work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:

@@ -69,8 +69,8 @@ class Batcher(Generic[Request, Prepared, Answer]):
         return Occupancy(running=len(self._running), waiting=self._in_preparation + len(self._queue))
 
     async def answer(self, request: Request) -> Answer:
-        """Raises RequestError: 429 where the queue is full, 503 once run has ended, 500 where the model fails, or what the
-        predictor refuses.
+        """Raises RequestError: 429 where the queue is full, 503 once run has ended, 500 where the model fails, or what
+        the predictor refuses.
 
         Cancelled, it leaves the queue; a batch of which nobody waits any more is not begun.
         """

@@ -1,8 +1,8 @@
 """Which requests make the next batch, and when it begins. Pure: time is told.
 
 Only inputs of equal shape go together. Once the device is free a batch begins when it is full, when it has waited its
-time, or when nothing is gained by waiting (`pace`): another shape waits too, or the next input is not expected soon. Of
-shapes that may begin, the one whose first input came first does, so that a rare shape is not starved by a common one.
+time, or when nothing is gained by waiting (`patience`): another shape waits too, or nobody is expected soon. Of shapes
+that may begin, the one whose first input came first does, so that a rare shape is not starved by a common one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from holdfast.serving.hosted.predicting.pace import Pace
+from holdfast.serving.hosted.predicting.patience import Patience
 
 Item = TypeVar("Item")
 
-_MOST_PACES = 64
+_MOST_PATIENCES = 64
 """Shapes that are remembered when none of them waits; the one not used for longest is forgotten."""
 
 
@@ -36,7 +36,7 @@ class Queue(Generic[Item]):
         # In each shape first come, first served; a key is its place in the order of all.
         self._waiting: dict[object, dict[int, _Entry[Item]]] = {}
         self._shape_of: dict[int, object] = {}
-        self._paces: collections.OrderedDict[object, Pace] = collections.OrderedDict()
+        self._patiences: collections.OrderedDict[object, Patience] = collections.OrderedDict()
         self._next_key = 0
         self._freed_s = -math.inf
 
@@ -49,7 +49,7 @@ class Queue(Generic[Item]):
         self._next_key += 1
         self._shape_of[key] = shape
         self._waiting.setdefault(shape, {})[key] = _Entry(key, item, now_s)
-        self._pace(shape).arrived(now_s)
+        self._patience(shape).arrived(now_s)
         return key
 
     def remove(self, key: int) -> bool:
@@ -83,10 +83,10 @@ class Queue(Generic[Item]):
 
     def ran(self, shape: object, size: int, seconds: float, now_s: float) -> None:
         """A batch ended, and the device is free."""
-        self._pace(shape).ran(size, seconds)
+        self._patience(shape).ran(size, seconds)
         self._freed_s = now_s
         for waiting in self._waiting:
-            self._pace(waiting).freed(now_s)
+            self._patience(waiting).freed(now_s)
 
     def _ready_s(self, shape: object) -> float:
         waiting = self._waiting[shape]
@@ -95,7 +95,7 @@ class Queue(Generic[Item]):
             return since_s
         # The time for which the device was busy was no choice.
         latest_s = max(since_s, self._freed_s) + self._max_wait_s
-        return max(since_s, min(latest_s, self._pace(shape).goes_s(len(waiting))))
+        return max(since_s, min(latest_s, self._patience(shape).goes_s(len(waiting))))
 
     def _forget(self, key: int) -> None:
         shape = self._shape_of.pop(key)
@@ -104,9 +104,9 @@ class Queue(Generic[Item]):
         if not waiting:
             del self._waiting[shape]
 
-    def _pace(self, shape: object) -> Pace:
-        pace = self._paces.setdefault(shape, Pace())
-        self._paces.move_to_end(shape)
-        if len(self._paces) > _MOST_PACES:
-            self._paces.popitem(last=False)
-        return pace
+    def _patience(self, shape: object) -> Patience:
+        patience = self._patiences.setdefault(shape, Patience())
+        self._patiences.move_to_end(shape)
+        if len(self._patiences) > _MOST_PATIENCES:
+            self._patiences.popitem(last=False)
+        return patience

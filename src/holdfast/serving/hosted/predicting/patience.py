@@ -8,10 +8,10 @@ it saves a - g. Together they save
     (a - g) - n (g + b),    which is above 0 where    g < (a - n b) / (n + 1)
 
 Nobody knows the next gap. One more is waited for only where the median of the latest is shorter than that, and then no
-longer than that: a burst is gathered, and a lonely request goes at once. Gaps run from when one could have waited:
-from an arrival, or from the end of a batch during which others came, as clients that ask again upon an answer come then. Triton, TorchServe
-and TensorFlow Serving wait a time that is configured; BentoML fits the same line, and waits as long as a target
-latency allows (benchmarks/dynamic_batching.py holds this against the first kind).
+longer than that: a burst is gathered, and a lonely request goes at once. Gaps run from when one could have waited: from
+an arrival, or from the end of a batch during which others came, as clients that ask again upon an answer come then.
+Triton, TorchServe and TensorFlow Serving wait a time that is configured; BentoML fits the same line, and waits as long
+as a target latency allows (benchmarks/dynamic_batching.py holds this against the first kind).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEEP = 0.95
 """Weight of the batches so far when one more is measured: the last twenty count most."""
 
 
-class Pace:
+class Patience:
     """Of one shape. Times are seconds of any clock."""
 
     def __init__(self) -> None:
