@@ -290,33 +290,6 @@ def test_a_stream_that_is_closed_stops_nobody() -> None:
     assert (publisher.failures, publisher.held) == (1, 1)
 
 
-class Hanging:
-    """Never comes back, until it is let go."""
-
-    def __init__(self) -> None:
-        self.entered, self.let_go = threading.Event(), threading.Event()
-
-    def deliver(self, backlog: Backlog) -> None:
-        self.entered.set()
-        self.let_go.wait(20)
-
-
-def test_a_cloudwatch_that_hangs_costs_requests_nothing_and_the_end_waits_no_longer_than_it_says() -> None:
-    to = Hanging()
-    publisher = Publisher(to, every_s=0.01)
-    publisher.start()
-    assert to.entered.wait(10)
-    began_s = time.perf_counter()
-    for _ in range(20_000):
-        publisher.count(200, 0.1)
-    assert (time.perf_counter() - began_s) / 20_000 < 100e-6
-    began_s = time.perf_counter()
-    assert not publisher.close(0.05)
-    assert time.perf_counter() - began_s < 5
-    to.let_go.set()
-    publisher._thread.join(10)
-
-
 def test_what_was_counted_last_is_delivered_at_the_end(aws: Any) -> None:
     publisher = Publisher(delivery(), every_s=3600)
     publisher.start()

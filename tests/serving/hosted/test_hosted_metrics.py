@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -153,6 +153,7 @@ def test_listeners_are_told_of_each_answer() -> None:
     assert told == [HttpAnswer("/genimage", "POST", 200, 0.5)]
 
 
+@settings(max_examples=20)
 @given(
     st.text(min_size=1, max_size=20),
     st.lists(st.tuples(st.sampled_from(["stop", "length", "abort"]), st.floats(0, 1e4)), max_size=20),
