@@ -1,6 +1,7 @@
 """Which tokens a token attends to, for a model whose rows stand at different positions: masks of four dimensions.
 
-transformers takes such a mask as it is, and makes none of its own. A model with layers of several kinds takes one for each.
+transformers takes such a mask as it is, and makes none of its own. A model with layers of several kinds takes one for
+each.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Attention:
         """positions: of the queries, (batch, tokens); keys are at positions 0..window-1."""
         keys = torch.arange(window, device=positions.device)
         seen = {kind: self._mask(positions[:, None, :, None], keys, width) for kind, width in self._windows.items()}
-        return seen[""] if "" in seen else seen
+        return seen.get("", seen)
 
     def _mask(self, queries: torch.Tensor, keys: torch.Tensor, width: int | None) -> torch.Tensor:
         seen = keys <= queries

@@ -1,9 +1,9 @@
 """The KV cache of transformers, as a fixed block of rows in which every row stands at a position of its own.
 
-A forward pass is aimed before it is run: at which rows, at which positions of them, and how much of the rows it may read.
-Tokens lie left-aligned from position 0, so a row needs nothing moved when another one comes, goes or grows, and positions
-are the model's own. What is behind a row's last token is left over from padding or from the row's former user; it is masked,
-and overwritten by the token that comes there.
+A forward pass is aimed before it is run: at which rows, at which positions of them, and how much of the rows it may
+read. Tokens lie left-aligned from position 0, so a row needs nothing moved when another one comes, goes or grows, and
+positions are the model's own. What is behind a row's last token is left over from padding or from the row's former
+user; it is masked, and overwritten by the token that comes there.
 """
 
 from __future__ import annotations

@@ -27,17 +27,17 @@ _GRAPHS = 64
 class TorchDecoder:
     """model: in evaluation mode, on `device`, with sdpa or eager attention.
 
-    slots, positions: of the cache, which is allocated here, once. compiled: compile the passes of `decode` by torch.compile;
-    then they are always of all slots. Raises InputError for a model whose answers would not be its own.
+    slots, positions: of the cache, which is allocated here, once. compiled: compile the passes of `decode` by
+    torch.compile; then they are always of all slots. Raises InputError for a model whose answers would not be its own.
     """
 
-    def __init__(
-        self, model: Any, *, slots: int, positions: int, device: torch.device, compiled: bool = False
-    ) -> None:
+    def __init__(self, model: Any, *, slots: int, positions: int, device: torch.device, compiled: bool = False) -> None:
         config = model.config.get_text_config()
         longest = getattr(config, "max_position_embeddings", None)
         if longest is not None and positions > longest:
             raise InputError(f"{positions} positions are more than the {longest} of the model")
+        if positions < _LEAST_BUCKET:
+            raise InputError(f"{positions} positions are too few", mend=f"give {_LEAST_BUCKET} or more")
         takes = inspect.signature(model.forward).parameters
         if "position_ids" not in takes or getattr(config, "alibi", False):
             raise InputError(
@@ -63,12 +63,13 @@ class TorchDecoder:
         return self._cache.bytes
 
     def prefill(self, slot: int, tokens: Sequence[int]) -> torch.Tensor:
-        """Begin anew in a slot with these tokens (1..positions); the logits of the next, of shape (vocabulary,), float32."""
+        """Begin anew in a slot with these tokens (1..positions); the logits of the next, of shape (vocabulary,), of
+        float32."""
         return self.prefill_parts([Part(slot, tokens)])[0]
 
     def prefill_parts(self, parts: Sequence[Part]) -> torch.Tensor:
-        """Take in parts of different slots; the logits after each, of shape (parts, vocabulary), float32. Parts that begin
-        anew and are padded to the same length run in one pass."""
+        """Take in parts of different slots; the logits after each, of shape (parts, vocabulary), of float32. Parts that
+        begin anew and are padded to the same length run in one pass."""
         rows: list[torch.Tensor | None] = [None] * len(parts)
         with torch.inference_mode():
             for numbers in self._passes(parts):
@@ -78,8 +79,8 @@ class TorchDecoder:
             return torch.stack([row for row in rows if row is not None])
 
     def decode(self, tokens: Sequence[int | None]) -> torch.Tensor:
-        """One more token in each slot, None in those that are free; logits of shape (slots, vocabulary), float32. Rows of
-        free slots mean nothing, and those behind the last slot in use may be missing."""
+        """One more token in each slot, None in those that are free; logits of shape (slots, vocabulary), of float32.
+        Rows of free slots mean nothing, and those behind the last slot in use may be missing."""
         used = [slot for slot, token in enumerate(tokens) if token is not None]
         full = [slot for slot in used if self._lengths[slot] == self.positions]
         if full:
@@ -108,9 +109,7 @@ class TorchDecoder:
 
     def _passes(self, parts: Sequence[Part]) -> list[list[int]]:
         """Numbers of the parts that run together."""
-        beginning = sorted(
-            (self._bucket(part), number) for number, part in enumerate(parts) if part.start == 0
-        )
+        beginning = sorted((self._bucket(part), number) for number, part in enumerate(parts) if part.start == 0)
         together = [
             [number for _, number in same] for _, same in itertools.groupby(beginning, key=lambda entry: entry[0])
         ]
@@ -160,24 +159,24 @@ class TorchDecoder:
 
     def _check(self, vocabulary: int) -> None:
         """The model against itself: what slots say must be what it says of the whole text, whatever it is made of."""
-        prompt = [number * 7 % vocabulary for number in range(1, min(8, self.positions))]
-        slot = self.slots - 1
-        begun = self.prefill(slot, prompt[:-2] or prompt)
-        if len(prompt) > 2:
-            taken = self.prefill_parts([Part(slot, prompt[-2:-1], start=len(prompt) - 2)])[0]
-            made = self.decode([None] * slot + [prompt[-1]])[slot]
-            places = [len(prompt) - 3, len(prompt) - 2, len(prompt) - 1]
-            ours = torch.stack([begun, taken, made])
-        else:
-            places, ours = [len(prompt) - 1], begun[None]
-        whole = self._model(input_ids=self._tensor([prompt]), use_cache=False).logits[0, places].float()
-        # Far above what the order of sums does to numbers of so many bits, far below what a wrong mask does.
-        bound = 2 * torch.finfo(self._model.dtype).eps ** 0.5 * whole.abs().max()
-        apart = (ours - whole).abs().max()
+        tokens = [number * 7 % vocabulary for number in range(1, _LEAST_BUCKET)]
+        slot, begun, taken = self.slots - 1, len(tokens) // 2, len(tokens) - 1
+        ours = [
+            self.prefill(slot, tokens[:begun]),
+            self.prefill_parts([Part(slot, tokens[begun:taken], start=begun)])[0],
+            self.decode([*[None] * slot, tokens[taken]])[slot],
+        ]
+        passed = self._model(input_ids=self._tensor([tokens]), use_cache=False)
+        whole = passed.logits[0, [begun - 1, taken - 1, taken]].float()
+        # Far above what the order of sums does to numbers of so many bits, far below what a wrong mask does. Models in
+        # float64 have float32 within: rotations, norms.
+        exact = max(torch.finfo(self._model.dtype).eps, torch.finfo(torch.float32).eps)
+        bound = 2 * exact**0.5 * whole.abs().max()
+        apart = (torch.stack(ours) - whole).abs().max()
         if not apart <= bound:
             raise InputError(
-                f"{self._model.config.model_type} cannot be served in slots: its logits come out {apart:.2g} apart from its "
-                "own",
+                f"{self._model.config.model_type} cannot be served in slots: its logits come out {apart:.2g} apart "
+                "from its own",
                 mend="serve it on vLLM",
             )
 
