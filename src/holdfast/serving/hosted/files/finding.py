@@ -61,7 +61,7 @@ def find(
 
 @dataclass(frozen=True)
 class _Kind:
-    """pipeline: of diffusers, else of transformers. decoder: a language model that was compiled; config as ModelFiles has it."""
+    """pipeline: of diffusers, else of transformers. decoder: a compiled language model. config: as ModelFiles has it."""
 
     config: Mapping[str, Any]
     pipeline: bool = False

@@ -32,7 +32,7 @@ _MEND = "fetch the file again"
 
 
 def tensors(path: Path) -> frozenset[str]:
-    """Names of the tensors in a safetensors file. Raises InputError where the file is truncated or its header is not true."""
+    """Names of the tensors in a safetensors file. Raises InputError where it is truncated or its header is not true."""
     size = path.stat().st_size
     if size < 8:
         raise InputError(f"has {size} bytes, too few for a safetensors file", where=str(path), mend=_MEND)

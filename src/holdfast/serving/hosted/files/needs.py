@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +45,8 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Needs:
-    """configs: small files, read and checked before anything large is fetched. weights: safetensors, or compiled artifacts.
+    """configs: small files, read and checked before anything large is fetched. weights: safetensors, or compiled
+    artifacts.
 
     indexes: of those weights that lie in several files. variant: as ModelFiles has it.
     """
@@ -66,8 +66,8 @@ class Needs:
 
 
 def weights(source: Source, below: str, variant: str | None) -> Needs:
-    """The safetensors of a folder: one file, or those of an index. Of several variants the one that was asked for, else the
-    full one, else fp16. Raises InputError where there are none."""
+    """The safetensors of a folder: one file, or those of an index. Of several variants the one that was asked for,
+    else the full one, else fp16. Raises InputError where there are none."""
     for tried in (variant, None, "fp16") if variant else (None, "fp16"):
         for stem in _STEMS:
             one = f"{below}{stem}.{tried}.safetensors" if tried else f"{below}{stem}.safetensors"
@@ -92,8 +92,6 @@ def shards_in(index: Any, where: str) -> dict[str, str]:
                 f"names {str(name)[:80]!r}, which is no safetensors file beside it", where=where, mend=FROM
             )
     return shards
-
-
 
 
 def ranks(source: Source, below: str) -> frozenset[str]:

@@ -35,19 +35,24 @@ def traced(source: Source, task: Task, *, pooled: bool) -> Needs:
 
 
 def decoder(source: Source, compiled: Mapping[str, Any]) -> Needs:
-    """Of a language model compiled by optimum-neuron: its graph is model.pt, its weights are sharded beside it, or whole."""
+    """Of a language model compiled by optimum-neuron: its graph is model.pt, its weights are split beside it, or whole."""
     found = _interface(source, Task.TEXT_GENERATION, pooled=False) | Needs(
         frozenset({"neuron_config.json"}), frozenset({needs.there(source, "model.pt")})
     )
     for below in ("checkpoint/", ""):
         shards = needs.ranks(source, below)
         if shards:
-            needs.all_there(source, {needs.RANK.format(below=below, rank=rank) for rank in range(_cores(compiled,
-            source.place))}) return found | Needs(frozenset(), shards) if "model.safetensors" in source.names or
-            "model.safetensors.index.json" in source.names: return found | needs.weights(source, "", None) elsewhere =
-            compiled.get("checkpoint_id") raise InputError( f"has no weights beside its compiled graph{f'; they are
-            those of {elsewhere}' if elsewhere else ''}", where=source.place, mend="compile it from the model's own
-            folder with holdfast compile", )
+            ranks = range(_cores(compiled, source.place))
+            needs.all_there(source, {needs.RANK.format(below=below, rank=rank) for rank in ranks})
+            return found | Needs(frozenset(), shards)
+    if "model.safetensors" in source.names or "model.safetensors.index.json" in source.names:
+        return found | needs.weights(source, "", None)
+    elsewhere = compiled.get("checkpoint_id")
+    raise InputError(
+        f"has no weights beside its compiled graph{f'; they are those of {elsewhere}' if elsewhere else ''}",
+        where=source.place,
+        mend="compile it from the model's own folder with holdfast compile",
+    )
 
 
 def _interface(source: Source, task: Task, *, pooled: bool) -> Needs:
@@ -65,7 +70,7 @@ def _interface(source: Source, task: Task, *, pooled: bool) -> Needs:
 
 
 def _modules(source: Source) -> set[str]:
-    """Configurations of sentence-transformers' modules. Raises InputError for one that would change the vector unseen."""
+    """Configurations of sentence-transformers' modules. Raises InputError for one that is not applied here."""
     where = f"{source.place}: modules.json"
     listed = read(source, "modules.json")
     found = set()
@@ -88,5 +93,6 @@ def _modules(source: Source) -> set[str]:
 def _cores(compiled: Mapping[str, Any], place: str) -> int:
     cores = compiled.get("tp_degree", 1)
     if type(cores) is not int or not 1 <= cores <= 1024:
-        raise InputError(f"has an impossible tp_degree {cores!r}", where=f"{place}: neuron_config.json", mend=needs.FROM)
+        where = f"{place}: neuron_config.json"
+        raise InputError(f"has an impossible tp_degree {str(cores)[:20]}", where=where, mend=needs.FROM)
     return cores

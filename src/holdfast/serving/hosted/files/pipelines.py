@@ -33,8 +33,7 @@ def compiled(source: Source, index: Mapping[str, Any]) -> Needs:
     there = artifacts(source)
     if "vae_decoder" not in there or not {"unet", "transformer"} & there:
         raise InputError(
-            f"has artifacts for Neuron of {', '.join(sorted(there))} alone; a unet or transformer and a vae_decoder are "
-            "wanted",
+            f"has artifacts for Neuron of {', '.join(sorted(there))} alone, without a unet or transformer and a vae_decoder",
             where=source.place,
             mend="give a folder that holdfast compile wrote",
         )

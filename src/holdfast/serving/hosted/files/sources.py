@@ -63,8 +63,8 @@ def read_object(source: Source, name: str) -> dict[str, Any]:
 
 
 def names_in(folder: Path) -> frozenset[str]:
-    """Files in a folder, down to its subfolders' subfolders; none lies deeper in any layout that is served. Links to folders
-    are not followed."""
+    """Files in a folder, down to its subfolders' subfolders; none lies deeper in any layout that is served. Links to
+    folders are not followed."""
     found: list[str] = []
     level = [""]
     for _ in range(3):

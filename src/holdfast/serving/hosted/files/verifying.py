@@ -36,8 +36,8 @@ class Published:
 
 
 def corrupt(folder: Path, published: Mapping[str, Published | None]) -> list[str]:
-    """Those of a snapshot's files that are not what was published: by what the Hub says or, where that is None, by the name
-    that the cache gave them."""
+    """Those of a snapshot's files that are not what was published: by what the Hub says or, where that is None, by
+    the name that the cache gave them."""
     with concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         whole = pool.map(lambda name: _is_whole(folder, name, published[name]), published)
     return sorted(name for name, is_whole in zip(published, whole, strict=True) if not is_whole)
