@@ -49,6 +49,8 @@ def find(
     chosen = purposes.task_of(Evidence(kind.config, kind.pipeline, pooled, tag), task, source.place)
     pooled = pooled and chosen is Task.EMBEDDINGS
     wanted = _needs(source, kind, chosen, pooled=pooled, variant=variant)
+    if variant is not None and wanted.variant != variant and not kind.compiled:
+        raise InputError(f"has no weights of the variant {variant}", where=source.place, mend="leave out the variant")
     if trust_remote_code:
         wanted |= Needs(code.files(source.names), frozenset())
     source.fetch(wanted.configs)
@@ -56,12 +58,13 @@ def find(
         code.refuse(source, kind.config, wanted.configs, compiled=kind.compiled)
     source.fetch(wanted.weights)
     whole.check(source, wanted)
+    source.settle()
     return ModelFiles(model, source.folder, chosen, kind.config, kind.compiled, trust_remote_code, wanted.variant)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """pipeline: of diffusers, else of transformers. decoder: a compiled language model. config: as ModelFiles has it."""
+    """pipeline: of diffusers, else of transformers. decoder: a compiled language model. config: as in ModelFiles."""
 
     config: Mapping[str, Any]
     pipeline: bool = False

@@ -4,6 +4,7 @@ HF_TOKEN, HF_HUB_OFFLINE, proxies)."""
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,12 +79,25 @@ class OnHub:
             self._again(folder, broken)
             broken = verifying.corrupt(folder, {name: self._published[name] for name in broken})
         if broken:
+            _throw_away(folder, broken)
             raise InputError(
                 f"{', '.join(broken)} came twice with another checksum than the Hub tells",
                 where=self.place,
                 mend="look at proxies and disks between here and the Hub, and try again",
             )
         self._fetched |= dict.fromkeys(wanted, folder)
+
+    def settle(self) -> None:
+        """Only now the cache is told that the branch or tag is this commit: what it knew before is served for as long as the new
+        one is not whole."""
+        revision = self._revision or constants.DEFAULT_REVISION
+        ref = self.folder.parent.parent / "refs" / revision
+        if revision == self._commit or (ref.is_file() and ref.read_text() == self._commit):
+            return
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        written = ref.with_name(f"{ref.name}.{os.getpid()}")
+        written.write_text(self._commit)
+        written.replace(ref)
 
     def _download(self, names: list[str]) -> Path:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -103,9 +117,9 @@ class OnHub:
         raise AssertionError
 
     def _again(self, folder: Path, names: list[str]) -> None:
-        """What the cache has is thrown away, also where it is shared by several models."""
+        """Forced, so that a copy which the cache shares between models is replaced too."""
+        _throw_away(folder, names)
         for name in names:
-            (folder / name).unlink()
             try:
                 huggingface_hub.hf_hub_download(
                     self.place,
@@ -117,6 +131,14 @@ class OnHub:
                 )
             except _FAULTS as error:
                 raise refusal(error, self.place, self._revision) from error
+
+
+def _throw_away(folder: Path, names: list[str]) -> None:
+    for name in names:
+        blob = sources.blob(folder, name)
+        (folder / name).unlink()
+        if blob is not None:
+            blob.unlink(missing_ok=True)
 
 
 class InCache:
@@ -148,6 +170,9 @@ class InCache:
             raise InputError(
                 f"{', '.join(broken)} in the cache is not what was published", where=self.place, mend=self.mend
             )
+
+    def settle(self) -> None:
+        pass
 
 
 def is_transport(error: BaseException) -> bool:

@@ -35,7 +35,7 @@ def traced(source: Source, task: Task, *, pooled: bool) -> Needs:
 
 
 def decoder(source: Source, compiled: Mapping[str, Any]) -> Needs:
-    """Of a language model compiled by optimum-neuron: its graph is model.pt, its weights are split beside it, or whole."""
+    """Of a language model compiled by optimum-neuron: its graph is model.pt, its weights are split, or whole."""
     found = _interface(source, Task.TEXT_GENERATION, pooled=False) | Needs(
         frozenset({"neuron_config.json"}), frozenset({needs.there(source, "model.pt")})
     )

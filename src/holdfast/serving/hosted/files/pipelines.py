@@ -33,7 +33,7 @@ def compiled(source: Source, index: Mapping[str, Any]) -> Needs:
     there = artifacts(source)
     if "vae_decoder" not in there or not {"unet", "transformer"} & there:
         raise InputError(
-            f"has artifacts for Neuron of {', '.join(sorted(there))} alone, without a unet or transformer and a vae_decoder",
+            f"has artifacts for Neuron of {', '.join(sorted(there))} alone: no unet or transformer, or no vae_decoder",
             where=source.place,
             mend="give a folder that holdfast compile wrote",
         )

@@ -33,6 +33,9 @@ class Source(Protocol):
     def fetch(self, names: Iterable[str]) -> None:
         """Have these files in the folder, whole. Raises InputError."""
 
+    def settle(self) -> None:
+        """All that is needed was fetched and checked."""
+
 
 class OnDisk:
     """A folder of the user's."""
@@ -48,6 +51,9 @@ class OnDisk:
     def fetch(self, names: Iterable[str]) -> None:
         for name in names:
             check_regular(self.folder, name)
+
+    def settle(self) -> None:
+        pass
 
 
 def read(source: Source, name: str) -> Any:
