@@ -15,21 +15,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 from holdfast.serving.errors import RequestError
 
 MAX_SCANS = 100
-"""Scans of a JPEG. Encoders write ten or so; a few bytes can ask for one more pass over all pixels, thousands of times."""
+"""Scans of a JPEG. Encoders write ten or so; a few bytes more can ask for another pass over all pixels, again and again."""
 
 _BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
+    *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, struct.error),
+    *(zlib.error, UserWarning),
 )
-"""What Pillow's readers raise on files that are broken; only some of it is one class."""
+"""What Pillow's readers raise on files that are broken; only some of it is one class. They warn of EXIF that is cut off, which
+raises where the process says so."""
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
