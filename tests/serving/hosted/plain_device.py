@@ -1,7 +1,8 @@
-"""PyTorch on the CPU without any care, as a device; and one that takes a single shape and nothing else, as Neuron does."""
+"""PyTorch on the CPU as a device, without any care; given a shape it takes no other, as Neuron does."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,23 +28,24 @@ MODELS = {
 
 
 def files(folder: Path, task: Task) -> ModelFiles:
-    import json
-
     name = "model_index.json" if task is Task.TEXT_TO_IMAGE else "config.json"
     return ModelFiles(folder.name, folder, task, json.loads((folder / name).read_text()))
 
 
 @dataclass
 class Recording:
-    """A model that notes the shapes that it is given."""
+    """A model that notes the shapes that it is given. fixed: the one that it takes, if there is but one."""
 
     model: Any
     seen: list[tuple[int, ...]]
+    fixed: tuple[int, ...] | None
 
     def __call__(self, **tensors: torch.Tensor) -> Any:
         assert not torch.is_grad_enabled()
         shapes = {tuple(tensor.shape) for tensor in tensors.values()}
         assert len(shapes) == 1
+        if self.fixed is not None and shapes != {self.fixed}:
+            raise ValueError(f"compiled for {self.fixed}, given {shapes}")
         self.seen.extend(shapes)
         return self.model(**tensors)
 
@@ -60,7 +62,13 @@ class PlainDevice(Device):
         self.seen: list[tuple[int, ...]] = []
 
     def encoder(self, files: ModelFiles) -> Any:
-        return Recording(MODELS[files.task].from_pretrained(files.folder).eval(), self.seen)
+        sizes = self.fixed
+        fixed: tuple[int, ...] | None = None
+        if "sequence_length" in sizes:
+            fixed = (sizes["batch_size"], sizes["sequence_length"])
+        elif "height" in sizes:
+            fixed = (sizes["batch_size"], 3, sizes["height"], sizes["width"])
+        return Recording(MODELS[files.task].from_pretrained(files.folder).eval(), self.seen, fixed)
 
     def pipeline(self, files: ModelFiles) -> Any:
         return diffusers.DiffusionPipeline.from_pretrained(files.folder, use_safetensors=True)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
-from serving.hosted.picture_files import chunk, drawing, file_of, jpeg_of_scans, png_that_claims
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.predicting.images import decode
+from serving.hosted.picture_files import chunk, drawing, file_of, jpeg_of_scans, png_that_claims
 
 PIXELS = 1_000_000
 UPSIDE_DOWN, LYING = 3, 6

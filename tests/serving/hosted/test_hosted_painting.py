@@ -19,15 +19,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from serving.hosted import tiny_models
-from serving.hosted.plain_device import PlainDevice, files
 
 from holdfast.model.errors import InputError
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.files import ModelFiles
 from holdfast.serving.hosted.predicting.painting import Painted, Painter, Painting
+from holdfast.serving.hosted.predicting.prompts import Prompts
 from holdfast.serving.hosted.tasks import Task
+from serving.hosted import tiny_models
+from serving.hosted.plain_device import PlainDevice, files
 
 FOX = Painting("a fox on mars", steps=2, seed=7)
 OTHER = Painting("the lazy dog", steps=2, seed=8)
@@ -53,7 +54,7 @@ class Calls(PlainDevice):
 
 def painter(device: PlainDevice | None = None, **bounds: int) -> Painter:
     found = files(tiny_models.stable_diffusion(), Task.TEXT_TO_IMAGE)
-    return Painter(found, device or PlainDevice(), Bounds(**bounds))  # type: ignore[arg-type]
+    return Painter(found, device or PlainDevice(), Bounds(**bounds))
 
 
 shared = functools.cache(painter)
@@ -230,9 +231,5 @@ def test_a_prompt_must_fit_every_text_encoder(tmp_path: Path) -> None:
         folder / "model_index.json": {"tokenizer_2": ["transformers", "CLIPTokenizer"]},
     }.items():
         path.write_text(json.dumps(json.loads(path.read_text()) | edits))
-    one_encoder = PlainDevice()
-    one_encoder.pipeline = lambda _: diffusers.StableDiffusionPipeline.from_pretrained(  # type: ignore[method-assign]
-        tiny_models.stable_diffusion()
-    )
-    with pytest.raises(RequestError, match="at most 20 tokens"):
-        Painter(files(folder, Task.TEXT_TO_IMAGE), one_encoder, Bounds()).prepare(replace(FOX, prompt="a " * 20))
+    with pytest.raises(RequestError, match="22 tokens; the text encoder takes at most 20"):
+        Prompts(files(folder, Task.TEXT_TO_IMAGE)).check("a " * 20, "prompt")

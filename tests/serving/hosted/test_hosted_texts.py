@@ -15,14 +15,16 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving.hosted import tiny_models
-from serving.hosted.plain_device import PlainDevice, files
 
 from holdfast.model.errors import InputError
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.predicting.configuration import configuration
 from holdfast.serving.hosted.predicting.texts import Classified, Embedder, Text, TextClassifier
+from holdfast.serving.hosted.predicting.tokens import Tokens
 from holdfast.serving.hosted.tasks import Task
+from serving.hosted import tiny_models
+from serving.hosted.plain_device import PlainDevice, files
 
 TEXTS = [
     "keep it standing",
@@ -36,7 +38,7 @@ CLOSE = 2e-6
 
 def classifier(folder: Path | None = None, device: PlainDevice | None = None, **bounds: int) -> TextClassifier:
     found = files(folder or tiny_models.bert_classifier(), Task.TEXT_CLASSIFICATION)
-    return TextClassifier(found, device or PlainDevice(), Bounds(**bounds))  # type: ignore[arg-type]
+    return TextClassifier(found, device or PlainDevice(), Bounds(**bounds))
 
 
 @functools.cache
@@ -96,6 +98,50 @@ def test_embeddings_are_pooled_as_the_files_say_and_of_length_1(pooling: str | N
         assert embedded.tokens == len(states)
 
 
+def test_a_language_model_embeds_by_its_last_token_in_any_batch(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_models.llama(), tmp_path / "model")
+    shutil.copytree(tiny_models.bert_embedder("lasttoken") / "1_Pooling", folder / "1_Pooling")
+    shutil.copy(tiny_models.bert_embedder("lasttoken") / "modules.json", folder)
+    edit(folder / "tokenizer_config.json", padding_side="left")
+    model = Embedder(files(folder, Task.EMBEDDINGS), PlainDevice(), Bounds())
+    batch = [model.prepare(Text(text)) for text in TEXTS]
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    for embedded, one in zip(model.predict(batch), batch, strict=True):
+        with torch.no_grad():
+            last = reference(torch.tensor([one.ids])).last_hidden_state[0, -1]
+        np.testing.assert_allclose(embedded.vector, last / last.norm(), atol=CLOSE)
+
+
+def test_positions_that_are_counted_from_padding_are_not_promised(tmp_path: Path) -> None:
+    """RoBERTa has positions for two tokens fewer than its configuration seems to say."""
+    folder = shutil.copytree(tiny_models.bert_embedder(), tmp_path / "model")
+    edit(folder / "tokenizer_config.json", model_max_length=10**30)
+    config = transformers.RobertaConfig(
+        vocab_size=400,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        max_position_embeddings=18,
+        pad_token_id=1,
+    )
+    transformers.RobertaModel(config).save_pretrained(folder)
+    model = Embedder(files(folder, Task.EMBEDDINGS), PlainDevice(), Bounds())
+    assert model.predict([model.prepare(Text((7,) * 16))])[0].tokens == 16
+    with pytest.raises(RequestError, match="17 tokens; at most 16"):
+        model.prepare(Text((7,) * 17))
+
+
+def test_a_model_that_says_nothing_of_its_longest_text_must_be_told(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_models.bert_classifier(), tmp_path / "model")
+    edit(folder / "tokenizer_config.json", model_max_length=10**30)
+    edit(folder / "config.json", max_position_embeddings=-1)
+    found = files(folder, Task.TEXT_CLASSIFICATION)
+    with pytest.raises(InputError, match="--max-tokens"):
+        Tokens(found, configuration(found), PlainDevice(), Bounds())
+    assert Tokens(found, configuration(found), PlainDevice(), Bounds(max_tokens=30)).longest == 30
+
+
 def test_token_ids_are_taken_as_they_are() -> None:
     model = embedder()
     of_text = model.prepare(Text("a fox"))
@@ -110,18 +156,18 @@ def test_sentence_transformers_bound_on_length_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "says"),
+    ("change", "says"),
     [
         (lambda modules: modules.append({"type": "sentence_transformers.models.Dense", "path": "3_Dense"}), "Dense"),
         (lambda modules: modules[1].update(path="max"), "pools by pooling_mode_max_tokens"),
     ],
 )
 def test_a_pooling_that_would_have_to_be_left_out_is_refused(
-    edit: Callable[[list[dict[str, str]]], None], says: str, tmp_path: Path
+    change: Callable[[list[dict[str, str]]], None], says: str, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_models.bert_embedder("mean"), tmp_path / "model")
     modules = json.loads((folder / "modules.json").read_text())
-    edit(modules)
+    change(modules)
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "max").mkdir()
     (folder / "max" / "config.json").write_text('{"pooling_mode_max_tokens": true, "pooling_mode_cls_token": false}')
@@ -216,3 +262,7 @@ def test_threads_share_a_tokeniser() -> None:
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         encoded = list(pool.map(lambda text: model.prepare(Text(text)), TEXTS * 50))
     assert encoded == [model.prepare(Text(text)) for text in TEXTS] * 50
+
+
+def edit(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))

@@ -1,7 +1,7 @@
 """Tiny random models of every task, as folders that look like those of the Hub: safetensors, tokenizers, processors.
 
-They are made once for this machine, not once for each test process: the folder of a model is named by this file's content and by
-the versions of the libraries, is written elsewhere and renamed, so that nobody sees half a model.
+They are made once for this machine, not once for each test process: the folder of a model is named by this file's
+content and the versions of the libraries. It is written elsewhere and renamed, so that nobody sees half a model.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def bert_classifier(*, problem_type: str | None = None, labels: int = len(LABELS
 
 @functools.cache
 def bert_embedder(pooling: str | None = None) -> Path:
-    """A BERT without a head. pooling: mean, cls or lasttoken writes the files of sentence-transformers, for 48 tokens."""
+    """A BERT without a head. pooling: mean, cls or lasttoken adds the files of sentence-transformers, for 48 tokens."""
 
     def embedder(folder: Path) -> None:
         _save(transformers.BertModel(_bert_config()), folder)
@@ -126,7 +126,7 @@ def yolos() -> Path:
 
 @functools.cache
 def llama(*, initializer_range: float = 0.2, positions: int = 256) -> Path:
-    """A Llama of 0.1 million parameters with byte-level BPE and a chat template. Its ids of bos, eos and pad: 0, 1, 2."""
+    """A Llama of 0.1 million parameters with byte-level BPE and a chat template; ids of bos, eos and pad: 0, 1, 2."""
 
     def language_model(folder: Path) -> None:
         config = transformers.LlamaConfig(

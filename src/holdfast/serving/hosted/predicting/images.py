@@ -15,14 +15,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 from holdfast.serving.errors import RequestError
 
 MAX_SCANS = 100
-"""Scans of a JPEG. Encoders write ten or so; a few bytes more can ask for another pass over all pixels, again and again."""
+"""Scans of a JPEG. Encoders write ten or so; a few bytes more can ask for another pass over all pixels, and another."""
 
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError, struct.error),
     *(zlib.error, UserWarning),
 )
-"""What Pillow's readers raise on files that are broken; only some of it is one class. They warn of EXIF that is cut off, which
-raises where the process says so."""
+"""What Pillow's readers raise on files that are broken; only some of it is one class. Of EXIF that is cut off they
+warn, which is raised where the process wants warnings to be."""
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:

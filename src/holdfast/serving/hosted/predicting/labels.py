@@ -12,7 +12,7 @@ Function = Literal["sigmoid", "softmax", "none"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """score: 0..1; of a model with one label per input they add up to 1. That of a regression is the number that it gives."""
+    """score: 0..1; of a model with one label per input they add up to 1. Of a regression it is its number."""
 
     label: str
     score: float

@@ -38,7 +38,7 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Found:
-    """An object; box: left, top, right, bottom in pixels of the image that was sent; an object may go beyond its edges."""
+    """An object; box: left, top, right, bottom in pixels of the image that was sent, and a little beyond its edges."""
 
     label: str
     score: float

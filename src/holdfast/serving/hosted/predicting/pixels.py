@@ -13,11 +13,11 @@ from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.files import ModelFiles
 
 MOST_ASPECT = 50
-"""Long side of an image over its short one. Processors that fix the short side would make a thread a million pixels long."""
+"""Long side of an image over its short one. Where the short side is fixed, a thread would become an endless band."""
 
 
 class Pixels:
-    """A model's image processor, of Pillow and NumPy: torchvision is not needed, and answers do not depend on whether it is there.
+    """A model's image processor, of Pillow and NumPy also where torchvision is there, whose answers differ a little.
 
     Where the model was compiled for images of one height and width, an image that the processor would leave in another
     shape is resized to exactly that. It is not padded: boxes are shares of what the model sees, and YOLOS sees no mask.
@@ -37,14 +37,15 @@ class Pixels:
             if self._values(blank).shape[-2:] != wanted:
                 self._size = {"size": {"height": wanted[0], "width": wanted[1]}}
             if (made := tuple(self._values(blank).shape[-2:])) != wanted:
+                sizes = f"{wanted[1]} x {wanted[0]} pixels; its processor makes {made[1]} x {made[0]}"
                 raise InputError(
-                    f"was compiled for images of {wanted[1]} x {wanted[0]} pixels; its processor makes {made[1]} x {made[0]}",
+                    f"was compiled for images of {sizes}",
                     where=files.name,
                     mend="compile it for these",
                 )
 
     def of(self, image: Image.Image) -> torch.Tensor:
-        """Of an RGB image: (channels, height, width), float32. Raises RequestError where nothing would be left of its short side."""
+        """Of an RGB image: (channels, height, width), float32. RequestError where its short side would vanish."""
         message = f"an image of {image.width} x {image.height} pixels is too narrow for this model"
         narrow = RequestError(400, message, param="image", code="invalid_image")
         if max(image.size) > MOST_ASPECT * min(image.size):

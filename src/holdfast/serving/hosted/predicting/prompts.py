@@ -10,9 +10,9 @@ from holdfast.serving.hosted.predicting.tokens import MOST_CHARACTERS_PER_TOKEN,
 
 
 class Prompts:
-    """The tokenisers of a pipeline, of which some have several. longest: tokens that every one of them can take, of CLIP 77.
+    """The tokenisers of a pipeline, of which some have several.
 
-    Pipelines cut a longer prompt off, and tell only their log.
+    longest: tokens that every one of them takes, 77 where there is a CLIP. Pipelines cut the rest off, and tell a log.
     """
 
     def __init__(self, files: ModelFiles) -> None:

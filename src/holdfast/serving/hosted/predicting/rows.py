@@ -30,8 +30,8 @@ class Rows:
 
     @classmethod
     def of(cls, device: Device, shapes: Mapping[str, int] | None, bounds: Bounds) -> Rows:
-        """Fixed where the model was compiled for one batch size. torch.compile gets powers of two: few shapes, each of which
-        is warmed up, cost less than a pause of seconds while somebody waits."""
+        """Fixed where the model was compiled for one batch size. torch.compile gets powers of two: few enough to be
+        warmed up, so that nobody waits for a compiler."""
         if shapes:
             return cls(shapes["batch_size"], Counts.FIXED)
         return cls(bounds.max_batch, Counts.POWERS_OF_TWO if device.framework == "compile" else Counts.ANY)
@@ -41,7 +41,7 @@ class Rows:
         return [*batch, *[batch[-1]] * (self._run(len(batch)) - len(batch))]
 
     def to_warm(self) -> list[int]:
-        """Numbers of rows to be run before the server is ready, the largest first, since it is that which may not fit."""
+        """Numbers of rows to be run before the server is ready, the largest first: it is the one that may not fit."""
         if self.counts is Counts.ANY:
             return sorted({self.most, 1}, reverse=True)
         return sorted({self._run(inputs) for inputs in range(1, self.most + 1)}, reverse=True)

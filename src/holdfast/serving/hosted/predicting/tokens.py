@@ -20,8 +20,8 @@ SHORTEST_BUCKET = 16
 """Tokens. Below it the length of an input hardly changes the time that it takes."""
 
 MOST_CHARACTERS_PER_TOKEN = 100
-"""A longer text is refused before it is tokenised, which takes a second for some MB. BERT's tokenisers make one token of a
-word of up to 100 characters; no other makes so few."""
+"""A longer text is refused before it is tokenised, which takes a second for some MB. BERT's tokenisers make one token
+of a word of up to 100 characters; no other makes so few."""
 
 _POSITIONS_AFTER_PADDING = (
     *("camembert", "data2vec-text", "esm", "ibert", "lilt", "longformer", "luke", "markuplm", "mpnet", "roberta"),
@@ -41,8 +41,8 @@ class Encoded:
 class Tokens:
     """A model's tokeniser, and the shapes in which its inputs go to a device.
 
-    Rows are padded on the right, so that every token keeps the position that it has alone, and the mask hides the rest. On
-    a device with fixed shapes they are padded to these, with torch.compile to a power of two, else to the longest of the batch.
+    Rows are padded on the right, so that every token keeps the position that it has alone, and the mask hides the rest:
+    to the shape that a device is fixed to, to a power of two for torch.compile, else to the longest of the batch.
 
     longest: tokens of an input.
     """
