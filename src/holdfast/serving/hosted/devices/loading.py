@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,18 @@ def pipeline(files: ModelFiles, dtype: torch.dtype) -> Any:
     """A diffusers pipeline on the CPU, without a safety checker, silent. Raises InputError."""
     optional = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in files.config else {}
     try:
-        made = diffusers.AutoPipelineForText2Image.from_pretrained(
-            files.folder,
-            torch_dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            variant=_variant(files.folder),
-            trust_remote_code=files.trust_remote_code,
-            **optional,
-        )
+        with warnings.catch_warnings():
+            # 0.42 says `dtype` instead, which 0.35 does not know.
+            warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated", category=FutureWarning)
+            made = diffusers.AutoPipelineForText2Image.from_pretrained(
+                files.folder,
+                torch_dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                variant=_variant(files.folder),
+                trust_remote_code=files.trust_remote_code,
+                **optional,
+            )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"is no text-to-image pipeline ({_first_line(error)})", where=files.name) from error
     made.set_progress_bar_config(disable=True)

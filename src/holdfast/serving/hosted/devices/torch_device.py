@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,33 @@ BFLOAT16_FROM = (8, 0)
 
 
 class TorchDevice(Device):
-    """A CPU or a GPU. dtype: of weights and activations."""
+    """A CPU or a GPU. dtype: of weights and activations; backend: what torch.compile builds with.
 
-    def __init__(self, name: str, *, kind: str, framework: str, place: torch.device, dtype: torch.dtype) -> None:
+    Batches of one and of several, and the second length of a text, are compiled each once: three graphs in all, where
+    PyTorch then takes sizes as variables.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: str,
+        framework: str,
+        place: torch.device,
+        dtype: torch.dtype,
+        backend: str | Callable[..., Any] = "inductor",
+    ) -> None:
         self.name = name
         self.kind = kind
         self.framework = framework
         self.place = place
         self.dtype = dtype
+        self.backend = backend
 
     def encoder(self, files: ModelFiles) -> Any:
         model = self._placed(files)
         if self.framework == "compile":
-            model.compile()
+            model.compile(backend=self.backend)
         return model
 
     def pipeline(self, files: ModelFiles) -> Any:
@@ -44,7 +58,7 @@ class TorchDevice(Device):
             if name in {"unet", "vae"}:
                 part.to(memory_format=torch.channels_last)
         if self.framework == "compile":
-            _compile_pipeline(pipe)
+            self._compile(pipe)
         return pipe
 
     def decoder(self, files: ModelFiles, bounds: Bounds) -> Decoder:
@@ -60,10 +74,14 @@ class TorchDevice(Device):
             free=memory.free_bytes(self.place),
             kind=self.kind,
         )
-        if self.framework == "compile":
-            model.compile()
         with memory.telling(files.name, self.kind):
-            return TorchDecoder(model, slots=bounds.max_batch, positions=positions, device=self.place)
+            return TorchDecoder(
+                model,
+                slots=bounds.max_batch,
+                positions=positions,
+                device=self.place,
+                compiled=self.framework == "compile",
+            )
 
     def shapes(self, files: ModelFiles) -> Mapping[str, int] | None:
         if files.compiled:
@@ -82,6 +100,13 @@ class TorchDevice(Device):
     def synchronise(self) -> None:
         if self.place.type == "cuda":
             torch.cuda.synchronize(self.place)
+
+    def _compile(self, pipe: Any) -> None:
+        """Everything but the scheduler, which is arithmetic on few numbers. The autoencoder is entered by decode()."""
+        for name, part in loading.parts(pipe).items():
+            if name != "vae":
+                part.compile(backend=self.backend)
+        pipe.vae.decode = torch.compile(pipe.vae.decode, backend=self.backend)
 
     def _placed(self, files: ModelFiles) -> Any:
         self.shapes(files)
@@ -115,14 +140,6 @@ def cuda_dtype(capability: tuple[int, int], dtype: str | None, kind: str) -> tor
 
 def _dtype(name: str) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _compile_pipeline(pipe: Any) -> None:
-    """Everything but the scheduler, which is arithmetic on a few numbers. The autoencoder is entered by decode()."""
-    for name, part in loading.parts(pipe).items():
-        if name != "vae":
-            part.compile()
-    pipe.vae.decode = torch.compile(pipe.vae.decode)
 
 
 def _cpu_kind(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
