@@ -13,6 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from holdfast.model.errors import InputError
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.compiling import PIPELINES, PRODUCT
 from holdfast.serving.hosted.devices import neuron_library
 from holdfast.serving.hosted.devices.device import Device
 from holdfast.serving.hosted.devices.neuron_decoder import NeuronDecoder
@@ -22,8 +23,6 @@ from holdfast.serving.hosted.generation.decoder import Decoder
 from holdfast.serving.hosted.tasks import Task
 
 NEURON_CONFIG = "neuron_config.json"
-PRODUCT = Path("/sys/devices/virtual/dmi/id/product_name")
-"""The instance type, where the library itself reads it."""
 
 
 class NeuronDevice(Device):
@@ -50,10 +49,8 @@ class NeuronDevice(Device):
     def pipeline(self, files: ModelFiles) -> Any:
         _check_compiled(files)
         library = neuron_library.neuron()
-        classes = {
-            "StableDiffusionPipeline": library.NeuronStableDiffusionPipeline,
-            "StableDiffusionXLPipeline": library.NeuronStableDiffusionXLPipeline,
-        }
+        made = (library.NeuronStableDiffusionPipeline, library.NeuronStableDiffusionXLPipeline)
+        classes = dict(zip(PIPELINES, made, strict=True))
         named = str(files.config.get("_class_name", "")).removeprefix("Neuron")
         if named not in classes:
             raise InputError(
