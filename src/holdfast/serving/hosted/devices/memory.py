@@ -1,0 +1,61 @@
+"""Whether a model fits, said before it is tried, and in a sentence where it was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdfast.model.errors import InputError
+
+GIB = 1024**3
+
+
+def kv_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
+    """Of the KV cache of one sequence, over all layers; config: of the text model, as transformers has it."""
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * head_size * dtype.itemsize)
+
+
+def free_bytes(device: torch.device) -> int:
+    """What can still be allocated there: by the driver, or of the host by /proc/meminfo."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def check_cache(*, slots: int, positions: int, bytes_per_token: int, free: int, kind: str) -> None:
+    """Raise InputError where the KV cache of so many slots and positions is more than is free, with what would fit.
+
+    What a step needs beside the cache is left out, so that passing is no promise.
+    """
+    needed = slots * positions * bytes_per_token
+    if needed <= free:
+        return
+    fitting = free // (slots * bytes_per_token)
+    mend = (
+        f"give --max-tokens of at most {fitting}, or a smaller --max-batch" if fitting else "give a smaller --max-batch"
+    )
+    raise InputError(
+        f"the KV cache of {slots} slots of {positions} tokens takes {needed / GIB:.1f} GiB, and {kind} has "
+        f"{free / GIB:.1f} GiB free after the weights",
+        mend=mend,
+    )
+
+
+@contextmanager
+def telling(model: str, kind: str) -> Iterator[None]:
+    """Turn a device out of memory into the sentence of it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"{model} does not fit in the memory of {kind}",
+            mend="take a device with more memory, a smaller --max-batch or --max-tokens, or --dtype bfloat16",
+        ) from error
