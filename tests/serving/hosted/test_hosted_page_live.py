@@ -21,7 +21,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
-from serving.hosted.browser import CHROMIUM, Tab, chromium
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import page
@@ -35,6 +34,7 @@ from holdfast.serving.hosted.predicting.pictures import Detected, Found, Picture
 from holdfast.serving.hosted.predicting.texts import Classified, Embedded, Labelled, Text
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Lifecycle, Phase
+from serving.hosted.browser import CHROMIUM, Tab, chromium
 
 pytestmark = [
     pytest.mark.live,
@@ -95,7 +95,7 @@ class Writing:
 
 
 class Server:
-    """A real server on loopback, in a thread, to which the page is mounted when it listens already, as it is in life."""
+    """A real server on loopback, in a thread, to which the page is mounted once it listens, as in life."""
 
     def __init__(self, task: Task, loaded: object) -> None:
         self.app = FastAPI()
@@ -158,12 +158,13 @@ def tab(browser: Tab, serve: Serve) -> Iterator[Tab]:
     """Whatever a test does in it, console and requests are without a complaint, and nobody but the server was asked."""
     browser.complaints, browser.asked = [], []
     yield browser
-    browser.open("about:blank")
-    browser.until("document.readyState === 'complete' && location.href === 'about:blank'")
     # Gradio's own client says that of itself when a file is sent.
     complaints = [each for each in browser.complaints if each != "warning: ['Method not implemented.']"]
+    asked = browser.asked
+    browser.open("about:blank")
+    browser.until("document.readyState === 'complete' && location.href === 'about:blank'")
     here = ("http://127.0.0.1:", "data:", "blob:", "about:")
-    assert (complaints, [url for url in browser.asked if not url.startswith(here)]) == ([], [])
+    assert (complaints, [url for url in asked if not url.startswith(here)]) == ([], [])
 
 
 def kept(tab: Tab, name: str) -> None:
@@ -230,10 +231,14 @@ def test_two_texts_are_compared_by_their_embeddings(serve: Serve, tab: Tab) -> N
 def test_a_prompt_becomes_an_image(serve: Serve, tab: Tab) -> None:
     batcher = Answering(lambda request: Painted(png(), request.seed))
     tab.open(serve(Task.TEXT_TO_IMAGE, batcher).url, width=390)
-    tab.write("input[type=text], textarea", HOSTILE)
-    tab.value("[...document.querySelectorAll('input[type=number]')].forEach((field, at) => field.id = 'number' + at)")
-    tab.write("#number0", "4")
-    tab.write("#number1", "17")
+    tab.shows("Steps")
+    tab.value("[...document.querySelectorAll('textarea, input')].forEach((field, at) => field.id = 'field' + at)")
+    tab.write("#field0", HOSTILE)
+    tab.write("#field1", "many")
+    tab.press("Make the image")
+    tab.shows("steps must be a whole number, not 'many' (400)")
+    tab.write("#field1", "4")
+    tab.write("#field2", "17")
     tab.press("Make the image")
     tab.until("document.querySelector('.made img')?.naturalWidth === 96")
     assert batcher.asked == [Painting(HOSTILE, steps=4, seed=17)]
@@ -277,15 +282,15 @@ def test_what_has_no_room_or_no_template_is_refused(serve: Serve, tab: Tab) -> N
 
 @in_browser
 def test_objects_are_drawn_over_the_image_that_was_sent(serve: Serve, tab: Tab, tmp_path: Path) -> None:
-    found = Detected((Found("cat", 0.9, (10, 10, 50, 60)), Found(HOSTILE, 0.6, (0, 0, 96, 64))), 96, 64)
+    found = Detected((Found("cat", 0.9, (80, 80, 360, 460)), Found(HOSTILE, 0.6, (8, 8, 700, 500))), 768, 512)
     batcher = Answering(lambda _: found)
-    (tmp_path / "cat.png").write_bytes(png())
+    (tmp_path / "cat.png").write_bytes(png(768, 512))
     tab.open(serve(Task.OBJECT_DETECTION, batcher).url)
     tab.send_file(tmp_path / "cat.png")
-    tab.until("document.querySelector('.image-frame img, [data-testid=image] img, img[alt]')?.naturalWidth === 96")
+    tab.until("document.querySelector('.image-frame img, [data-testid=image] img, img[alt]')?.naturalWidth === 768")
     tab.press("Find objects")
     tab.until("document.querySelectorAll('.made svg rect').length === 2")
-    assert batcher.asked == [Picture(png(), 0.5)]
+    assert batcher.asked == [Picture(png(768, 512), 0.5)]
     assert tab.value("[...document.querySelectorAll('.made svg text')].map(one => one.textContent)") == [
         f"{HOSTILE} 0.60",
         "cat 0.90",
@@ -313,7 +318,7 @@ def test_a_client_that_leaves_ends_its_answer(serve: Serve) -> None:
     server = serve(Task.TEXT_GENERATION, generator)
     config = json.loads(server.ask("/config")[1])
     number = next(each["id"] for each in config["dependencies"] if len(each["inputs"]) == 5)
-    asked = {"data": ["kelp" * 200, "text", 500, 0, None], "fn_index": number, "session_hash": "one"}
+    asked = {"data": ["kelp" * 200, "text", 500, 0, ""], "fn_index": number, "session_hash": "one"}
     assert server.ask("/gradio_api/queue/join?", asked)[0] == 200
     with urllib.request.urlopen(server.url + "/gradio_api/queue/data?session_hash=one", timeout=10) as events:
         for _ in range(8):

@@ -17,7 +17,7 @@ _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#
 
 
 def drawn(sent: bytes, found: Detected) -> str:
-    """An SVG of the image and its boxes, to stand in a page. Blocks: it decodes, so only after the model took the image."""
+    """An SVG of the image and its boxes, to stand in a page. Blocks: it decodes what the model took already."""
     with Image.open(io.BytesIO(sent)) as image:
         image.draft("RGB", (_LONGEST_PX, _LONGEST_PX))
         copy = image.convert("RGB")

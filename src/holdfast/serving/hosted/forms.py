@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import html
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,11 @@ import gradio as gr
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import threads
+from holdfast.serving.hosted.boxes import drawn
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.loaded import Loaded
 from holdfast.serving.hosted.predicting.batcher import Batcher
-from holdfast.serving.hosted.boxes import drawn
 from holdfast.serving.hosted.predicting.painting import Painted, Painting
 from holdfast.serving.hosted.predicting.pictures import Detected, Picture, Recognised
 from holdfast.serving.hosted.predicting.texts import Classified, Embedded, Labelled, Text
@@ -39,7 +40,7 @@ def _generation(generator: TextGenerator) -> None:
         kind = gr.Radio(["text", "chat"], value="text", label="Prompt is", info="chat: by the model's template")
         most = gr.Number(value=_ANSWER_TOKENS, minimum=1, precision=0, label="Tokens at most")
         temperature = gr.Number(value=0.0, minimum=0.0, maximum=2.0, step=0.1, label="Temperature")
-        seed = gr.Number(value=None, precision=0, label="Seed")
+        seed = _optional("Seed", "by chance")
     with gr.Row():
         ask = gr.Button("Generate", variant="primary")
         stop = gr.Button("Stop")
@@ -47,7 +48,7 @@ def _generation(generator: TextGenerator) -> None:
     told = gr.HTML()
 
     async def generate(
-        prompt: str, kind: str, most: float | None, temperature: float | None, seed: float | None
+        prompt: str, kind: str, most: float | None, temperature: float | None, seed: str
     ) -> AsyncIterator[tuple[str, str]]:
         begun_s, text, tokens = time.monotonic(), "", 0
         yield text, ""
@@ -74,7 +75,7 @@ def _text_request(
     kind: str,
     most: float | None,
     temperature: float | None,
-    seed: float | None,
+    seed: str,
 ) -> TextRequest:
     """Raises RequestError where no room is left for an answer, or the model has no template for a chat."""
     chat = kind == "chat"
@@ -87,27 +88,23 @@ def _text_request(
             400,
             f"the prompt has {len(tokens)} tokens and the context ends at {generator.max_model_len} with the answer",
         )
-    sampling = Sampling(temperature=temperature or 0.0, seed=None if seed is None else int(seed))
+    sampling = Sampling(temperature=temperature or 0.0, seed=_whole("seed", seed))
     return TextRequest(tuple(tokens), max_tokens=min(int(most or _ANSWER_TOKENS), room), sampling=sampling)
 
 
 def _painting(batcher: Batcher[Painting, Any, Painted]) -> None:
     prompt = gr.Textbox(label="Prompt", autofocus=True)
     with gr.Row():
-        steps = gr.Number(value=None, minimum=1, precision=0, label="Steps", info="empty: the model's own")
-        seed = gr.Number(value=None, precision=0, label="Seed", info="empty: by chance")
+        steps = _optional("Steps", "the model's own")
+        seed = _optional("Seed", "by chance")
     ask = gr.Button("Make the image", variant="primary")
     made = gr.HTML(elem_classes="made")
     told = gr.HTML()
 
-    async def paint(prompt: str, steps: float | None, seed: float | None) -> tuple[str, str]:
+    async def paint(prompt: str, steps: str, seed: str) -> tuple[str, str]:
         begun_s = time.monotonic()
-        wanted = Painting(
-            prompt,
-            steps=None if steps is None else int(steps),
-            seed=None if seed is None else int(seed),
-        )
         try:
+            wanted = Painting(prompt, steps=_whole("steps", steps), seed=_whole("seed", seed))
             painted = await batcher.answer(wanted)
         except RequestError as error:
             return "", _refused(error)
@@ -193,6 +190,19 @@ def _detection(batcher: Batcher[Picture, Any, Detected]) -> None:
         return await _prepared(drawn, sent, found), said
 
     gr.on([ask.click], detect, [image, threshold], [boxes, told], **_EVENT)
+
+
+def _optional(label: str, otherwise: str) -> Any:
+    """A field for a whole number or nothing: Gradio's own field for numbers shows nothing as 0."""
+    return gr.Textbox(label=label, placeholder=otherwise, max_lines=1)
+
+
+def _whole(name: str, written: str) -> int | None:
+    if not written.strip():
+        return None
+    if not re.fullmatch(r"\d{1,18}", written.strip()):
+        raise RequestError(400, f"{name} must be a whole number, not {written!r}", param=name)
+    return int(written)
 
 
 def _sent_image() -> Any:

@@ -1,7 +1,7 @@
 """The page at /serve, to judge a model's output by eye. Takes the extra `page` (Gradio).
 
-Its requests go to the same generator or batcher as those of the API, so that they wait in the same queue, are refused by
-the same bounds and are counted in the same metrics. Nothing on it comes from elsewhere than this server.
+Its requests go to the same generator or batcher as those of the API, so that they wait in the same queue, are refused
+by the same bounds and are counted in the same metrics. Nothing on it comes from elsewhere than this server.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _STYLE = """
 .facts dt { opacity: 0.7 }
 .facts dd { margin: 0; overflow-wrap: anywhere }
 .made img, .made svg { display: block; width: 100%; height: auto; max-height: 80vh; object-fit: contain }
-.made text { font: 600 1em system-ui, sans-serif; fill: #fff; paint-order: stroke; stroke: #000; stroke-width: 0.2em }
+.made text { font-family: system-ui, sans-serif; font-weight: 600; fill: #fff }
+.made text { paint-order: stroke; stroke: #000; stroke-width: 0.2em }
 .refused { border-left: 4px solid #d1242f; padding: 0.5rem 0.75rem; overflow-wrap: anywhere }
 footer { display: none !important }
 """
@@ -57,7 +58,7 @@ def mount(
 ) -> None:
     """Serve the page of the loaded model at PATH, whether the application listens already or not.
 
-    Blocks for seconds, in which Gradio is imported: not for the event loop. Raises InputError where it is not installed.
+    Blocks for seconds, in which Gradio is imported: not for the event loop. Raises InputError where it is not there.
     """
     require_gradio()
     app.mount(PATH, _Page(asyncio.run(_built(loaded, files, labels, bounds)), lifecycle))
@@ -85,7 +86,7 @@ async def _built(loaded: Loaded, files: ModelFiles, labels: Labels, bounds: Boun
         blocks,
         PATH,
         theme=gradio.themes.Default(
-            font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "Consolas", "monospace")
+            primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "Consolas", "monospace")
         ),
         css=_STYLE,
         footer_links=[],
