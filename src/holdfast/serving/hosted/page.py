@@ -137,6 +137,7 @@ class _Page:
         async with self._gradio.router.lifespan_context(self._gradio):
             self._gradio.get_blocks().run_startup_events()
             begun.set()
-            while self._lifecycle.phase is Phase.READY:
+            # A lifecycle tells nobody that it moves.
+            while self._lifecycle.phase is Phase.READY:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S)
             self._gradio.stop_event.set()
