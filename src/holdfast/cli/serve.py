@@ -18,6 +18,7 @@ from holdfast.model import quantities
 from holdfast.model.errors import InputError
 from holdfast.serving import listening
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.settings import CloudWatch, Settings
 from holdfast.serving.hosted.tasks import Task
 
 _NEEDED = ("torch", "transformers", "fastapi", "safetensors", "PIL", "huggingface_hub")
@@ -62,7 +63,7 @@ _BOUNDS = (
         help="For which a batch waits to be full.",
     ),
     click.option(
-        "--max-queued", type=click.IntRange(min=0), default=Bounds.max_queued, show_default=True,
+        "--max-queued", type=click.IntRange(min=1), default=Bounds.max_queued, show_default=True,
         help="Requests that may wait; more are answered 429.",
     ),
     click.option("--max-tokens", type=_COUNT, help="Of a prompt with its answer, or of a text. [default: the model's]"),
@@ -95,6 +96,10 @@ _TOLD = (
         "--unit", default="", envvar="HOLDFAST_UNIT", show_envvar=True, help="Unit of the fleet, a label of metrics."
     ),
     click.option("--node-pool", default="", envvar="NODEPOOL", show_envvar=True, help="Node pool, another."),
+    click.option("--cloudwatch-namespace", metavar="NAME", help="Tell CloudWatch of the requests, in this namespace."),
+    click.option("--cloudwatch-region", metavar="NAME", help="Its region. [default: the one of AWS's configuration]"),
+    click.option("--cloudwatch-app", metavar="NAME", help="Count also as NAME-counter, as the published guides do."),
+    click.option("--cloudwatch-log", is_flag=True, help="Write it to stdout in CloudWatch's embedded metric format."),
 )
 
 
@@ -133,7 +138,7 @@ def serve(**given: Any) -> None:
         max_steps=given["max_steps"],
     )
     # Its libraries are not in the default install.
-    from holdfast.serving.hosted.server import HostedServer, Settings
+    from holdfast.serving.hosted.server import HostedServer
 
     settings = Settings(
         model=given["model"],
@@ -148,6 +153,7 @@ def serve(**given: Any) -> None:
         keys=keys,
         certificate=given["ssl_certfile"],
         key=given["ssl_keyfile"],
+        cloudwatch=_cloudwatch(given),
     )
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     listener = listening.bind(given["host"], given["port"])
@@ -168,6 +174,18 @@ def _require_extra(extra: str) -> None:
         raise InputError(
             f"{missing[0]} is not installed, which serving needs", mend=f"pip install 'holdfast[{extras}]'"
         )
+
+
+def _cloudwatch(given: dict[str, Any]) -> CloudWatch | None:
+    region, app, log_lines = (given[f"cloudwatch_{name}"] for name in ("region", "app", "log"))
+    if given["cloudwatch_namespace"] is None:
+        if region or app or log_lines:
+            raise InputError("there is no namespace", where="--cloudwatch-namespace", mend="give hw-agnostic-infer")
+        return None
+    if not log_lines and importlib.util.find_spec("boto3") is None:
+        mend = "pip install 'holdfast[aws]', or give --cloudwatch-log"
+        raise InputError("boto3 is not installed", where="--cloudwatch-namespace", mend=mend)
+    return CloudWatch(given["cloudwatch_namespace"], region, app, log_lines)
 
 
 def _keys(file: Path | None) -> tuple[str, ...]:

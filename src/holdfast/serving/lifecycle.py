@@ -13,7 +13,7 @@ class Phase(enum.Enum):
 
 
 _MOVES = {
-    Phase.LOADING: frozenset({Phase.WARMING, Phase.READY, Phase.DRAINING}),
+    Phase.LOADING: frozenset({Phase.LOADING, Phase.WARMING, Phase.READY, Phase.DRAINING}),
     Phase.WARMING: frozenset({Phase.READY, Phase.DRAINING}),
     Phase.READY: frozenset({Phase.DRAINING}),
     Phase.DRAINING: frozenset[Phase](),

@@ -15,6 +15,7 @@ import uvloop
 from holdfast.serving import listening
 from holdfast.serving.hosted.app import Front, loading
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.served import serving
 from holdfast.serving.hosted.service import Model, Service
 from holdfast.serving.hosted.tasks import Task
@@ -73,9 +74,9 @@ def running(
             service.lifecycle.move(phase, "so it is in this test")
         with httpx2.Client(base_url=listening.url(listener, secure=False), timeout=PATIENCE_S) as client:
             run = Running(client, service, held)
-            service.answered = (  # type: ignore[method-assign]
-                lambda route, method, status, _: run.answered.append((route, method, status))
-            )
+            published = Published(Labels("reef", NAME, "cpu", "spot"), has_tokens=task is Task.TEXT_GENERATION)
+            published.listen(lambda answer: run.answered.append((answer.route, answer.method, answer.status)))
+            service.publish(published)
             front = Front(service, app, keys)
             server = listening.Listener(listening.config(front, certificate=None, key=None), up.set, lambda: None)
             started.append((server, run))

@@ -81,7 +81,7 @@ def test_embeddings_that_cannot_be_made_are_refused(embeddings: Running, fields:
 
 
 def test_one_refused_input_refuses_the_request_and_gives_the_others_up() -> None:
-    with running(Task.EMBEDDINGS, bounds=Bounds(max_batch=2, max_queued=1), step_s=0.2) as run:
+    with running(Task.EMBEDDINGS, bounds=Bounds(max_batch=1, max_queued=3), step_s=0.05) as run:
         assert run.post("/v1/embeddings", input=["a", "b", "c"]).status_code == 200
         held = run.hand.done
         answer = run.post("/v1/embeddings", input=["a", "b", "c", "d"])
@@ -115,18 +115,18 @@ def test_an_image_is_taken_as_it_is_or_in_base64(objects: Running) -> None:
 
 
 def test_objects_are_told_from_the_threshold_on(objects: Running) -> None:
-    png = {"content": PNG, "headers": {"content-type": "image/png"}}
-    found = objects.client.post("/detect?threshold=0.3", **png).json()["data"]
+    kind = {"content-type": "image/png"}
+    found = objects.client.post("/detect?threshold=0.3", content=PNG, headers=kind).json()["data"]
     assert [one["label"] for one in found] == ["otter", "urchin"]
     for wrong in ("2", "nan", "much"):
-        refused = objects.client.post(f"/detect?threshold={wrong}", **png)
+        refused = objects.client.post(f"/detect?threshold={wrong}", content=PNG, headers=kind)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "threshold")
 
 
 def test_the_labels_of_an_image_come_with_the_likeliest_first() -> None:
     with running(Task.IMAGE_CLASSIFICATION) as run:
-        sent = {"content": PNG, "headers": {"content-type": "application/octet-stream"}}
-        answer = run.client.post("/classify-image?top_k=1", **sent)
+        kind = {"content-type": "application/octet-stream"}
+        answer = run.client.post("/classify-image?top_k=1", content=PNG, headers=kind)
         assert answer.json() == {"model": "kelp/double", "data": [{"label": "calm", "score": 0.9}]}
 
 

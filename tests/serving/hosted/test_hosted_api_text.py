@@ -131,14 +131,14 @@ def test_parameters_that_change_nothing_are_accepted(texts: Running) -> None:
 
 
 def test_a_failure_before_the_first_token_has_its_status_and_one_after_it_ends_the_stream_with_an_error() -> None:
-    with running(Task.TEXT_GENERATION, bounds=Bounds(max_batch=1, max_queued=0), step_s=0.01) as run:
+    with running(Task.TEXT_GENERATION, bounds=Bounds(max_batch=1, max_queued=1), step_s=0.01) as run:
         stream = run.post("/v1/completions", prompt="!", stream=True)
         *chunks, error, done = events(stream.text)
         assert (stream.status_code, len(chunks), done) == (200, 2, "[DONE]")
         assert error["error"]["code"] == "device_failed"
         assert run.post("/v1/completions", prompt="!").status_code == 500
-        with run.client.stream("POST", "/v1/completions", json=_stream()) as held:
-            until(lambda: run.hand.held == 1)
+        with run.client.stream("POST", "/v1/completions", json=_stream()) as held, _sent(run, _stream()):
+            until(lambda: run.hand.held == 2)
             refused = run.post("/v1/completions", prompt="a", stream=True)
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
             assert refused.json()["error"]["code"] == "queue_full"

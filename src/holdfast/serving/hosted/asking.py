@@ -1,25 +1,16 @@
-"""Reading requests without holding up the event loop, which everybody's tokens pass through."""
+"""What is read of every request for the model before it is understood."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
 
 from starlette.requests import Request
 
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.service import Service
-from holdfast.serving.hosted.threads import PREPARING
 
-T = TypeVar("T")
 _BODY_S = 60.0
-
-
-async def prepared(work: Callable[[], T]) -> T:
-    """What `work` returns, done beside the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(PREPARING, work)
 
 
 def media_type(request: Request) -> str:

@@ -21,8 +21,8 @@ _ERROR = {
 }
 _REFUSAL = {"type": "object", "properties": {"error": _ERROR}, "required": ["error"]}
 _REFUSED = {
-    "description": "A refusal: 400 what was asked, 401 the key, 404 the model or path, 408 and 413 the body, 415 its type, "
-    "429 too many wait, 503 not ready.",
+    "description": "A refusal: 400 what was asked, 401 the key, 404 the model or the path, 408 and 413 the body, "
+    "415 its type, 429 too many wait, 503 not ready.",
     "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Refusal"}}},
 }
 

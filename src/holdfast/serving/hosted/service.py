@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # They load PyTorch, which a server that is to listen at once
     from holdfast.serving.hosted.loaded import Loaded
     from holdfast.serving.hosted.metrics import Published
 
+_LOG = logging.getLogger("holdfast.serving")
 _MOST_UNTOLD = 10_000
 
 
@@ -61,6 +63,13 @@ class Service:
     def exposition(self) -> bytes:
         """All metrics; none before it is known which device and task their labels name."""
         return b"" if self._published is None else self._published.exposition()
+
+    def reach(self, phase: Phase, reason: str) -> None:
+        """Go on to a phase, or on with it for another reason; a server that drains stays at that."""
+        life = self.lifecycle
+        if life.phase is not Phase.DRAINING:
+            life.move(phase, reason)
+            _LOG.info("%s model=%s reason=%r", phase.value, self.names[0], reason)
 
     def require_ready(self) -> None:
         """Raises RequestError 503 unless requests for the model are taken."""

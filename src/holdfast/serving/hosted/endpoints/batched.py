@@ -28,6 +28,6 @@ async def answers(batcher: Batcher[Any, Any, Answer], requests: Sequence[Any]) -
 
 def require_room(count: int, service: Service, param: str) -> None:
     """Raises RequestError 400 for more inputs in one request than could ever wait at once."""
-    most = service.bounds.max_queued + service.bounds.max_batch
+    most = service.bounds.max_queued
     if count > most:
         raise RequestError(400, f"{param} has {count} inputs; this server takes {most} at once", param=param)

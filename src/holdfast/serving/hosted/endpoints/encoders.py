@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from holdfast.serving.hosted import openapi
 from holdfast.serving.hosted.answering import REQUEST_ID
-from holdfast.serving.hosted.asking import json_body, prepared
+from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.texts import Classified, Embedded, Labelled, Text
 from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import preparing
 from holdfast.serving.openai import reading
 from holdfast.serving.openai.bodies import EmbeddingsBody, InputsBody
 from holdfast.serving.openai.wording import usage
@@ -53,7 +54,7 @@ class Encoders:
         """A vector of length 1 for each input: a text, token ids, or a list of either."""
         asked, answers = await self._answers(request, EmbeddingsBody)
         wording = functools.partial(embeddings_body, asked.model, answers, in_base64=asked.encoding_format == "base64")
-        return Response(await prepared(wording), media_type="application/json")
+        return Response(await preparing(wording), media_type="application/json")
 
     async def classify(self, request: Request) -> Response:
         """The label of each input. probs is in the order of the model's labels, scores has the likeliest first."""
@@ -64,7 +65,7 @@ class Encoders:
 
     async def _answers(self, request: Request, form: type[Form]) -> tuple[Form, list[Any]]:
         body = await json_body(request, self._service)
-        asked = await prepared(functools.partial(reading.read, body, form))
+        asked = await preparing(functools.partial(reading.read, body, form))
         reading.require_model(asked.model, self._service.names)
         reading.require_served(asked)
         inputs = asked.inputs()

@@ -16,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from holdfast.serving.hosted import openapi
-from holdfast.serving.hosted.asking import json_body, prepared
+from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.painting import Painted, Painting
 from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import preparing
 from holdfast.serving.openai import reading
 from holdfast.serving.openai.bodies import ImagesBody
 
@@ -62,7 +63,7 @@ class Images:
         batched.require_room(count, self._service, "n")
         paintings = [painting(asked, number) for number in range(count)]
         painted = await unless_gone(request.receive, batched.answers(self._batcher, paintings))
-        return Response(await prepared(functools.partial(images_body, painted)), media_type="application/json")
+        return Response(await preparing(functools.partial(images_body, painted)), media_type="application/json")
 
     async def genimage(self, request: Request) -> Response:
         """One image of a prompt, as PNG in base64, and how long it took in seconds."""

@@ -15,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import openapi
-from holdfast.serving.hosted.asking import body, json_body, media_type, prepared
+from holdfast.serving.hosted.asking import body, json_body, media_type
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.pictures import Picture
 from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import preparing
 from holdfast.serving.openai import reading
 
 _IMAGES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
@@ -95,7 +96,7 @@ class Pictures:
             )
             raise RequestError(415, message, code="unsupported_media_type")
         sent = await json_body(request, self._service)
-        asked = await prepared(functools.partial(reading.read, sent, PictureBody))
+        asked = await preparing(functools.partial(reading.read, sent, PictureBody))
         if asked.model is not None:
             reading.require_model(asked.model, self._service.names)
-        return await prepared(asked.data)
+        return await preparing(asked.data)

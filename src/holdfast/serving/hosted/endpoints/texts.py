@@ -13,11 +13,12 @@ from starlette.responses import Response
 
 from holdfast.serving.hosted import openapi
 from holdfast.serving.hosted.answering import REQUEST_ID
-from holdfast.serving.hosted.asking import json_body, prepared
+from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import Events, unless_gone
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import preparing
 from holdfast.serving.openai import generation
 from holdfast.serving.openai.bodies import ChatBody, CompletionBody, Message
 from holdfast.serving.openai.generation import Generation, Served
@@ -60,7 +61,7 @@ class Texts:
 
     async def _answer(self, request: Request, *, chat: bool) -> Response:
         body = await json_body(request, self._service)
-        asked = await prepared(functools.partial(generation.read, body, self._served, chat=chat))
+        asked = await preparing(functools.partial(generation.read, body, self._served, chat=chat))
         wording = Wording(chat=chat, model=asked.model, key=request.scope[REQUEST_ID])
         if asked.stream:
             return Events(functools.partial(self._events, asked, wording))
