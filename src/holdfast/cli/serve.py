@@ -195,7 +195,7 @@ def _keys(file: Path | None) -> tuple[str, ...]:
         keys = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"it cannot be read ({error})", where=str(file), mend="give a file with a key a line"
+            f"{file} cannot be read ({error})", where="--api-key-file", mend="give a file with a key a line"
         ) from error
     if not keys:
         raise InputError(f"there is no key in {file}", where="--api-key-file", mend="write a key a line")

@@ -16,6 +16,7 @@ import uvloop
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.serving import listening
 from holdfast.serving.hosted import app as apps
+from holdfast.serving.hosted import files
 from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.settings import Settings
 from holdfast.serving.hosted.threads import on_device
@@ -87,10 +88,19 @@ class HostedServer:
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> Started:
         """In the device's thread: the libraries too, which take seconds to import. Raises InputError."""
+        settings = self._settings
+        found = files.find(
+            settings.model,
+            task=settings.task,
+            local_only=settings.local_only,
+            trust_remote_code=settings.trust_remote_code,
+            revision=settings.revision,
+        )
+        loop.call_soon_threadsafe(self._service.reach, Phase.LOADING, "the model's files are here, and are loaded")
         try:
             from holdfast.serving.hosted import starting
 
-            return starting.start(self._settings, self._service, loop)
+            return starting.start(found, settings, self._service, loop)
         except HoldfastError:
             raise
         except Exception as error:
@@ -98,7 +108,7 @@ class HostedServer:
             _LOG.exception("the model cannot be loaded")
             first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             mend = "the log has the whole of it"
-            raise InputError(f"the model cannot be loaded ({first})", where=self._settings.model, mend=mend) from error
+            raise InputError(f"the model cannot be loaded ({first})", where=settings.model, mend=mend) from error
 
     def _signalled(self) -> None:
         if self._stop.is_set():

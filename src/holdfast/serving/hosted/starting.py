@@ -1,4 +1,4 @@
-"""From a model's name to an application that answers for it: find, place, warm up. Loads PyTorch; blocks for long."""
+"""From a model's files to an application that answers for it: place, load, warm up. Loads PyTorch; blocks for long."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from holdfast.serving.hosted import cloudwatch, files, loaded
+from holdfast.serving.hosted import cloudwatch, loaded
 from holdfast.serving.hosted.devices import choose
+from holdfast.serving.hosted.files import ModelFiles
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.served import serving
 from holdfast.serving.hosted.service import Model, Service
@@ -30,20 +31,12 @@ class Started:
     publisher: Publisher | None
 
 
-def start(settings: Settings, service: Service, loop: asyncio.AbstractEventLoop) -> Started:
+def start(found: ModelFiles, settings: Settings, service: Service, loop: asyncio.AbstractEventLoop) -> Started:
     """In the device's thread; `service` belongs to the event loop. Raises InputError."""
 
     def say(phase: Phase, reason: str) -> None:
         loop.call_soon_threadsafe(service.reach, phase, reason)
 
-    found = files.find(
-        settings.model,
-        task=settings.task,
-        local_only=settings.local_only,
-        trust_remote_code=settings.trust_remote_code,
-        revision=settings.revision,
-    )
-    say(Phase.LOADING, "the model's files are here, and are loaded")
     device = choose.choose(settings.device, settings.framework, settings.dtype)
     labels = Labels(settings.unit, service.names[0], device.name, settings.node_pool)
     published = Published(labels, has_tokens=found.task is Task.TEXT_GENERATION)
