@@ -1,5 +1,5 @@
-"""A Hub of models on loopback, as its client knows it: listings, resolving with HEAD and GET, large files on another path by a
-redirect, ranges, checksums in ETags. It counts what it sends, and can be told to fail."""
+"""A Hub of models on loopback, as its client knows it: listings, resolving with HEAD and GET, large files on another
+path by a redirect, ranges, checksums in ETags. It counts what it sends, and can be told to fail."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ LARGE = (".safetensors", ".bin", ".neuron", ".pt", ".onnx", ".gguf", ".model")
 class Hub:
     """models: content of each file, by model and path. asked: method and path, in order. sent: bytes of each file.
 
-    status, code: answered to everything, where set, with X-Error-Code. cut: bytes after which the connection is closed, once
-    for each number, of a file. spoilt: how often a file is sent with its last byte changed.
+    ranges: file and first byte of each request for a part. tokens: what came as Authorization.
+    status, code: answered to everything, where set, with X-Error-Code. cut: bytes of a file after which the connection
+    is closed, once for each number. spoilt: how often a file is sent with its last byte changed.
     """
 
     models: dict[str, dict[str, bytes]]
@@ -69,10 +70,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
     def _answer(self) -> None:

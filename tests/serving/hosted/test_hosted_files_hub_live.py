@@ -183,7 +183,12 @@ def test_a_cache_that_takes_no_notes_is_hashed_at_each_start(hub: Hub, monkeypat
         note.unlink()
     hashed: list[str] = []
     digest = verifying.digest
-    monkeypatch.setattr(verifying, "digest", lambda path, like: (hashed.append(like), digest(path, like))[1])
+
+    def noted(path: Path, like: str) -> str:
+        hashed.append(like)
+        return digest(path, like)
+
+    monkeypatch.setattr(verifying, "digest", noted)
     find("org/bert", local_only=True)
     assert sha256(hub.models["org/bert"][WEIGHTS]) in hashed
 
@@ -285,7 +290,8 @@ def test_artifacts_for_neuron_of_strangers_are_programs(hub: Hub) -> None:
 
 
 def test_the_clients_own_settings_are_respected(hub: Hub, tmp_path: Path) -> None:
-    program = "from holdfast.serving.hosted.files import find; print(find('org/bert').folder); import sys; print('torch' in sys.modules)"
+    program = "import sys; from holdfast.serving.hosted.files import find; "
+    program += "print(find('org/bert').folder, 'torch' in sys.modules)"
     settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_other"}
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants, errors
+from huggingface_hub.hf_api import HfApi, RepoFile
 
 from holdfast.model.errors import InputError, UnreachableError
 from holdfast.serving.hosted.files import sources, verifying
 from holdfast.serving.hosted.files.verifying import Published
 
-TRANSPORT: tuple[type[Exception], ...] = (errors.HfHubHTTPError.__bases__[0], ConnectionError, TimeoutError)
+_OWN = ("huggingface_hub", "builtins")
+_LIBRARY = [kind for kind in errors.HfHubHTTPError.__mro__ if kind.__module__.partition(".")[0] not in _OWN][-1]
+TRANSPORT: tuple[type[Exception], ...] = (_LIBRARY, ConnectionError, TimeoutError)
 """Errors of the client's HTTP library, which was requests, then httpx, then httpx2; the Hub's own errors have its
 base."""
 
@@ -47,7 +50,7 @@ class OnHub:
     def __init__(self, model: str, revision: str | None) -> None:
         """Asks the Hub which files there are. Raises InputError, and UnreachableError where it does not answer."""
         self.place = model
-        self._api = huggingface_hub.HfApi(endpoint=constants.ENDPOINT)
+        self._api = HfApi(endpoint=constants.ENDPOINT)
         try:
             commit = self._api.model_info(model, revision=revision).sha
             tree = list(self._api.list_repo_tree(model, recursive=True, revision=commit))
@@ -60,7 +63,7 @@ class OnHub:
             if entry.lfs
             else Published(entry.size, entry.blob_id)
             for entry in tree
-            if isinstance(entry, huggingface_hub.RepoFile)
+            if isinstance(entry, RepoFile)
         }
         self._fetched: dict[str, Path] = {}
         self.names = frozenset(self._published)
@@ -88,8 +91,8 @@ class OnHub:
         self._fetched |= dict.fromkeys(wanted, folder)
 
     def settle(self) -> None:
-        """Only now the cache is told that the branch or tag is this commit: what it knew before is served for as long as the new
-        one is not whole."""
+        """Only now the cache is told that the branch or tag is this commit: until it is whole, the one before is what
+        --local-only finds."""
         revision = self._revision or constants.DEFAULT_REVISION
         ref = self.folder.parent.parent / "refs" / revision
         if revision == self._commit or (ref.is_file() and ref.read_text() == self._commit):
