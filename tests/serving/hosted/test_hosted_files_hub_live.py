@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import constants, file_download
 
 from holdfast.model.errors import InputError, UnreachableError
-from holdfast.serving.hosted.files import find, verifying
+from holdfast.serving.hosted.files import documents, find, verifying
 from holdfast.serving.hosted.tasks import Task
 from serving.hosted import model_folders
 from serving.hosted.hub_server import COMMIT, Hub, serving, sha256
@@ -230,6 +230,41 @@ def test_a_refusal_of_the_hub_is_one_sentence_with_its_mend(hub: Hub, status: in
     with pytest.raises(InputError, match=sentence) as caught:
         find("org/bert")
     assert "\n" not in str(caught.value)
+
+
+def test_a_gate_before_the_files_alone_is_named_too(hub: Hub) -> None:
+    hub.status, hub.code, hub.where = 403, "GatedRepo", "/resolve/"
+    with pytest.raises(InputError, match="is gated; accept its conditions"):
+        find("org/bert")
+
+
+def test_a_config_that_is_no_config_by_its_size_is_not_fetched(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MOST_BYTES", 1 << 20)
+    hub.models["org/bert"]["tokenizer.json"] = bytes(2 << 20)
+    with pytest.raises(InputError, match=r"has more than 1 MiB of tokenizer\.json"):
+        find("org/bert")
+    assert "tokenizer.json" not in hub.fetched()
+
+
+def test_the_clients_own_switch_is_local_only_too(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="run once without HF_HUB_OFFLINE"):
+        find("org/bert")
+    assert not hub.asked
+
+
+@pytest.mark.parametrize("revision", ["../../x", "a/../../x", "", "-x", "x" * 200, "a b"])
+def test_a_revision_that_is_no_name_is_refused(hub: Hub, revision: str) -> None:
+    with pytest.raises(InputError, match="is no revision; give a branch"):
+        find("org/bert", revision=revision)
+    assert not hub.asked
+
+
+def test_a_cache_that_cannot_be_written_is_named(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be downloaded to .*/file .*; give another folder by HF_HOME"):
+        find("org/bert")
 
 
 def test_a_revision_that_is_not_there_is_named(hub: Hub) -> None:
