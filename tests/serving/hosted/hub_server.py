@@ -1,5 +1,5 @@
-"""A Hub of models on loopback, as its client knows it: listings, resolving with HEAD and GET, large files on another path by a
-redirect, ranges, checksums in ETags. It counts what it sends, and can be told to fail."""
+"""A Hub of models on loopback, as its client knows it: listings, resolving with HEAD and GET, large files on another
+path by a redirect, ranges, checksums in ETags. It counts what it sends, and can be told to fail."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ LARGE = (".safetensors", ".bin", ".neuron", ".pt", ".onnx", ".gguf", ".model")
 class Hub:
     """models: content of each file, by model and path. asked: method and path, in order. sent: bytes of each file.
 
-    status, code: answered to everything, where set, with X-Error-Code. cut: bytes after which the connection is closed, once
-    for each number, of a file. spoilt: how often a file is sent with its last byte changed.
+    ranges: file and first byte of each request for a part. tokens: what came as Authorization.
+    status, code: answered, where set, to paths that hold `where`, with X-Error-Code.
+    cut: bytes of a file after which the connection is closed, once for each number.
+    spoilt: how often a file is sent with its last byte changed.
     """
 
     models: dict[str, dict[str, bytes]]
@@ -34,6 +36,7 @@ class Hub:
     tokens: set[str] = field(default_factory=set)
     status: int = 0
     code: str = ""
+    where: str = ""
     cut: dict[str, list[int]] = field(default_factory=dict)
     spoilt: dict[str, int] = field(default_factory=dict)
 
@@ -82,7 +85,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         listing = re.fullmatch(r"/api/models/(?P<model>.+?)(/revision/(?P<at>[^/]+)|/tree/(?P<tree>[^/]+))?", path)
         file = re.fullmatch(r"/(?P<model>.+?)/(?P<how>resolve|cdn)/(?P<at>[^/]+)/(?P<path>.+)", path)
         found = (listing or file) and self.hub.models.get((listing or file).group("model"))  # type: ignore[union-attr]
-        if self.hub.status:
+        if self.hub.status and self.hub.where in path:
             self._plain(self.hub.status, b"{}", {"X-Error-Code": self.hub.code})
         elif not found:
             self._plain(401, b"{}", {"X-Error-Code": "RepoNotFound"})

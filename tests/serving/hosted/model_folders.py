@@ -1,4 +1,4 @@
-"""Files of models with a few numbers in them, as they are published: enough to be found and checked, too few to be run."""
+"""Files of models with a few numbers in them, as they are published: enough to be found and checked, not to be run."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import safetensors
 import safetensors.numpy
@@ -27,7 +28,7 @@ def file_of(header: object, body: int) -> bytes:
 
 def library_accepts(content: bytes) -> bool:
     try:
-        safetensors.deserialize(content)
+        safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError:
         return False
     return True
@@ -35,7 +36,11 @@ def library_accepts(content: bytes) -> bool:
 
 def test_a_file_of_the_library_is_accepted_with_its_names(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    tensors = {"a": np.zeros((2, 3), np.float16), "b": np.zeros((), np.int64), "none": np.zeros((0, 4), np.float32)}
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "a": np.zeros((2, 3), np.float16),
+        "b": np.zeros((), np.int64),
+        "none": np.zeros((0, 4), np.float32),
+    }
     safetensors.numpy.save_file(tensors, path, {"format": "pt"})
     assert headers.tensors(path) == set(tensors)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 from holdfast.model.errors import InputError, UnreachableError
-from holdfast.serving.hosted.files import find, verifying
+from holdfast.serving.hosted.files import documents, find, verifying
 from holdfast.serving.hosted.tasks import Task
 from serving.hosted import model_folders
 from serving.hosted.hub_server import COMMIT, Hub, serving, sha256
@@ -48,7 +48,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def _settings(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    for module in (constants, file_download):
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -183,7 +185,12 @@ def test_a_cache_that_takes_no_notes_is_hashed_at_each_start(hub: Hub, monkeypat
         note.unlink()
     hashed: list[str] = []
     digest = verifying.digest
-    monkeypatch.setattr(verifying, "digest", lambda path, like: (hashed.append(like), digest(path, like))[1])
+
+    def noted(path: Path, like: str) -> str:
+        hashed.append(like)
+        return digest(path, like)
+
+    monkeypatch.setattr(verifying, "digest", noted)
     find("org/bert", local_only=True)
     assert sha256(hub.models["org/bert"][WEIGHTS]) in hashed
 
@@ -223,6 +230,41 @@ def test_a_refusal_of_the_hub_is_one_sentence_with_its_mend(hub: Hub, status: in
     with pytest.raises(InputError, match=sentence) as caught:
         find("org/bert")
     assert "\n" not in str(caught.value)
+
+
+def test_a_gate_before_the_files_alone_is_named_too(hub: Hub) -> None:
+    hub.status, hub.code, hub.where = 403, "GatedRepo", "/resolve/"
+    with pytest.raises(InputError, match="is gated; accept its conditions"):
+        find("org/bert")
+
+
+def test_a_config_that_is_no_config_by_its_size_is_not_fetched(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MOST_BYTES", 1 << 20)
+    hub.models["org/bert"]["tokenizer.json"] = bytes(2 << 20)
+    with pytest.raises(InputError, match=r"has more than 1 MiB of tokenizer\.json"):
+        find("org/bert")
+    assert "tokenizer.json" not in hub.fetched()
+
+
+def test_the_clients_own_switch_is_local_only_too(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="run once without HF_HUB_OFFLINE"):
+        find("org/bert")
+    assert not hub.asked
+
+
+@pytest.mark.parametrize("revision", ["../../x", "a/../../x", "", "-x", "x" * 200, "a b"])
+def test_a_revision_that_is_no_name_is_refused(hub: Hub, revision: str) -> None:
+    with pytest.raises(InputError, match="is no revision; give a branch"):
+        find("org/bert", revision=revision)
+    assert not hub.asked
+
+
+def test_a_cache_that_cannot_be_written_is_named(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be downloaded to .*/file .*; give another folder by HF_HOME"):
+        find("org/bert")
 
 
 def test_a_revision_that_is_not_there_is_named(hub: Hub) -> None:
@@ -285,7 +327,8 @@ def test_artifacts_for_neuron_of_strangers_are_programs(hub: Hub) -> None:
 
 
 def test_the_clients_own_settings_are_respected(hub: Hub, tmp_path: Path) -> None:
-    program = "from holdfast.serving.hosted.files import find; print(find('org/bert').folder); import sys; print('torch' in sys.modules)"
+    program = "import sys; from holdfast.serving.hosted.files import find; "
+    program += "print(find('org/bert').folder, 'torch' in sys.modules)"
     settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_other"}
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.model.errors import InputError
-from holdfast.serving.hosted.files import purposes
 from holdfast.serving.hosted.files.purposes import Evidence, tag_in, task_of
 from holdfast.serving.hosted.tasks import Task
 
@@ -137,6 +136,6 @@ def test_no_config_does_more_than_be_refused(
     config: dict[str, Any], pipeline: bool, pooled: bool, asked: Task | None
 ) -> None:
     try:
-        assert task_of(Evidence(config, pipeline, pooled), asked, "model") in purposes.Task
+        assert task_of(Evidence(config, pipeline, pooled), asked, "model") in Task
     except InputError as error:
         assert "\n" not in str(error)

@@ -86,7 +86,7 @@ def _source(model: str, *, local_only: bool, revision: str | None) -> Source:
         raise InputError(
             f"{model[:100]!r} is neither a folder nor an id of the Hub", mend="give a folder, or organisation/name"
         )
-    if revision is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", revision):
+    if revision is not None and (".." in revision or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}", revision)):
         raise InputError(f"{revision[:100]!r} is no revision", where=model, mend="give a branch, a tag or a commit")
     if local_only or hub.is_offline():
         return hub.InCache(model, revision)

@@ -3,6 +3,7 @@ HF_TOKEN, HF_HUB_OFFLINE, proxies)."""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants, errors
+from huggingface_hub.hf_api import HfApi, RepoFile
 
 from holdfast.model.errors import InputError, UnreachableError
-from holdfast.serving.hosted.files import sources, verifying
+from holdfast.serving.hosted.files import documents, sources, verifying
 from holdfast.serving.hosted.files.verifying import Published
 
-TRANSPORT: tuple[type[Exception], ...] = (errors.HfHubHTTPError.__bases__[0], ConnectionError, TimeoutError)
+_OWN = ("huggingface_hub", "builtins")
+_LIBRARY = [kind for kind in errors.HfHubHTTPError.__mro__ if kind.__module__.partition(".")[0] not in _OWN][-1]
+TRANSPORT: tuple[type[Exception], ...] = (_LIBRARY, ConnectionError, TimeoutError)
 """Errors of the client's HTTP library, which was requests, then httpx, then httpx2; the Hub's own errors have its
 base."""
 
@@ -47,7 +51,7 @@ class OnHub:
     def __init__(self, model: str, revision: str | None) -> None:
         """Asks the Hub which files there are. Raises InputError, and UnreachableError where it does not answer."""
         self.place = model
-        self._api = huggingface_hub.HfApi(endpoint=constants.ENDPOINT)
+        self._api = HfApi(endpoint=constants.ENDPOINT)
         try:
             commit = self._api.model_info(model, revision=revision).sha
             tree = list(self._api.list_repo_tree(model, recursive=True, revision=commit))
@@ -60,7 +64,7 @@ class OnHub:
             if entry.lfs
             else Published(entry.size, entry.blob_id)
             for entry in tree
-            if isinstance(entry, huggingface_hub.RepoFile)
+            if isinstance(entry, RepoFile)
         }
         self._fetched: dict[str, Path] = {}
         self.names = frozenset(self._published)
@@ -73,13 +77,20 @@ class OnHub:
         wanted = sorted(set(names) - self._fetched.keys())
         if not wanted:
             return
+        for name in wanted:
+            if name.endswith(".json") and self._published[name].size > documents.MOST_BYTES:
+                raise InputError(
+                    f"has more than {documents.MOST_BYTES >> 20} MiB of {name}, which no such file needs",
+                    where=self.place,
+                    mend="give another model",
+                )
         folder = self._download(wanted)
         broken = verifying.corrupt(folder, {name: self._published[name] for name in wanted})
         if broken:
             self._again(folder, broken)
             broken = verifying.corrupt(folder, {name: self._published[name] for name in broken})
         if broken:
-            _throw_away(folder, broken)
+            self._throw_away(folder, broken)
             raise InputError(
                 f"{', '.join(broken)} came twice with another checksum than the Hub tells",
                 where=self.place,
@@ -88,16 +99,17 @@ class OnHub:
         self._fetched |= dict.fromkeys(wanted, folder)
 
     def settle(self) -> None:
-        """Only now the cache is told that the branch or tag is this commit: what it knew before is served for as long as the new
-        one is not whole."""
+        """Only now the cache is told that the branch or tag is this commit: until it is whole, the one before is what
+        --local-only finds."""
         revision = self._revision or constants.DEFAULT_REVISION
         ref = self.folder.parent.parent / "refs" / revision
         if revision == self._commit or (ref.is_file() and ref.read_text() == self._commit):
             return
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        written = ref.with_name(f"{ref.name}.{os.getpid()}")
-        written.write_text(self._commit)
-        written.replace(ref)
+        with contextlib.suppress(OSError):  # a cache that may only be read goes on knowing what it knew
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            written = ref.with_name(f"{ref.name}.{os.getpid()}")
+            written.write_text(self._commit)
+            written.replace(ref)
 
     def _download(self, names: list[str]) -> Path:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -118,7 +130,7 @@ class OnHub:
 
     def _again(self, folder: Path, names: list[str]) -> None:
         """Forced, so that a copy which the cache shares between models is replaced too."""
-        _throw_away(folder, names)
+        self._throw_away(folder, names)
         for name in names:
             try:
                 huggingface_hub.hf_hub_download(
@@ -132,23 +144,25 @@ class OnHub:
             except _FAULTS as error:
                 raise refusal(error, self.place, self._revision) from error
 
-
-def _throw_away(folder: Path, names: list[str]) -> None:
-    for name in names:
-        blob = sources.blob(folder, name)
-        (folder / name).unlink()
-        if blob is not None:
-            blob.unlink(missing_ok=True)
+    def _throw_away(self, folder: Path, names: list[str]) -> None:
+        try:
+            for name in names:
+                blob = sources.blob(folder, name)
+                (folder / name).unlink()
+                if blob is not None:
+                    blob.unlink(missing_ok=True)
+        except OSError as error:
+            raise refusal(error, self.place, self._revision) from error
 
 
 class InCache:
     """A model that was downloaded before; asks nobody."""
 
     remote = True
-    mend = "run once without --local-only"
 
     def __init__(self, model: str, revision: str | None) -> None:
         self.place = model
+        self.mend = f"run once without {'HF_HUB_OFFLINE' if is_offline() else '--local-only'}"
         try:
             found = huggingface_hub.snapshot_download(
                 model, revision=revision, local_files_only=True, allow_patterns=[], cache_dir=constants.HF_HUB_CACHE
