@@ -198,9 +198,7 @@ def test_a_cache_that_cannot_fit_is_refused_with_what_would() -> None:
     per_token = memory.kv_bytes_per_token(llama, torch.bfloat16)
     assert per_token == 128 * 1024  # 2 x 32 layers x 8 heads x 128 numbers x 2 bytes
 
-    check = functools.partial(
-        memory.check_cache, slots=8, bytes_per_token=per_token, free=8 * memory.GIB, kind="a GPU"
-    )
+    check = functools.partial(memory.check_cache, slots=8, bytes_per_token=per_token, free=8 * memory.GIB, kind="a GPU")
     check(positions=8192)
     with pytest.raises(InputError, match=r"takes 128\.0 GiB.*--max-tokens of at most 8192"):
         check(positions=131072)
