@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from holdfast.model.errors import InputError
+from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.devices import choose, memory, torch_device
 from holdfast.serving.hosted.devices.choose import Present
 from holdfast.serving.hosted.files import ModelFiles
@@ -206,3 +207,29 @@ def test_a_cache_that_cannot_fit_is_refused_with_what_would() -> None:
 
 def test_free_memory_of_the_host_is_what_linux_says_is_available() -> None:
     assert 2**20 < memory.free_bytes(torch.device("cpu")) < 2**50
+
+
+def _llama(positions: int = 64) -> Any:
+    config = transformers.LlamaConfig(vocab_size=32, max_position_embeddings=positions, eos_token_id=2, **TINY)
+    return transformers.LlamaForCausalLM(config)
+
+
+def test_a_text_generator_has_slots_of_the_models_own_length_or_less(saved: Saved) -> None:
+    original = _llama().eval()
+    files = saved(original, Task.TEXT_GENERATION)
+    device = torch_device.cpu("eager")
+
+    decoder = device.decoder(files, Bounds(max_batch=3))
+
+    assert (decoder.slots, decoder.positions, decoder.eos_ids) == (3, 64, frozenset({2}))
+    expected = original(torch.tensor([[5, 6, 7]])).logits[0, -1].detach()
+    torch.testing.assert_close(decoder.prefill(1, [5, 6, 7]), expected)
+    assert device.decoder(files, Bounds(max_tokens=32)).positions == 32
+    assert device.decoder(files, Bounds(max_tokens=1000)).positions == 64
+
+
+def test_a_text_generator_that_cannot_fit_is_refused_before_its_cache_is_made(saved: Saved) -> None:
+    files = saved(_llama(2**20), Task.TEXT_GENERATION)
+
+    with pytest.raises(memory.NoRoomError, match=r"GiB free after the weights; give"):
+        torch_device.cpu("eager").decoder(files, Bounds(max_batch=1_000_000))
