@@ -172,16 +172,18 @@ def breaking_point(levels: Sequence[Level], *, itl_s: float, ttft_s: float, out_
     """Of levels of rising concurrency; the bounds are on 95th percentiles."""
     held: Level | None = None
     for level in levels:
-        at = (None, 0.0) if held is None else (held.concurrency, held.rate_per_s)
         if level.itl_p95_s > itl_s:
-            return Break(*at, "itl")
+            return _broke(held, "itl")
         if level.ttft_p95_s > ttft_s:
-            return Break(*at, "ttft")
+            return _broke(held, "ttft")
         if held is not None and level.rate_per_s < PLATEAU_GAIN * held.rate_per_s:
-            return Break(*at, "plateau")
+            return _broke(held, "plateau")
         held = level
-    at = (None, 0.0) if held is None else (held.concurrency, held.rate_per_s)
-    return Break(*at, "memory" if out_of_memory else "none")
+    return _broke(held, "memory" if out_of_memory else "none")
+
+
+def _broke(held: Level | None, cause: str) -> Break:
+    return Break(None, 0.0, cause) if held is None else Break(held.concurrency, held.rate_per_s, cause)
 
 
 def random_model(config: Any, place: torch.device, dtype: torch.dtype) -> Any:

@@ -17,7 +17,8 @@ from holdfast.serving.hosted.files import ModelFiles
 from holdfast.serving.hosted.generation.engine import Prompt, SlotEngine
 from holdfast.serving.hosted.tasks import Task
 
-pytestmark = pytest.mark.gpu
+# torch.compile imports parts of PyTorch that PyTorch says are deprecated.
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256}
 
 

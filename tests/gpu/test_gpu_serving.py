@@ -9,7 +9,7 @@ from benchmarks import gpu_serving
 from gpu.conftest import RESULTS
 from holdfast.serving.hosted.devices.torch_device import TorchDevice
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @pytest.mark.parametrize("framework", ["eager", "compile"])

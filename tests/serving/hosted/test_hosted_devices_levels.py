@@ -73,7 +73,7 @@ def test_the_roofline_of_one_sequence_is_the_reading_of_the_weights() -> None:
 
     # 7.5e9 parameters without the table of embeddings, of 2 bytes, at 3,350 GB/s.
     assert bound is not None and bound.peak_s == pytest.approx(7.5e9 * 2 / 3350e9, rel=0.01)
-    assert (bound.binds, bound.share) == ("memory", pytest.approx(0.5, rel=0.02))
+    assert bound.binds == "memory" and bound.share == pytest.approx(0.5, rel=0.02)
     assert bound.fitted_s > bound.peak_s
     assert serving_levels.bound(level, llama, None) is None
 
