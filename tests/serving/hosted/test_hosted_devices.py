@@ -205,17 +205,28 @@ def test_a_cache_that_cannot_fit_is_refused_with_what_would() -> None:
         check(positions=131072)
 
 
-def test_free_memory_of_the_host_is_what_linux_says_is_available() -> None:
-    assert 2**20 < memory.free_bytes(torch.device("cpu")) < 2**50
+def test_free_memory_of_the_host_is_what_is_available_there_and_to_the_container(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  4000 kB\nMemAvailable:  3000 kB\n")
+    free = functools.partial(memory.free_host_bytes, tmp_path / "meminfo", tmp_path)
+    assert free() == 3000 * 1024
+
+    (tmp_path / "memory.stat").write_text("anon 1000\nfile 9000\n")
+    for bound, expected in (("max", 3000 * 1024), ("10000", 9000), ("500", 0), (str(2**40), 3000 * 1024)):
+        (tmp_path / "memory.max").write_text(f"{bound}\n")
+        assert free() == expected
+    assert memory.free_bytes(torch.device("cpu")) > 0
 
 
-def _llama(positions: int = 64) -> Any:
-    config = transformers.LlamaConfig(vocab_size=32, max_position_embeddings=positions, eos_token_id=2, **TINY)
+def _llama(positions: int = 64, *, tied: bool = False) -> Any:
+    config = transformers.LlamaConfig(
+        vocab_size=32, max_position_embeddings=positions, eos_token_id=2, tie_word_embeddings=tied, **TINY
+    )
     return transformers.LlamaForCausalLM(config)
 
 
-def test_a_text_generator_has_slots_of_the_models_own_length_or_less(saved: Saved) -> None:
-    original = _llama().eval()
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_text_generator_has_slots_of_the_models_own_length_or_less(saved: Saved, tied: bool) -> None:
+    original = _llama(tied=tied).eval()
     files = saved(original, Task.TEXT_GENERATION)
     device = torch_device.cpu("eager")
 

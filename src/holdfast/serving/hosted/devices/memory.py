@@ -26,12 +26,24 @@ def kv_bytes_per_token(config: Any, dtype: torch.dtype) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What can still be allocated there: by the driver, or of the host by /proc/meminfo."""
+    """What can still be allocated there."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return free_host_bytes()
+
+
+def free_host_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """What Linux says is available, or less where a container may not have as much (cgroup v2; what files take of its
+    memory is given back when it is needed, so that only anonymous memory counts)."""
+    lines = meminfo.read_text(encoding="ascii").splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    bound = (cgroup / "memory.max").read_text(encoding="ascii").strip() if (cgroup / "memory.max").exists() else "max"
+    if bound == "max":
+        return available
+    stated = (line.split() for line in (cgroup / "memory.stat").read_text(encoding="ascii").splitlines())
+    anonymous = next(int(value) for name, value in stated if name == "anon")
+    return min(available, max(0, int(bound) - anonymous))
 
 
 def check_cache(*, slots: int, positions: int, bytes_per_token: int, free: int, kind: str) -> None:
