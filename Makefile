@@ -6,7 +6,7 @@ CHECKOV := .venv-checkov
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
 OUT ?= holdfast-demo
 
-.PHONY: demo test test-faults test-cluster check checkov coverage clean
+.PHONY: demo test test-faults test-cluster test-gpu check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
@@ -23,6 +23,10 @@ test-faults: $(VENV)/.installed-dev
 test-cluster: $(VENV)/.installed-dev
 	@test -n "$(KUBECONFIG)" || { echo "give a control plane: make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
 	HOLDFAST_TEST_KUBECONFIG="$(abspath $(KUBECONFIG))" $(BIN)/pytest tests/cluster -m cluster
+
+# On a machine with an NVIDIA GPU, of 24 GB or more for the sweep, whose results go to benchmarks/results.
+test-gpu: $(VENV)/.installed-dev
+	HOLDFAST_TEST_GPU=1 $(BIN)/pytest tests/gpu -m gpu
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 import transformers
 
 from holdfast.cli.compile import compile as verb
-from holdfast.model.errors import InputError
+from holdfast.model.errors import InputError, OutputError
 from holdfast.serving.hosted import compiling, files
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.compiling import Compilation
@@ -149,6 +151,38 @@ def test_the_same_is_not_compiled_twice_and_another_is_not_written_over_it(
         with pytest.raises(InputError, match="is not an empty folder, nor the same artifact"):
             compiling.compile_model(llama, other, out)
     assert compiling.manifest(replace(TEXTS, target="trn1"), llama)["key"] == first["key"]  # the same NeuronCores
+
+
+def test_an_artifact_is_not_written_into_the_model(library: FakeNeuron, llama: ModelFiles) -> None:
+    for out in (llama.folder, llama.folder / "neuron"):
+        with pytest.raises(InputError, match="is inside the model's own folder"):
+            compiling.compile_model(llama, TEXTS, out)
+
+
+@pytest.mark.parametrize("held", ["[]", "{", "{}"])
+def test_a_folder_whose_manifest_is_none_is_refused(
+    library: FakeNeuron, llama: ModelFiles, tmp_path: Path, held: str
+) -> None:
+    (tmp_path / compiling.MANIFEST).write_text(held)
+
+    with pytest.raises(InputError, match=r"holdfast-compiled\.json: is no manifest of an artifact"):
+        compiling.compile_model(llama, TEXTS, tmp_path)
+
+
+def test_a_place_that_cannot_be_written_to_is_said(library: FakeNeuron, llama: ModelFiles, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OutputError, match="cannot write results"):
+        compiling.compile_model(llama, TEXTS, tmp_path / "file" / "out")
+    with pytest.raises(InputError, match="is not an empty folder"):
+        compiling.compile_model(llama, TEXTS, tmp_path / "file")
+
+
+def test_the_verb_is_read_without_pytorch() -> None:
+    code = (
+        "import sys, holdfast.cli.compile, holdfast.serving.hosted.devices.choose as c; print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_a_compilation_that_fails_leaves_nothing_where_the_artifact_would_be(

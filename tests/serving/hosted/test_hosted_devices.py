@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from holdfast.model.errors import InputError
+from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.devices import choose, memory, torch_device
 from holdfast.serving.hosted.devices.choose import Present
 from holdfast.serving.hosted.files import ModelFiles
@@ -198,13 +199,48 @@ def test_a_cache_that_cannot_fit_is_refused_with_what_would() -> None:
     per_token = memory.kv_bytes_per_token(llama, torch.bfloat16)
     assert per_token == 128 * 1024  # 2 x 32 layers x 8 heads x 128 numbers x 2 bytes
 
-    check = functools.partial(
-        memory.check_cache, slots=8, bytes_per_token=per_token, free=8 * memory.GIB, kind="a GPU"
-    )
+    check = functools.partial(memory.check_cache, slots=8, bytes_per_token=per_token, free=8 * memory.GIB, kind="a GPU")
     check(positions=8192)
     with pytest.raises(InputError, match=r"takes 128\.0 GiB.*--max-tokens of at most 8192"):
         check(positions=131072)
 
 
-def test_free_memory_of_the_host_is_what_linux_says_is_available() -> None:
-    assert 2**20 < memory.free_bytes(torch.device("cpu")) < 2**50
+def test_free_memory_of_the_host_is_what_is_available_there_and_to_the_container(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  4000 kB\nMemAvailable:  3000 kB\n")
+    free = functools.partial(memory.free_host_bytes, tmp_path / "meminfo", tmp_path)
+    assert free() == 3000 * 1024
+
+    (tmp_path / "memory.stat").write_text("anon 1000\nfile 9000\n")
+    for bound, expected in (("max", 3000 * 1024), ("10000", 9000), ("500", 0), (str(2**40), 3000 * 1024)):
+        (tmp_path / "memory.max").write_text(f"{bound}\n")
+        assert free() == expected
+    assert memory.free_bytes(torch.device("cpu")) > 0
+
+
+def _llama(positions: int = 64, *, tied: bool = False) -> Any:
+    config = transformers.LlamaConfig(
+        vocab_size=32, max_position_embeddings=positions, eos_token_id=2, tie_word_embeddings=tied, **TINY
+    )
+    return transformers.LlamaForCausalLM(config)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_text_generator_has_slots_of_the_models_own_length_or_less(saved: Saved, tied: bool) -> None:
+    original = _llama(tied=tied).eval()
+    files = saved(original, Task.TEXT_GENERATION)
+    device = torch_device.cpu("eager")
+
+    decoder = device.decoder(files, Bounds(max_batch=3))
+
+    assert (decoder.slots, decoder.positions, decoder.eos_ids) == (3, 64, frozenset({2}))
+    expected = original(torch.tensor([[5, 6, 7]])).logits[0, -1].detach()
+    torch.testing.assert_close(decoder.prefill(1, [5, 6, 7]), expected)
+    assert device.decoder(files, Bounds(max_tokens=32)).positions == 32
+    assert device.decoder(files, Bounds(max_tokens=1000)).positions == 64
+
+
+def test_a_text_generator_that_cannot_fit_is_refused_before_its_cache_is_made(saved: Saved) -> None:
+    files = saved(_llama(2**20), Task.TEXT_GENERATION)
+
+    with pytest.raises(memory.NoRoomError, match=r"GiB free after the weights; give"):
+        torch_device.cpu("eager").decoder(files, Bounds(max_batch=1_000_000))

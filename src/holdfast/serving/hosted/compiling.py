@@ -139,6 +139,9 @@ def compile_model(files: ModelFiles, wanted: Compilation, out: Path) -> tuple[di
     """Write artifacts, tokenizer and manifest to a folder; the manifest, and whether anything had to be compiled: a
     folder that holds the same already is left as it is. Takes minutes to hours. Raises InputError, OutputError."""
     check(wanted, files)
+    out = out.resolve()
+    if files.folder.resolve() in (out, *out.parents):
+        raise InputError("is inside the model's own folder", where=str(out), mend="give another --out")
     described = manifest(wanted, files)
     if _held_key(out) == described["key"]:
         return described, False

@@ -18,8 +18,9 @@ _UNUSED = {Task.EMBEDDINGS: ("pooler.",)}
 """Beginnings of weights that a task can do without: vectors are pooled from the last hidden state."""
 
 
-def model(files: ModelFiles, dtype: torch.dtype) -> Any:
-    """On the CPU, for evaluation, nothing of it trainable.
+def model(files: ModelFiles, dtype: torch.dtype, place: torch.device) -> Any:
+    """For evaluation, nothing of it trainable. Weights go from the files to their place: the memory of a host may be
+    smaller than that of its GPU (g5.xlarge: 16 and 24 GiB).
 
     Raises InputError where the files hold no such model, or lack weights, which the library would fill at random.
     """
@@ -27,6 +28,7 @@ def model(files: ModelFiles, dtype: torch.dtype) -> Any:
         loaded, found = _class(files.task).from_pretrained(
             files.folder,
             dtype=dtype,
+            device_map={"": place},
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=files.trust_remote_code,

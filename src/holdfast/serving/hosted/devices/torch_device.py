@@ -111,7 +111,7 @@ class TorchDevice(Device):
     def _placed(self, files: ModelFiles) -> Any:
         self.shapes(files)
         with memory.telling(files.name, self.kind):
-            return loading.model(files, self.dtype).to(self.place)
+            return loading.model(files, self.dtype, self.place)
 
 
 def cpu(framework: str, dtype: str | None = None) -> TorchDevice:
