@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from holdfast.model.errors import InputError
 from holdfast.telemetry.publishing import datums, embedded
 from holdfast.telemetry.publishing.backlog import OLDEST_S, Backlog
 from holdfast.telemetry.publishing.cloudwatch import CloudWatchMetrics, UndeliveredError
@@ -327,3 +328,26 @@ def test_a_clock_that_is_set_back_loses_nothing() -> None:
     turn(publisher, clock, 90)
     documents = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [document["RequestCount"] for document in documents if "RequestCount" in document] == [2]
+
+
+@pytest.mark.parametrize("namespace", ["", "AWS/EC2", "a b", "n" * 256, "naïve"])
+def test_a_namespace_that_cloudwatch_would_refuse_is_refused_at_the_start(namespace: str) -> None:
+    with pytest.raises(InputError, match="namespace"):
+        Source(model="m", unit="u", device="cpu", node_pool="n", namespace=namespace)
+
+
+def test_a_name_of_the_guides_that_cloudwatch_would_refuse_is_refused_at_the_start() -> None:
+    with pytest.raises(InputError, match="name of a metric"):
+        Source(model="m", unit="u", device="cpu", node_pool="n", app="my app")
+
+
+@pytest.mark.parametrize("every_s", [0.0, -1.0, float("nan"), 1e9])
+def test_an_interval_of_no_use_is_refused(every_s: float) -> None:
+    with pytest.raises(InputError, match="every"):
+        Publisher(LogLines(io.StringIO(), SOURCE), every_s=every_s)
+
+
+def test_names_that_are_not_ascii_are_told_with_question_marks() -> None:
+    source = Source(model="modèle", unit="u", device="cpu", node_pool="n" * 2000)
+    assert source.dimensions()["Model"] == "mod?le"
+    assert len(source.dimensions()["NodePool"]) == 1024

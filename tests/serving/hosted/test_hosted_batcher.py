@@ -178,6 +178,17 @@ def test_an_input_that_the_model_fails_on_fails_alone() -> None:
     assert value(page, "vllm:request_success_total", finished_reason="stop") == 5
 
 
+def test_a_model_that_goes_on_failing_can_be_told_from_one_bad_input() -> None:
+    async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
+        await gather(batcher, 13)
+        await gather(batcher, 13)
+        assert batcher.failed_in_a_row == 2
+        await gather(batcher, 1)
+        assert batcher.failed_in_a_row == 0
+
+    served(scene)
+
+
 def test_a_batch_that_is_too_much_for_the_memory_is_answered_one_by_one() -> None:
     async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
         first = asyncio.create_task(batcher.answer(1))

@@ -217,4 +217,4 @@ class Device(RuleBasedStateMachine):
 
 
 TestDevice = Device.TestCase
-TestDevice.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestDevice.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

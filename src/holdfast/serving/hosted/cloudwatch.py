@@ -27,7 +27,7 @@ def tell(published: Published, publisher: Publisher) -> None:
 
 
 def is_inference(answer: HttpAnswer) -> bool:
-    """Models are asked by POST, and by the published guides' GET /load/{n}/infer/{m}; what /serve posts is its own talk."""
+    """Models are asked by POST, and by the published guides' GET /load/{n}/infer/{m}; the page talks on its own."""
     if answer.route == OTHER or answer.route.startswith("/serve"):
         return False
     return answer.method == "POST" or answer.route.startswith("/load/")

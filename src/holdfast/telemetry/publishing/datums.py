@@ -8,14 +8,19 @@ CloudWatch API reference, PutMetricData and MetricDatum, read 2026-11-21.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.model.errors import InputError
 from holdfast.telemetry.publishing.interval import STATUSES, SUCCESS, Interval
 
 NAMESPACE = "hw-agnostic-infer"
 """That of the published guides, whose dashboards and scalers go on finding their metrics in it."""
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9._/#:-]{1,255}")
+_APP = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 
 MOST_DATA = 1000
 MOST_BYTES = 1_000_000
@@ -25,7 +30,7 @@ MOST_VALUES = 150
 
 @dataclass(frozen=True)
 class Source:
-    """Whom the metrics are of, and where they go.
+    """Whom the metrics are of, and where they go. Raises InputError.
 
     app: the name under which the published guides' servers count, without dimensions (`<app>-counter`, `<app>-latency`,
     and a counter called as the node pool is); None leaves these out.
@@ -37,6 +42,18 @@ class Source:
     node_pool: str
     namespace: str = NAMESPACE
     app: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAMESPACE.fullmatch(self.namespace) or self.namespace.startswith("AWS/"):
+            raise InputError(
+                f"{self.namespace!r} is no namespace of one's own in CloudWatch",
+                mend="give up to 255 letters, digits and any of . - _ / # : without AWS/ at their beginning",
+            )
+        if self.app is not None and not _APP.fullmatch(self.app):
+            raise InputError(
+                f"{self.app!r} cannot be the name of a metric in CloudWatch",
+                mend="give up to 200 letters, digits and any of . - _ /",
+            )
 
     def dimensions(self, status: str | None = None) -> dict[str, str]:
         """CloudWatch takes 1 to 1024 ASCII characters: what has no name is left out, others become question marks."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from holdfast.model.errors import InputError
 from holdfast.telemetry.publishing import embedded
 from holdfast.telemetry.publishing.backlog import Backlog
 from holdfast.telemetry.publishing.cloudwatch import UndeliveredError
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 MOST_HELD = 120
 """Intervals: two hours of minutes, then by two minutes, and so on. Some 10 kB each under load."""
+
+MOST_EVERY_S = 3600.0
 
 _LONGEST_WAIT_S = 300.0
 """Between attempts, while what is published is not taken."""
@@ -49,7 +52,7 @@ class LogLines:
 class Publisher:
     """Counts requests, and has them delivered every every_s seconds of the wall clock, at its multiples.
 
-    failures: deliveries that failed, so far. clock, chance: for tests.
+    failures: deliveries that failed, so far. clock, chance: for tests. Raises InputError for an every_s of no use.
     """
 
     def __init__(
@@ -61,6 +64,10 @@ class Publisher:
         clock: Callable[[], float] = time.time,
         chance: random.Random | None = None,
     ) -> None:
+        if not 0 < every_s <= MOST_EVERY_S:
+            raise InputError(
+                f"metrics cannot be published every {every_s:g} s", mend=f"give up to {MOST_EVERY_S:g} s; 60 is usual"
+            )
         self._delivery = delivery
         self._every_s = every_s
         self._clock = clock

@@ -37,6 +37,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
     """Answers requests with a predictor, in batches, on an event loop.
 
     on_device, preparing: where the predictor's blocking calls are made.
+    failed_in_a_row:      calls of the model that failed since one that did not; a device that is broken fails them all.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
         self._in_preparation = 0
         self._running: list[_Asked[Prepared, Answer]] = []
         self._closed = False
+        self.failed_in_a_row = 0
         self._changed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -169,9 +171,11 @@ class Batcher(Generic[Request, Prepared, Answer]):
         except Exception as error:
             # Without its frames, which hold the tensors of the batch.
             came = error.with_traceback(None)
+            self.failed_in_a_row += 1
         seconds = _now_s() - began_s
         self._published.batch_ran(len(batch), seconds)
         if not isinstance(came, Exception):
+            self.failed_in_a_row = 0
             self._queue.ran(batch[0].shape, len(batch), seconds, _now_s())
         return came
 
