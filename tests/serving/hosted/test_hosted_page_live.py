@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import io
 import json
@@ -23,7 +24,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted import page
+from holdfast.serving.hosted import boxes, page
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.files import ModelFiles
 from holdfast.serving.hosted.generation.streams import Piece, TextRequest
@@ -347,3 +348,13 @@ def test_files_that_are_not_of_the_page_are_not_to_be_had(serve: Serve, tmp_path
     assert server.ask("/gradio_api/queue/join?", asked)[0] == 200
     with urllib.request.urlopen(server.url + "/gradio_api/queue/data?session_hash=one", timeout=10) as events:
         assert "a secret" not in events.read().decode()
+
+
+def test_boxes_lie_on_the_image_as_its_camera_turned_it() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    file = io.BytesIO()
+    Image.new("RGB", (300, 100)).save(file, "JPEG", exif=exif)
+    svg = boxes.drawn(file.getvalue(), Detected((), 100, 300))
+    shown = base64.b64decode(svg.partition("base64,")[2].partition("'")[0])
+    assert Image.open(io.BytesIO(shown)).size == (100, 300)

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from holdfast.serving.hosted.predicting.pictures import Detected, Found
 
@@ -18,9 +18,10 @@ _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#
 
 def drawn(sent: bytes, found: Detected) -> str:
     """An SVG of the image and its boxes, to stand in a page. Blocks: it decodes what the model took already."""
-    with Image.open(io.BytesIO(sent)) as image:
+    with Image.open(io.BytesIO(sent), formats=("PNG", "JPEG", "WEBP")) as image:
         image.draft("RGB", (_LONGEST_PX, _LONGEST_PX))
-        copy = image.convert("RGB")
+        # Boxes are of the image as its camera says that it is to be seen.
+        copy = ImageOps.exif_transpose(image).convert("RGB")
     copy.thumbnail((_LONGEST_PX, _LONGEST_PX))
     file = io.BytesIO()
     copy.save(file, "JPEG", quality=85)

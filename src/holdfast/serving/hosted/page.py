@@ -63,7 +63,7 @@ def mount(
     require_gradio()
     app.mount(PATH, _Page(asyncio.run(_built(loaded, files, labels, bounds)), lifecycle))
     # What Gradio's page asks for at the root, where it is not mounted.
-    app.add_route("/manifest.json", lambda _: JSONResponse({"name": files.name, "start_url": PATH}))
+    app.add_route("/manifest.json", lambda _: JSONResponse({"name": labels.model, "start_url": PATH}))
     app.add_route("/favicon.ico", lambda _: Response(status_code=204))
 
 
@@ -74,7 +74,7 @@ async def _built(loaded: Loaded, files: ModelFiles, labels: Labels, bounds: Boun
     from holdfast.serving.hosted import forms
 
     with gradio.Blocks(
-        title=f"{files.name} – holdfast", analytics_enabled=False, delete_cache=(_KEPT_S, _KEPT_S)
+        title=f"{labels.model} – holdfast", analytics_enabled=False, delete_cache=(_KEPT_S, _KEPT_S)
     ) as blocks:
         gradio.HTML(_heading(files, labels))
         forms.form(files.task, loaded)
@@ -110,7 +110,7 @@ def _heading(files: ModelFiles, labels: Labels) -> str:
     entries = "".join(
         f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items() if value
     )
-    return f"<h1>{html.escape(files.name)}</h1><dl class='facts'>{entries}</dl>"
+    return f"<h1>{html.escape(labels.model)}</h1><dl class='facts'>{entries}</dl>"
 
 
 class _Page:
