@@ -43,7 +43,7 @@ _MODEL = (
     click.option("--local-only", is_flag=True, help="Download nothing."),
     click.option("--trust-remote-code", is_flag=True, help="Let Python code run that comes with the model."),
     click.option(
-        "--served-model-name", multiple=True, metavar="NAME", help="Another name of the model; may be repeated."
+        "--served-model-name", multiple=True, metavar="NAME", help="A name of the model instead of MODEL, which goes on being one; may be repeated."
     ),
 )
 _DEVICE = (

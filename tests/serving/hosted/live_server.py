@@ -38,6 +38,10 @@ class LiveServer:
     def until_ready(self) -> None:
         until(lambda: self.readiness() == (200, "ready"), 60.0)
 
+    def until_taken(self) -> None:
+        """Connections are taken in their order: once this one is answered, those before it were."""
+        assert httpx2.get(f"{self.client.base_url}/health", timeout=PATIENCE_S).status_code == 200
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name that have these labels."""
         samples = re.findall(

@@ -47,7 +47,7 @@ def test_it_listens_at_once_loads_warms_up_serves_and_drains(tmp_path: Path) -> 
 
         with live.connect() as waiting:
             waiting.sendall(HEAD)
-            until(lambda: live.readiness()[0] == 200)  # it has the head by now
+            live.until_taken()
             live.process.send_signal(signal.SIGTERM)
             until(lambda: "draining" in live.log())
             waiting.sendall(BODY)
@@ -60,7 +60,7 @@ def test_what_does_not_end_in_time_is_cut_off(tmp_path: Path) -> None:
         live.until_ready()
         with live.connect() as stuck:
             stuck.sendall(HEAD)
-            live.readiness()
+            live.until_taken()
             live.process.send_signal(signal.SIGTERM)
             assert live.process.wait(20) == 1
         assert "the drain timed out" in live.log()

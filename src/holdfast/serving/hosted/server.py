@@ -37,7 +37,7 @@ class HostedServer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._service = Service(
-            (settings.model, *settings.names), settings.bounds, unit=settings.unit, node_pool=settings.node_pool
+            (*settings.names, settings.model), settings.bounds, unit=settings.unit, node_pool=settings.node_pool
         )
         self._front = apps.Front(self._service, apps.loading(self._service), settings.keys)
         self._started: Started | None = None

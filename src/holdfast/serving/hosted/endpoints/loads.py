@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Annotated, Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Path
@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
-from holdfast.serving.hosted.generation.engine import Sampling
-from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
+from holdfast.serving.hosted.generation.answers import TextRequest
+from holdfast.serving.hosted.generation.sampling import GREEDY
+from holdfast.serving.hosted.generation.streams import TextGenerator
 from holdfast.serving.hosted.predicting.painting import Painting
 from holdfast.serving.hosted.predicting.pictures import Picture
 from holdfast.serving.hosted.predicting.texts import Text
@@ -106,8 +107,8 @@ def _asks_text(generator: TextGenerator) -> Ask:
     async def ask(tokens: int) -> None:
         if tokens > room:
             raise RequestError(400, f"m must be a whole number from 1 to {room}, not {tokens}", param="m")
-        asked = TextRequest(prompt, tokens, tokens, ignore_eos=True, sampling=Sampling(temperature=0.0))
-        async with contextlib.aclosing(cast(AsyncGenerator[Piece, None], generator.answer(asked))) as pieces:
+        asked = TextRequest(prompt, tokens, tokens, ignore_eos=True, sampling=GREEDY)
+        async with contextlib.aclosing(generator.answer(asked)) as pieces:
             async for _ in pieces:
                 pass
 

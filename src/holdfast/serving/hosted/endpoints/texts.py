@@ -15,8 +15,9 @@ from holdfast.serving.hosted import openapi
 from holdfast.serving.hosted.answering import REQUEST_ID
 from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import Events, unless_gone
-from holdfast.serving.hosted.generation.engine import Sampling
-from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
+from holdfast.serving.hosted.generation.answers import Answer, TextRequest
+from holdfast.serving.hosted.generation.sampling import Sampling
+from holdfast.serving.hosted.generation.streams import TextGenerator
 from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.threads import preparing
 from holdfast.serving.openai import generation
@@ -86,7 +87,7 @@ class Texts:
         text = "".join(piece.text for piece in made)
         return wording.body(text, made[-1].finish_reason or "stop", asked.prompt_tokens, tokens)
 
-    def _pieces(self, asked: Generation) -> contextlib.aclosing[AsyncGenerator[Piece, None]]:
+    def _pieces(self, asked: Generation) -> contextlib.aclosing[Answer]:
         request = TextRequest(
             tokens=tuple(cast(Sequence[int], asked.prompt)),
             max_tokens=asked.max_tokens,
@@ -95,4 +96,4 @@ class Texts:
             stop=asked.stop,
             sampling=Sampling(asked.temperature, asked.top_p, asked.top_k, asked.seed),
         )
-        return contextlib.aclosing(cast(AsyncGenerator[Piece, None], self._generator.answer(request)))
+        return contextlib.aclosing(self._generator.answer(request))
