@@ -17,9 +17,6 @@ from holdfast.model.errors import InputError
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
-_HEAD_S = 20.0
-_HEAD_BYTES = 64 * 1024
-_UNREAD_BYTES = 16 * 1024 * 1024
 
 
 class Listener(uvicorn.Server):
@@ -42,6 +39,10 @@ class Connection(HttpToolsProtocol):
     """A connection that is closed when the head of a request takes longer than 20 s or 64 KiB, or when more than 16 MiB
     of a body come after it was answered. Uvicorn bounds none of these."""
 
+    head_s = 20.0
+    most_head_bytes = 64 * 1024
+    most_unread_bytes = 16 * 1024 * 1024
+
     _head_bytes = 0
     _unread_bytes = 0
     _in_head = True
@@ -49,7 +50,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._patience = self.loop.call_later(_HEAD_S, transport.abort)
+        self._patience = self.loop.call_later(self.head_s, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hasten()
@@ -59,14 +60,14 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES:
+            if self._head_bytes > self.most_head_bytes:
                 self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._unread_bytes = True, 0
         if self._patience is None:
-            self._patience = self.loop.call_later(_HEAD_S, self.transport.abort)
+            self._patience = self.loop.call_later(self.head_s, self.transport.abort)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -77,7 +78,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
         if self.cycle.response_complete:
             self._unread_bytes += len(body)
-            if self._unread_bytes > _UNREAD_BYTES:
+            if self._unread_bytes > self.most_unread_bytes:
                 self.transport.abort()
 
     def _hasten(self) -> None:

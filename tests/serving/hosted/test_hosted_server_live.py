@@ -18,7 +18,10 @@ HEAD = (
     b"POST /classify HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b"content-length: %d\r\n\r\n" % len(BODY)
 )
-FLAGS = ("--served-model-name", "sentiment", "--unit", "reef", "--node-pool", "spot")
+FLAGS = (
+    *("--served-model-name", "sentiment", "--unit", "reef", "--node-pool", "spot"),
+    *("--cloudwatch-namespace", "tide", "--cloudwatch-log"),
+)
 
 
 def all_of(client: object) -> bytes:
@@ -53,6 +56,10 @@ def test_it_listens_at_once_loads_warms_up_serves_and_drains(tmp_path: Path) -> 
             waiting.sendall(BODY)
             assert all_of(waiting).startswith(b"HTTP/1.1 200")
         assert live.process.wait(20) == 0
+        assert live.process.stdout is not None
+        told = [json.loads(line) for line in live.process.stdout]
+        assert {line["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in told} == {"tide"}
+        assert sum(line.get("RequestCount", 0) for line in told if line.get("Status") == "Success") == 2
 
 
 def test_what_does_not_end_in_time_is_cut_off(tmp_path: Path) -> None:

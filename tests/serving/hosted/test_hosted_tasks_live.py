@@ -1,4 +1,4 @@
-"""Each task's real, tiny model behind `holdfast serve`: its API, readiness, metrics, overload, cancellation and drain."""
+"""Each task's tiny model behind `holdfast serve`: its API, readiness, metrics, overload, cancellation and drain."""
 
 from __future__ import annotations
 
@@ -38,25 +38,13 @@ REQUESTS: dict[Task, tuple[str, dict[str, Any]]] = {
     Task.OBJECT_DETECTION: ("/detect", IMAGE),
     Task.TEXT_TO_IMAGE: ("/v1/images/generations", {"prompt": "the tide", "seed": 1, "steps": 2}),
 }
-FLAGS = (
-    "--served-model-name",
-    "tiny",
-    "--unit",
-    "reef",
-    "--node-pool",
-    "spot",
-    "--max-batch",
-    "2",
-    "--max-queued",
-    "1",
-)
+FLAGS = "--served-model-name tiny --unit reef --node-pool spot --max-batch 2 --max-queued 1".split()
+Asked = tuple[LiveServer, Task]
 LIMIT_S = 20.0
 
 
 @pytest.fixture(scope="module", params=list(Task), ids=lambda task: task.value)
-def asked(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[LiveServer, Task]]:
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     with serving(MODELS[request.param](), tmp_path_factory.mktemp("server") / "log", *FLAGS) as live:
         live.until_ready()
         yield live, request.param
@@ -78,7 +66,7 @@ def post(live: LiveServer, task: Task) -> Any:
     return live.client.post(REQUESTS[task][0], content=body(task), headers=headers)
 
 
-def test_it_answers_and_counts(asked: tuple[LiveServer, Task]) -> None:
+def test_it_answers_and_counts(asked: Asked) -> None:
     live, task = asked
     first, again = post(live, task), post(live, task)
     assert first.status_code == 200
@@ -93,7 +81,7 @@ def test_it_answers_and_counts(asked: tuple[LiveServer, Task]) -> None:
     assert live.readiness() == (200, "ready")
 
 
-def test_what_the_queue_cannot_hold_is_told_to_come_again(asked: tuple[LiveServer, Task]) -> None:
+def test_what_the_queue_cannot_hold_is_told_to_come_again(asked: Asked) -> None:
     live, task = asked
     until_s = time.monotonic() + LIMIT_S
     refused: list[Any] = []
@@ -106,7 +94,7 @@ def test_what_the_queue_cannot_hold_is_told_to_come_again(asked: tuple[LiveServe
     assert post(live, task).status_code == 200
 
 
-def test_who_leaves_is_not_served_to_the_end(asked: tuple[LiveServer, Task]) -> None:
+def test_who_leaves_is_not_served_to_the_end(asked: Asked) -> None:
     live, task = asked
     until_s = time.monotonic() + LIMIT_S
     while not live.metric("vllm:request_success_total", finished_reason="abort") and time.monotonic() < until_s:
@@ -118,7 +106,7 @@ def test_who_leaves_is_not_served_to_the_end(asked: tuple[LiveServer, Task]) -> 
     assert post(live, task).status_code == 200
 
 
-def test_at_the_end_what_is_in_flight_is_answered(asked: tuple[LiveServer, Task]) -> None:
+def test_at_the_end_what_is_in_flight_is_answered(asked: Asked) -> None:
     live, task = asked
     head, sent = raw(task)
     with live.connect() as waiting:

@@ -23,7 +23,7 @@ _LOG = logging.getLogger("holdfast.serving")
 _ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OPEN = frozenset({"/", "/health", "/readiness", "/metrics", "/docs", "/openapi.json"})
-_CATCH_ALL = "/{path:path}"
+CATCH_ALL = "/{path:path}"
 Answered = Callable[[str, str, int, float], None]
 
 
@@ -73,7 +73,7 @@ def _request_id(scope: Scope) -> str:
 
 def _route(scope: Scope) -> str:
     path = getattr(scope.get("route"), "path", None) or scope.get("root_path")
-    return "other" if not path or path == _CATCH_ALL else str(path)
+    return "other" if not path or path == CATCH_ALL else str(path)
 
 
 class Keyed:

@@ -20,7 +20,6 @@ from holdfast.serving.hosted.clients import GONE, ClientGoneError
 from holdfast.serving.hosted.endpoints.health import Health
 from holdfast.serving.hosted.service import Service
 
-CATCH_ALL = "/{path:path}"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -71,7 +70,7 @@ def loading(service: Service) -> FastAPI:
         raise RequestError(503, f"the server is {service.lifecycle.phase.value}: {service.lifecycle.reason}")
 
     waiting = APIRouter()
-    waiting.add_api_route(CATCH_ALL, wait, methods=_METHODS, include_in_schema=False)
+    waiting.add_api_route(answering.CATCH_ALL, wait, methods=_METHODS, include_in_schema=False)
     return bare(service, [Health(service).router(), waiting], "The model is being loaded.", "")
 
 
