@@ -43,7 +43,10 @@ _MODEL = (
     click.option("--local-only", is_flag=True, help="Download nothing."),
     click.option("--trust-remote-code", is_flag=True, help="Let Python code run that comes with the model."),
     click.option(
-        "--served-model-name", multiple=True, metavar="NAME", help="A name of the model instead of MODEL, which goes on being one; may be repeated."
+        "--served-model-name",
+        multiple=True,
+        metavar="NAME",
+        help="Call the model so (MODEL goes on too); may be repeated.",
     ),
 )
 _DEVICE = (

@@ -38,7 +38,10 @@ REQUESTS: dict[Task, tuple[str, dict[str, Any]]] = {
     Task.OBJECT_DETECTION: ("/detect", IMAGE),
     Task.TEXT_TO_IMAGE: ("/v1/images/generations", {"prompt": "the tide", "seed": 1, "steps": 2}),
 }
-FLAGS = "--served-model-name tiny --unit reef --node-pool spot --max-batch 2 --max-queued 1".split()
+FLAGS = (
+    *("--served-model-name", "tiny", "--unit", "reef"),
+    *("--node-pool", "spot", "--max-batch", "2", "--max-queued", "1"),
+)
 Asked = tuple[LiveServer, Task]
 LIMIT_S = 20.0
 

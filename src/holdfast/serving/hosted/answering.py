@@ -72,7 +72,8 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    path = getattr(scope.get("route"), "path", None) or scope.get("root_path")
+    # A mounted application writes the routes within it into the scope.
+    path = scope.get("root_path") or getattr(scope.get("route"), "path", None)
     return "other" if not path or path == CATCH_ALL else str(path)
 
 

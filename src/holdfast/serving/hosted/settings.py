@@ -27,9 +27,9 @@ class CloudWatch:
 class Settings:
     """What is served, where and how.
 
-    model: an id of the Hub, or a folder; names: others, by which it calls itself rather. task, framework, dtype, revision: None for
-    what the model or the device says. keys: one of which requests must bring, if any. certificate, key: of HTTPS.
-    drain_timeout_s: what requests in flight get after SIGTERM. page: whether there is one at /serve.
+    model: an id of the Hub, or a folder; names: others, by which it calls itself rather. task, framework, dtype,
+    revision: None for what the model or the device says. keys: one of which requests must bring, if any. certificate,
+    key: of HTTPS. drain_timeout_s: what requests in flight get after SIGTERM. page: whether there is one at /serve.
     """
 
     model: str
