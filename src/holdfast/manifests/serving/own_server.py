@@ -100,8 +100,8 @@ def notes(placement: Placement, artifacts: str) -> list[str]:
         return []
     if not artifacts:
         return [
-            "The server compiles nothing, and takes no compiled artifacts, which are programs, from Hugging Face: compile",
-            "the model (`holdfast compile`) into a bucket (model.source.s3).",
+            "The server compiles nothing, and takes no compiled artifacts, which are programs, from Hugging Face:",
+            "compile the model (`holdfast compile`) into a bucket (model.source.s3).",
         ]
     return [
         f"The compiled model (`holdfast compile`) is in {artifacts} below the bucket's prefix, and listed in",
