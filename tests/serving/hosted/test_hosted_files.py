@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.utils._validators import validate_repo_id
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.model.errors import InputError
-from holdfast.serving.hosted.files import find
+from holdfast.serving.hosted.files import find, hub
 from holdfast.serving.hosted.tasks import Task
 from serving.hosted.model_folders import bert, diffusion, llama, safetensors, sentences, text, vit, write
 
@@ -60,6 +63,7 @@ def test_a_folder_is_a_model(tmp_path: Path, files: dict[str, bytes], task: Task
         ("a" * 5000, "neither a folder nor an id"),
         ("a\0b", "neither a folder nor an id"),
         ("org/na me", "neither a folder nor an id"),
+        ("org/name.git", "neither a folder nor an id"),
         ("https://example.org/model", "neither a folder nor an id"),
     ],
 )
@@ -72,10 +76,34 @@ def test_what_is_no_model_is_refused(
         find(model, local_only=True)
 
 
+@given(
+    st.text("aZ0_.-/g it", min_size=1, max_size=12)
+    | st.from_regex(r"[a-b.-]{1,4}/[a-b._-]{1,4}(\.git)?", fullmatch=True)
+)
+def test_what_is_taken_for_an_id_is_one_to_the_hubs_client(name: str) -> None:
+    if hub.is_name(name):
+        validate_repo_id(name)
+
+
 def test_a_file_is_no_folder_and_a_folder_has_no_revisions(tmp_path: Path) -> None:
     write(tmp_path, bert())
     refused(tmp_path / "model.safetensors", "is no folder")
     refused(tmp_path, "is a folder, which has no revisions", revision="main")
+
+
+def test_a_folder_that_vanishes_or_is_closed_beside_the_model_is_no_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (write(tmp_path, bert()) / "lost+found").mkdir()
+    scandir = os.scandir
+
+    def closed(path: Path) -> object:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert find(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.files import ModelFiles
 from holdfast.serving.hosted.generation.streams import Piece, TextRequest
 from holdfast.serving.hosted.loaded import Loaded
-from holdfast.serving.hosted.metrics import Labels
+from holdfast.serving.hosted.metrics import Labels, Published
+from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.painting import Painted, Painting
 from holdfast.serving.hosted.predicting.pictures import Detected, Found, Picture, Recognised
 from holdfast.serving.hosted.predicting.texts import Classified, Embedded, Labelled, Text
@@ -326,6 +327,45 @@ def test_a_client_that_leaves_ends_its_answer(serve: Serve) -> None:
             events.readline()
         assert not generator.closed.is_set()
     assert generator.closed.wait(5)
+
+
+class Echo:
+    """A predictor that finds every text positive."""
+
+    max_batch = 4
+
+    def prepare(self, request: Text) -> Text:
+        if not request.text:
+            raise RequestError(400, "the text is empty", param="input")
+        return request
+
+    def shape(self, prepared: Text) -> object:
+        return len(prepared.text)
+
+    def predict(self, batch: Sequence[Text]) -> list[Classified]:
+        return [classified(text) for text in batch]
+
+    def warm_up(self) -> None:
+        pass
+
+
+def test_what_the_page_asks_goes_through_the_servers_queue_and_counts(serve: Serve) -> None:
+    published = Published(LABELS, has_tokens=False)
+    batcher = Batcher(Echo(), Bounds(), published)
+    server = serve(Task.TEXT_CLASSIFICATION, batcher)
+    begun: list[asyncio.Task[None]] = []
+
+    async def begin() -> None:
+        begun.append(asyncio.create_task(batcher.run()))
+
+    server.app.add_api_route("/begin", begin)
+    assert urllib.request.urlopen(server.url.replace("/serve", "/begin"), timeout=10).read()
+    for text, said in (("what a day", "7 tokens"), ("", "the text is empty (400)")):
+        session = text or "none"
+        assert server.ask("/gradio_api/queue/join?", {"data": [text], "fn_index": 0, "session_hash": session})[0] == 200
+        assert said in server.ask(f"/gradio_api/queue/data?session_hash={session.replace(' ', '%20')}")[1]
+    counted = [line for line in published.exposition().decode().splitlines() if line.startswith("vllm:request_success")]
+    assert sum(float(line.rpartition(" ")[2]) for line in counted if 'finished_reason="stop"' in line) == 1
 
 
 def test_open_pages_do_not_hold_a_server_up_that_drains(serve: Serve) -> None:

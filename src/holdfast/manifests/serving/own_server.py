@@ -99,7 +99,10 @@ def notes(placement: Placement, artifacts: str) -> list[str]:
     if placement.unit.own_framework != "neuronx":
         return []
     if not artifacts:
-        return ["The model must be compiled for Neuron where it is on Hugging Face: the server compiles none."]
+        return [
+            "The server compiles nothing, and takes no compiled artifacts, which are programs, from Hugging Face:",
+            "compile the model (`holdfast compile`) into a bucket (model.source.s3).",
+        ]
     return [
         f"The compiled model (`holdfast compile`) is in {artifacts} below the bucket's prefix, and listed in",
         "SHA256SUMS; another image or configuration looks elsewhere.",

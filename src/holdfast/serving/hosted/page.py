@@ -86,8 +86,10 @@ async def _built(loaded: Loaded, files: ModelFiles, labels: Labels, bounds: Boun
         blocks,
         PATH,
         theme=gradio.themes.Default(
-            primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "Consolas", "monospace")
-        ),
+            primary_hue="blue",
+            font=("system-ui", "sans-serif"),
+            font_mono=("ui-monospace", "Consolas", "monospace"),
+        ).set(button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700"),
         css=_STYLE,
         footer_links=[],
         run_history=False,

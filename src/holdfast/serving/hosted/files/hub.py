@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9_](
 
 def is_name(model: str) -> bool:
     """Whether it could be an id of the Hub: name, or organisation/name."""
-    return _NAME.fullmatch(model) is not None and len(model) <= 96 and "--" not in model and ".." not in model
+    return _NAME.fullmatch(model) is not None and len(model) <= 96 and not re.search(r"--|\.\.|\.git$", model)
 
 
 def is_offline() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -69,21 +70,28 @@ def read_object(source: Source, name: str) -> dict[str, Any]:
 
 
 def names_in(folder: Path) -> frozenset[str]:
-    """Files in a folder, down to its subfolders' subfolders; none lies deeper in any layout that is served. Links to
-    folders are not followed."""
+    """Files in a folder and, where it is a model's, down to its subfolders' subfolders; none lies deeper in any layout
+    that is served. Links to folders are not followed. Raises InputError where the folder may not be read."""
     found: list[str] = []
-    level = [""]
-    for _ in range(3):
-        level = [inner for below in level for inner in _look(folder, below, found)]
+    try:
+        level = _look(folder, "", found)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(folder), mend="give another folder") from error
+    if not {"config.json", "model_index.json"} & set(found):
+        return frozenset(found)
+    for _ in range(2):
+        below, level = level, []
+        for name in below:
+            with contextlib.suppress(
+                OSError
+            ):  # lost+found of a volume, which is root's; what is needed is missed by name
+                level += _look(folder, name, found)
     return frozenset(found)
 
 
 def _look(folder: Path, below: str, found: list[str]) -> list[str]:
     """Note the files of a subfolder; its own subfolders."""
-    try:
-        entries = list(os.scandir(folder / below))
-    except PermissionError as error:
-        raise InputError("may not be read", where=str(folder / below), mend="give this user the right to") from error
+    entries = list(os.scandir(folder / below))
     found += [below + entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
     return [f"{below}{entry.name}/" for entry in entries if entry.is_dir(follow_symlinks=False)]
 
