@@ -36,8 +36,9 @@ class Listener(uvicorn.Server):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is closed when the head of a request takes longer than 20 s or 64 KiB, or when more than 16 MiB
-    of a body come after it was answered. Uvicorn bounds none of these."""
+    """A connection that is closed when the head of a request takes longer than 20 s or 64 KiB, when its first request
+    does not begin for as long as one is kept alive, or when more than 16 MiB of a body come after it was answered.
+    Uvicorn bounds none of these."""
 
     head_s = 20.0
     most_head_bytes = 64 * 1024
@@ -50,7 +51,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._patience = self.loop.call_later(self.head_s, transport.abort)
+        self._patience = self.loop.call_later(self.timeout_keep_alive, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hasten()
@@ -66,8 +67,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._unread_bytes = True, 0
-        if self._patience is None:
-            self._patience = self.loop.call_later(self.head_s, self.transport.abort)
+        self._hasten()
+        self._patience = self.loop.call_later(self.head_s, self.transport.abort)
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
