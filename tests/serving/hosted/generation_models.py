@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
 
-VOCABULARY = 97
+from holdfast.serving.hosted.files import ModelFiles
+from holdfast.serving.hosted.tasks import Task
+
+VOCABULARY = 300
 EOS = 2
 SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -58,3 +64,29 @@ def prompts(*lengths: int) -> list[tuple[int, ...]]:
         tuple((place * number * 7 + 3) % VOCABULARY for place in range(1, length + 1))
         for number, length in enumerate(lengths, 1)
     ]
+
+
+def byte_level() -> Any:
+    """A tokenizer as GPT-2, Llama 3 and Qwen have: every token is some bytes."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pairs = [("Ã", "©"), ("â", "Ĥ"), ("Ġ", "a"), ("Ġ", "Ġ"), ("â", "Ĥ¬"), ("ð", "Ł")]
+    words = ["<unk>", "<s>", "</s>", *letters, *dict.fromkeys([a + b for a, b in pairs] + ["Ĥ¬"])]
+    tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(words)}, [("Ĥ", "¬"), *pairs]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return fast(tokenizer)
+
+
+def fast(tokenizer: Tokenizer) -> Any:
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def files(folder: Path, model: Any, chat_template: str | None = None) -> ModelFiles:
+    """The model's tokenizer and configuration in a folder; the weights stay where they are."""
+    tokenizer = byte_level()
+    tokenizer.chat_template = chat_template
+    tokenizer.save_pretrained(folder)
+    model.config.save_pretrained(folder)
+    return ModelFiles("tiny", folder, Task.TEXT_GENERATION, model.config.to_dict())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from holdfast.model.errors import InputError
 from holdfast.serving.hosted.generation.decoder import Part, PartDecoder
@@ -42,8 +44,8 @@ def greedy(told: TorchDecoder, prompts: list[tuple[int, ...]], tokens: int) -> l
     """One prompt in each slot, all at once."""
     texts = [[int(told.prefill(slot, prompt).argmax())] for slot, prompt in enumerate(prompts)]
     for _ in range(tokens - 1):
-        newest = told.decode([text[-1] for text in texts]).argmax(-1).tolist()
-        for text, token in zip(texts, newest, strict=True):
+        newest = told.decode([*(text[-1] for text in texts), *[None] * (told.slots - len(texts))]).argmax(-1).tolist()
+        for text, token in zip(texts, newest, strict=False):
             text.append(token)
     return texts
 
@@ -132,9 +134,10 @@ def test_bfloat16_is_served() -> None:
     assert logits.shape == (models.VOCABULARY,)
 
 
-def test_warming_up_runs_every_shape_that_is_served() -> None:
+def test_warming_up_runs_every_shape_that_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
     model = models.made("Llama")
-    told = decoder(model, slots=1, positions=200)
+    told = TorchDecoder(model, slots=1, positions=200, device=CPU, compiled=True)
     shapes: set[tuple[int, ...]] = set()
 
     def seen(_: Any, __: Any, named: Any) -> None:
@@ -151,6 +154,18 @@ def test_warming_up_runs_every_shape_that_is_served() -> None:
         told.decode([5])
     assert shapes == warm
     assert isinstance(told, PartDecoder)
+
+
+def test_compiled_steps_are_compiled_while_warming_up_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = CompileCounter()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=counter))
+    model = models.made("Llama", num_hidden_layers=1)
+    told = TorchDecoder(model, slots=3, positions=256, device=CPU, compiled=True)
+    told.warm_up(64)
+    assert counter.frame_count == 3  # one for each window: 64, 128 and 256
+    prompts = models.prompts(100, 9)
+    assert greedy(told, prompts, 40) == [models.generated(model, prompt, 40) for prompt in prompts]
+    assert counter.frame_count == 3
 
 
 @pytest.mark.parametrize(

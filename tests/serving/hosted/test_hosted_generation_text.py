@@ -8,28 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, normalizers
 from tokenizers.models import BPE, WordPiece
-from transformers import PreTrainedTokenizerFast
 
 from holdfast.serving.hosted.generation.text import Detokeniser, Stops
+from serving.hosted import generation_models as models
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-
-
-def fast(tokenizer: Tokenizer) -> Any:
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-
-
-def byte_level() -> Any:
-    """As GPT-2, Llama 3 and Qwen have: every token is some bytes."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pairs = [("Ã", "©"), ("â", "Ĥ"), ("Ġ", "a"), ("Ġ", "Ġ"), ("â", "Ĥ¬"), ("ð", "Ł")]
-    words = ["<s>", "</s>", "<unk>", *letters, *dict.fromkeys([a + b for a, b in pairs] + ["Ĥ¬"])]
-    tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(words)}, [("Ĥ", "¬"), *pairs]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return fast(tokenizer)
 
 
 def pieces() -> Any:
@@ -40,26 +25,26 @@ def pieces() -> Any:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return fast(tokenizer)
+    return models.fast(tokenizer)
 
 
 def metaspace() -> Any:
     words = ["<s>", "</s>", "<unk>", "▁", "▁a", "▁be", "a", "▁▁", "é", "."]
     tokenizer = Tokenizer(BPE({word: number for number, word in enumerate(words)}, []))
     tokenizer.decoder = decoders.Metaspace()
-    return fast(tokenizer)
+    return models.fast(tokenizer)
 
 
 def word_pieces() -> Any:
     words = ["<s>", "</s>", "<unk>", "a", "##b", "be", "##.", "."]
     tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(words)}))
     tokenizer.decoder = decoders.WordPiece(cleanup=False)
-    return fast(tokenizer)
+    return models.fast(tokenizer)
 
 
 @functools.cache
 def tokenizer(kind: str) -> Any:
-    return {"bytes": byte_level, "pieces": pieces, "metaspace": metaspace, "words": word_pieces}[kind]()
+    return {"bytes": models.byte_level, "pieces": pieces, "metaspace": metaspace, "words": word_pieces}[kind]()
 
 
 def streamed(kind: str, tokens: list[int]) -> list[str]:
@@ -114,7 +99,7 @@ def test_a_character_is_told_when_it_is_complete(kind: str, text: str, expected:
 
 
 def test_the_end_of_an_answer_has_no_text() -> None:
-    assert streamed("bytes", [4, 1]) == [whole("bytes", [4]), "", ""]
+    assert streamed("bytes", [4, models.EOS]) == [whole("bytes", [4]), "", ""]
 
 
 def test_bytes_that_are_no_character_are_told_at_the_end() -> None:

@@ -61,12 +61,17 @@ class _Seat:
 
 
 class SlotEngine:
-    """At each step every slot gets one more token, then prompts are taken in."""
+    """At each step every slot gets one more token, then prompts are taken in.
+
+    prefilled: tokens of prompts that were taken in so far.
+    """
 
     def __init__(self, decoder: Decoder, *, prefill_tokens: int = PREFILL_TOKENS) -> None:
         self._decoder = decoder
+        self._in_parts = decoder if isinstance(decoder, PartDecoder) else None
         self._ends = torch.tensor(sorted(decoder.eos_ids), dtype=torch.long)
         self._prefill_tokens = prefill_tokens
+        self.prefilled = 0
         self._seats: dict[int, _Seat] = {}  # by slot, in the order of entering
 
     @property
@@ -82,8 +87,7 @@ class SlotEngine:
     def enter(self, key: int, prompt: Prompt) -> Made:
         """Prefill into a free slot at once, however long; the first token. Raises ValueError where none is free."""
         slot = self.begin(key, prompt)
-        self._seats[slot].taken = len(prompt.tokens)
-        return self._choose([slot], self._decoder.prefill(slot, prompt.tokens)[None])[0]
+        return self._take_whole(slot)[0]
 
     def begin(self, key: int, prompt: Prompt) -> int:
         """Take the lowest free slot; the next steps take in the prompt. Raises ValueError where no slot is free, or
@@ -121,14 +125,15 @@ class SlotEngine:
         return self._choose(slots, self._decoder.decode(newest)[slots])
 
     def _prefill(self) -> list[Made]:
-        if not isinstance(self._decoder, PartDecoder):
+        if self._in_parts is None:
             return self._prefill_whole()
         parts = self._parts()
         if not parts:
             return []
-        logits = self._decoder.prefill_parts(parts)
+        logits = self._in_parts.prefill_parts(parts)
         for part in parts:
             self._seats[part.slot].taken += len(part.tokens)
+            self.prefilled += len(part.tokens)
         done = [number for number, part in enumerate(parts) if self._seats[part.slot].taken == self._length(part.slot)]
         return self._choose([parts[number].slot for number in done], logits[done]) if done else []
 
@@ -147,13 +152,17 @@ class SlotEngine:
         made: list[Made] = []
         room = self._prefill_tokens
         for slot in [slot for slot, seat in self._seats.items() if not seat.made]:
-            prompt = self._seats[slot].prompt.tokens
-            if made and len(prompt) > room:
+            if made and self._length(slot) > room:
                 break
-            room -= len(prompt)
-            self._seats[slot].taken = len(prompt)
-            made += self._choose([slot], self._decoder.prefill(slot, prompt)[None])
+            room -= self._length(slot)
+            made += self._take_whole(slot)
         return made
+
+    def _take_whole(self, slot: int) -> list[Made]:
+        tokens = self._seats[slot].prompt.tokens
+        self._seats[slot].taken = len(tokens)
+        self.prefilled += len(tokens)
+        return self._choose([slot], self._decoder.prefill(slot, tokens)[None])
 
     def _length(self, slot: int) -> int:
         return len(self._seats[slot].prompt.tokens)
