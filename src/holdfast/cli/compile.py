@@ -23,7 +23,8 @@ _SIZE = click.IntRange(min=1)
 @click.option(
     "--task",
     type=click.Choice([task.value for task in Task]),
-    help="What it will be served for. [default: by its files]",
+    metavar="TASK",
+    help="What it will be served for, as Hugging Face calls it. [default: by its files]",
 )
 @click.option("--batch-size", type=_SIZE, help="Requests at once; the slots of a text generator.")
 @click.option("--sequence-length", type=_SIZE, help="Tokens of a text, or of a prompt and its answer.")
