@@ -34,11 +34,12 @@ def model(files: ModelFiles, dtype: torch.dtype, place: torch.device) -> Any:
             trust_remote_code=files.trust_remote_code,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"cannot be loaded for {files.task.value} ({_first_line(error)})", where=files.name) from error
     unused = _UNUSED.get(files.task, ())
     lacking = sorted(key for key in found["missing_keys"] if not key.startswith(unused))
-    lacking += [str(key) for key, *_ in found["mismatched_keys"]]
     if lacking:
         raise InputError(
             f"its weights lack {_some(lacking)} for {files.task.value}",
