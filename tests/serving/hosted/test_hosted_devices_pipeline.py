@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ def test_a_pipeline_makes_the_image_of_its_seed_in_silence(
     assert capfd.readouterr().err == ""
 
 
-def test_half_precision_is_loaded_where_a_pipeline_has_nothing_else(tmp_path: Path) -> None:
-    halves = _write(tmp_path, variant="fp16")
+def test_a_variant_of_the_weights_is_loaded_where_it_is_what_was_found(tmp_path: Path) -> None:
+    halves = replace(_write(tmp_path, variant="fp16"), variant="fp16")
 
     assert list(tmp_path.glob("unet/*.fp16.safetensors"))
     assert torch_device.cpu("eager").pipeline(halves).unet.dtype == torch.float32
