@@ -206,7 +206,7 @@ def test_a_full_queue_refuses_at_once(files: ModelFiles) -> None:
     assert [reason for _, _, reason in serving(made, clients)] == ["length"] * 3
 
 
-@pytest.mark.parametrize("way", ["closed", "cancelled", "forgotten"])
+@pytest.mark.parametrize("way", ["closed", "cancelled", "forgotten", "thrown"])
 def test_a_client_that_leaves_gives_its_slot_to_the_next(files: ModelFiles, way: str) -> None:
     made = generator(files, Bounds(max_batch=1))
 
@@ -224,6 +224,9 @@ def test_a_client_that_leaves_gives_its_slot_to_the_next(files: ModelFiles, way:
             await asyncio.sleep(0)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+        elif way == "thrown":
+            with pytest.raises(KeyError):
+                await answer.athrow(KeyError("of the reader"))
         else:
             del answer
             gc.collect()
@@ -320,6 +323,7 @@ def test_the_event_loop_goes_on_while_the_device_works(files: ModelFiles) -> Non
         (TextRequest((5,) * 64, 1), "the prompt has 64 tokens and the context ends at 64 tokens with the answer"),
         (TextRequest((5,) * 60, 5), "max_tokens must be a whole number from 1 to 4, not 5"),
         (TextRequest((5,) * 60, 0), "max_tokens must be a whole number from 1 to 4, not 0"),
+        (TextRequest((5,), 5, 6), "min_tokens must be a whole number from 0 to 5, not 6"),
         (TextRequest((), 5), "prompt must have at least one token"),
         (TextRequest((5, 300), 5), "300 is no token of the model, whose ids go from 0 to 299"),
     ],

@@ -7,7 +7,7 @@ import collections
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from holdfast.serving.errors import RequestError
@@ -77,13 +77,16 @@ class TextGenerator:
         template."""
         return self._prompts.encode_chat(messages)
 
-    def answer(self, request: TextRequest) -> Answer:
+    def answer(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         """Queue it at once, raising RequestError 429 where the queue is full, and stream what comes of it. Closing the
         iterator early frees the slot before the next step."""
         room = self._prompts.room(request.tokens)
         if not 1 <= request.max_tokens <= room:
             message = f"max_tokens must be a whole number from 1 to {room}, not {request.max_tokens}"
             raise RequestError(400, message, param="max_tokens")
+        if not 0 <= request.min_tokens <= request.max_tokens:
+            message = f"min_tokens must be a whole number from 0 to {request.max_tokens}, not {request.min_tokens}"
+            raise RequestError(400, message, param="min_tokens")
         if self._closed:
             raise RequestError(503, _CLOSED)
         if len(self._waiting) + len(self._seated) >= self._most:
