@@ -23,7 +23,7 @@ from holdfast.serving.hosted.generation.decoder import Decoder
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.generation.torch_decoder import TorchDecoder
-from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.metrics import Labels, Occupancy, Published
 from serving.hosted import generation_models as models
 
 TEMPLATE = (
@@ -66,6 +66,7 @@ class Noted(Published):
     """What was published, as it came."""
 
     def __init__(self) -> None:
+        super().__init__(Labels("unit", "tiny", "cpu", "none"), has_tokens=True)
         self.counts: Counter[str] = Counter()
         self.reasons: list[str] = []
         self.tokens = 0
@@ -280,8 +281,9 @@ def test_a_step_that_fails_is_told_to_those_in_it_and_forgotten(files: ModelFile
         return await asyncio.gather(*map(gathered, answers), return_exceptions=True)
 
     *failed, served = serving(made, clients)
-    assert [(error.status, error.message) for error in failed] == [(500, "the model failed: OutOfMemoryError")] * 2
+    assert [(error.status, error.code) for error in failed] == [(500, "model_failed")] * 2
     assert len(served[1]) == 5
+    assert noted(made).reasons == ["error", "error", "length"]
 
 
 def test_a_device_that_fails_again_and_again_ends_the_server(files: ModelFiles) -> None:
