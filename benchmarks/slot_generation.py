@@ -1,15 +1,17 @@
 """Tokens per second of the slot engine against transformers' own `generate`, on the same random model in the same run.
 
-    python benchmarks/slot_generation.py [--shape tiny|30m|both] [--streams 1 8 32] [--threads 1] [--repeats 3]
+    python benchmarks/slot_generation.py [--shape tiny|30m|both] [--streams 1 8 32] [--rounds 3]
+        [--threads 1] [--repeats 3]
 
-Every stream is one request; their prompts and answers differ in length, as requests do. Three ways to answer them all:
+Every stream asks some requests, whose prompts and answers differ in length. Three ways to answer them:
 
-- slots: the engine that `holdfast serve` runs, with as many slots as streams, and requests for all from the start;
+- slots: the engine that `holdfast serve` runs, with as many slots as streams; who is done makes room for the next;
 - alone: `generate` for one after the other;
-- padded: one `generate` of all, prompts padded on the left, as a batch server without slots would: it ends with the
-  longest answer, and what it makes for those that are done is thrown away.
+- padded: `generate` for as many as there are streams, prompts padded on the left, as a batch server without slots
+  would: each batch ends with its longest answer, and what it makes for those that are done is thrown away.
 
-Tokens are those that were asked for. The best of the repeats counts, and the ways take turns.
+Tokens are those that were asked for, by second of this process on its processors: the machine may be shared. The best
+of the repeats counts, and the ways take turns.
 """
 
 from __future__ import annotations
@@ -49,24 +51,25 @@ def model(shape: str) -> Any:
     return transformers.AutoModelForCausalLM.from_config(config).eval()
 
 
-def requests(streams: int, vocabulary: int) -> list[Prompt]:
-    drawn = random.Random(streams)
+def requests(number: int, vocabulary: int) -> list[Prompt]:
+    drawn = random.Random(number)
     return [
         Prompt(
             tuple(drawn.randrange(3, vocabulary) for _ in range(drawn.randint(8, 96))),
             drawn.randint(16, 128),
             ignore_eos=True,
         )
-        for _ in range(streams)
+        for _ in range(number)
     ]
 
 
 def slots(decoder: TorchDecoder, prompts: list[Prompt]) -> list[list[int]]:
     engine = SlotEngine(decoder)
-    for key, prompt in enumerate(prompts):
-        engine.begin(key, prompt)
     answers: list[list[int]] = [[] for _ in prompts]
-    while engine.free < decoder.slots:
+    waiting = list(range(len(prompts)))
+    while waiting or engine.free < decoder.slots:
+        while waiting and engine.free:
+            engine.begin(waiting[0], prompts[waiting.pop(0)])
         for made in engine.step():
             answers[made.key].append(made.token)
     return answers
@@ -89,25 +92,29 @@ def best_s(ways: dict[str, Callable[[], list[list[int]]]], repeats: int) -> tupl
     answers: dict[str, Any] = {}
     for _ in range(repeats):
         for name, way in ways.items():
-            begun_s = time.perf_counter()
+            begun_s = time.process_time()
             answers[name] = way()
-            took[name].append(time.perf_counter() - begun_s)
+            took[name].append(time.process_time() - begun_s)
     return {name: min(times) for name, times in took.items()}, answers
 
 
-def measured(shape: str, streams: int, repeats: int) -> dict[str, Any]:
+def measured(shape: str, streams: int, rounds: int, repeats: int) -> dict[str, Any]:
     told = model(shape)
-    prompts = requests(streams, SHAPES[shape]["vocab_size"])
+    prompts = requests(streams * rounds, SHAPES[shape]["vocab_size"])
     decoder = TorchDecoder(told, slots=streams, positions=POSITIONS, device=torch.device("cpu"))
     decoder.warm_up(512)
     ways: dict[str, Callable[[], list[list[int]]]] = {
         "slots": lambda: slots(decoder, prompts),
         "alone": lambda: [generated(told, [prompt])[0] for prompt in prompts],
-        "padded": lambda: generated(told, prompts),
+        "padded": lambda: [
+            answer
+            for first in range(0, len(prompts), streams)
+            for answer in generated(told, prompts[first : first + streams])
+        ],
     }
     took, answers = best_s(ways, repeats)
     tokens = sum(prompt.max_tokens for prompt in prompts)
-    rates = {f"{name}_tokens_per_s": round(tokens / seconds) for name, seconds in took.items()}
+    rates = {f"{name}_tokens_per_cpu_s": round(tokens / seconds) for name, seconds in took.items()}
     return {
         "shape": shape,
         "parameters": sum(weights.numel() for weights in told.parameters()),
@@ -124,6 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--rounds", type=int, default=3, help="requests of each stream")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     asked = parser.parse_args()
@@ -131,7 +139,7 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     for shape in SHAPES if asked.shape == "both" else [asked.shape]:
         for streams in asked.streams:
-            print(json.dumps(measured(shape, streams, asked.repeats)))
+            print(json.dumps(measured(shape, streams, asked.rounds, asked.repeats)))
 
 
 if __name__ == "__main__":
