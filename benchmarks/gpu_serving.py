@@ -32,6 +32,7 @@ from holdfast.catalog import configs, models
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.serving.hosted.devices import choose, memory
 from holdfast.serving.hosted.devices.torch_device import TorchDevice
+from holdfast.serving.hosted.generation.engine import PREFILL_TOKENS
 from holdfast.serving.hosted.generation.torch_decoder import TorchDecoder
 
 TINY = {
@@ -117,7 +118,7 @@ def _sweep(model: Any, device: TorchDevice, shape: Shape, given: argparse.Namesp
                     device=device.place,
                     compiled=device.framework == "compile",
                 )
-                serving_levels.decode_s(decoder, device, shape.input_tokens)  # warms up
+                decoder.warm_up(PREFILL_TOKENS)
                 levels.append(serving_levels.measure(decoder, device, shape))
         except memory.NoRoomError as error:
             print(error, file=sys.stderr)

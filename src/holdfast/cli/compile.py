@@ -23,7 +23,8 @@ _SIZE = click.IntRange(min=1)
 @click.option(
     "--task",
     type=click.Choice([task.value for task in Task]),
-    help="What it will be served for. [default: by its files]",
+    metavar="TASK",
+    help="What it will be served for, as Hugging Face calls it. [default: by its files]",
 )
 @click.option("--batch-size", type=_SIZE, help="Requests at once; the slots of a text generator.")
 @click.option("--sequence-length", type=_SIZE, help="Tokens of a text, or of a prompt and its answer.")
@@ -59,10 +60,10 @@ def compile(
     `holdfast serve FOLDER --device neuron` only loads. A machine without NeuronCores can do it, with --target.
 
     \b
-    holdfast compile meta-llama/Llama-3.1-8B-Instruct --target trn1 --out llama \\
+    holdfast compile meta-llama/Llama-3.1-8B-Instruct --out llama --target trn1 \\
         --batch-size 8 --sequence-length 4096 --tensor-parallel 8
-    holdfast compile stabilityai/stable-diffusion-2-1-base --target inf2 --out sd21 \\
-        --batch-size 1 --height 512 --width 512
+    holdfast compile stabilityai/stable-diffusion-2-1-base --out sd21 \\
+        --target inf2 --batch-size 1 --height 512 --width 512
     """
     compiling.check_device(device)
     wanted = Compilation(

@@ -11,11 +11,13 @@ import inspect
 import json
 import sys
 import types
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 from transformers.modeling_outputs import ModelOutput
@@ -72,8 +74,10 @@ class FakeCausalModel:
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
         folder = Path(save_directory)
         (folder / "checkpoint/weights").mkdir(parents=True)
-        (folder / "checkpoint/weights/tp0_sharded_checkpoint.safetensors").write_bytes(b"weights")
-        (folder / "model.pt").write_bytes(b"graphs")
+        for rank in range(self.neuron_config.tp_degree):
+            shard = folder / f"checkpoint/weights/tp{rank}_sharded_checkpoint.safetensors"
+            safetensors.torch.save_file({"weight": torch.zeros(1)}, shard)
+        _write_graph(folder / "model.pt")
         told = asdict(self.neuron_config) | {"torch_dtype": str(self.neuron_config.torch_dtype)}
         (folder / "neuron_config.json").write_text(json.dumps(told))
         (folder / "config.json").write_text(self._original.config.to_json_string())
@@ -164,7 +168,7 @@ class FakeNeuron:
         config = json.loads((Path(model_name_or_path) / "config.json").read_text())
         static = {f"static_{name}": value for name, value in input_shapes.items()}
         Path(output).mkdir(exist_ok=True)
-        (Path(output) / "model.neuron").write_bytes(b"graph")
+        _write_graph(Path(output) / "model.neuron")
         (Path(output) / "config.json").write_text(json.dumps(config | {"neuron": static}))
 
     def normalize_diffusers_input_shapes(self, args: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -232,6 +236,12 @@ class _CausalClass:
     ) -> FakeCausalModel:
         self._library.calls.append(("export", {"load_weights": load_weights, **kwargs}))
         return FakeCausalModel(transformers.AutoModelForCausalLM.from_pretrained(model_id), neuron_config)
+
+
+def _write_graph(file: Path) -> None:
+    """TorchScript is a ZIP archive."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("graph", "")
 
 
 def signature(function: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,15 @@ def test_a_model_without_the_weights_of_its_task_is_refused(saved: Saved) -> Non
 
     with pytest.raises(InputError, match=r"lack classifier\.bias, classifier\.weight for text-classification"):
         torch_device.cpu("eager").encoder(untrained)
+
+
+def test_weights_of_another_shape_than_the_configuration_are_refused(saved: Saved) -> None:
+    files = saved(_bert(), Task.TEXT_CLASSIFICATION)
+    config = json.loads((files.folder / "config.json").read_text()) | {"vocab_size": 64}
+    (files.folder / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(InputError, match="tiny: cannot be loaded for text-classification"):
+        torch_device.cpu("eager").encoder(files)
 
 
 def test_vectors_need_no_pooler(saved: Saved) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from holdfast.model.errors import InputError
 from holdfast.serving.hosted.generation.decoder import Part, PartDecoder
@@ -15,7 +17,21 @@ from serving.hosted import generation_models as models
 CPU = torch.device("cpu")
 WINDOW = {"sliding_window": 24}
 SMALL_HEADS = {"head_dim": 8, "query_pre_attn_scalar": 8}
-KINDS = [
+LATENT = {
+    "num_key_value_heads": 4,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_routed_experts": 4,
+    "n_group": 1,
+    "topk_group": 1,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+    "first_k_dense_replace": 1,
+}
+KINDS: list[tuple[str, dict[str, Any], str]] = [
     ("Llama", {}, "sdpa"),
     ("Llama", {}, "eager"),
     ("Llama", {"num_key_value_heads": 4}, "sdpa"),
@@ -31,6 +47,10 @@ KINDS = [
     ("Gemma2", {**SMALL_HEADS, **WINDOW}, "eager"),
     ("Gemma3Text", {**SMALL_HEADS, **WINDOW}, "sdpa"),
     ("Phi3", {}, "sdpa"),
+    ("GPTNeoX", {}, "sdpa"),
+    ("OPT", {"word_embed_proj_dim": 32, "ffn_dim": 48, "init_std": 0.2}, "sdpa"),
+    ("GptOss", {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2, **WINDOW}, "eager"),
+    ("DeepseekV3", LATENT, "sdpa"),
 ]
 
 
@@ -42,8 +62,8 @@ def greedy(told: TorchDecoder, prompts: list[tuple[int, ...]], tokens: int) -> l
     """One prompt in each slot, all at once."""
     texts = [[int(told.prefill(slot, prompt).argmax())] for slot, prompt in enumerate(prompts)]
     for _ in range(tokens - 1):
-        newest = told.decode([text[-1] for text in texts]).argmax(-1).tolist()
-        for text, token in zip(texts, newest, strict=True):
+        newest = told.decode([*(text[-1] for text in texts), *[None] * (told.slots - len(texts))]).argmax(-1).tolist()
+        for text, token in zip(texts, newest, strict=False):
             text.append(token)
     return texts
 
@@ -132,9 +152,10 @@ def test_bfloat16_is_served() -> None:
     assert logits.shape == (models.VOCABULARY,)
 
 
-def test_warming_up_runs_every_shape_that_is_served() -> None:
+def test_warming_up_runs_every_shape_that_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
     model = models.made("Llama")
-    told = decoder(model, slots=1, positions=200)
+    told = TorchDecoder(model, slots=1, positions=200, device=CPU, compiled=True)
     shapes: set[tuple[int, ...]] = set()
 
     def seen(_: Any, __: Any, named: Any) -> None:
@@ -151,6 +172,18 @@ def test_warming_up_runs_every_shape_that_is_served() -> None:
         told.decode([5])
     assert shapes == warm
     assert isinstance(told, PartDecoder)
+
+
+def test_compiled_steps_are_compiled_while_warming_up_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = CompileCounter()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=counter))
+    model = models.made("Llama", num_hidden_layers=1)
+    told = TorchDecoder(model, slots=3, positions=128, device=CPU, compiled=True)
+    told.warm_up(64)
+    assert counter.frame_count == 2  # one for each window: 64 and 128
+    prompts = models.prompts(50, 9)
+    assert greedy(told, prompts, 20) == [models.generated(model, prompt, 20) for prompt in prompts]
+    assert counter.frame_count == 2
 
 
 @pytest.mark.parametrize(

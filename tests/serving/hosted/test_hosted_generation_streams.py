@@ -23,7 +23,7 @@ from holdfast.serving.hosted.generation.decoder import Decoder
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.generation.torch_decoder import TorchDecoder
-from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.metrics import Labels, Occupancy, Published
 from serving.hosted import generation_models as models
 
 TEMPLATE = (
@@ -66,6 +66,7 @@ class Noted(Published):
     """What was published, as it came."""
 
     def __init__(self) -> None:
+        super().__init__(Labels("unit", "tiny", "cpu", "none"), has_tokens=True)
         self.counts: Counter[str] = Counter()
         self.reasons: list[str] = []
         self.tokens = 0
@@ -206,7 +207,7 @@ def test_a_full_queue_refuses_at_once(files: ModelFiles) -> None:
     assert [reason for _, _, reason in serving(made, clients)] == ["length"] * 3
 
 
-@pytest.mark.parametrize("way", ["closed", "cancelled", "forgotten"])
+@pytest.mark.parametrize("way", ["closed", "cancelled", "forgotten", "thrown"])
 def test_a_client_that_leaves_gives_its_slot_to_the_next(files: ModelFiles, way: str) -> None:
     made = generator(files, Bounds(max_batch=1))
 
@@ -224,6 +225,9 @@ def test_a_client_that_leaves_gives_its_slot_to_the_next(files: ModelFiles, way:
             await asyncio.sleep(0)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+        elif way == "thrown":
+            with pytest.raises(KeyError):
+                await answer.athrow(KeyError("of the reader"))
         else:
             del answer
             gc.collect()
@@ -277,8 +281,9 @@ def test_a_step_that_fails_is_told_to_those_in_it_and_forgotten(files: ModelFile
         return await asyncio.gather(*map(gathered, answers), return_exceptions=True)
 
     *failed, served = serving(made, clients)
-    assert [(error.status, error.message) for error in failed] == [(500, "the model failed: OutOfMemoryError")] * 2
+    assert [(error.status, error.code) for error in failed] == [(500, "model_failed")] * 2
     assert len(served[1]) == 5
+    assert noted(made).reasons == ["error", "error", "length"]
 
 
 def test_a_device_that_fails_again_and_again_ends_the_server(files: ModelFiles) -> None:
@@ -320,6 +325,7 @@ def test_the_event_loop_goes_on_while_the_device_works(files: ModelFiles) -> Non
         (TextRequest((5,) * 64, 1), "the prompt has 64 tokens and the context ends at 64 tokens with the answer"),
         (TextRequest((5,) * 60, 5), "max_tokens must be a whole number from 1 to 4, not 5"),
         (TextRequest((5,) * 60, 0), "max_tokens must be a whole number from 1 to 4, not 0"),
+        (TextRequest((5,), 5, 6), "min_tokens must be a whole number from 0 to 5, not 6"),
         (TextRequest((), 5), "prompt must have at least one token"),
         (TextRequest((5, 300), 5), "300 is no token of the model, whose ids go from 0 to 299"),
     ],

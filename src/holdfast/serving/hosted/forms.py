@@ -8,7 +8,7 @@ import contextlib
 import html
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,7 +18,7 @@ from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import threads
 from holdfast.serving.hosted.boxes import drawn
 from holdfast.serving.hosted.generation.engine import Sampling
-from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
+from holdfast.serving.hosted.generation.streams import TextGenerator, TextRequest
 from holdfast.serving.hosted.loaded import Loaded
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.painting import Painted, Painting
@@ -54,8 +54,7 @@ def _generation(generator: TextGenerator) -> None:
         yield text, ""
         try:
             request = await _prepared(_text_request, generator, prompt, kind, most, temperature, seed)
-            pieces = cast(AsyncGenerator[Piece, None], generator.answer(request))
-            async with contextlib.aclosing(pieces):
+            async with contextlib.aclosing(generator.answer(request)) as pieces:
                 async for piece in pieces:
                     text, tokens = text + piece.text, tokens + len(piece.tokens)
                     why = f", ended by {piece.finish_reason}" if piece.finish_reason else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -30,15 +29,17 @@ def model(files: ModelFiles, dtype: torch.dtype, place: torch.device) -> Any:
             dtype=dtype,
             device_map={"": place},
             use_safetensors=True,
+            variant=files.variant,
             local_files_only=True,
             trust_remote_code=files.trust_remote_code,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"cannot be loaded for {files.task.value} ({_first_line(error)})", where=files.name) from error
     unused = _UNUSED.get(files.task, ())
     lacking = sorted(key for key in found["missing_keys"] if not key.startswith(unused))
-    lacking += [str(key) for key, *_ in found["mismatched_keys"]]
     if lacking:
         raise InputError(
             f"its weights lack {_some(lacking)} for {files.task.value}",
@@ -60,7 +61,7 @@ def pipeline(files: ModelFiles, dtype: torch.dtype) -> Any:
                 torch_dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
-                variant=_variant(files.folder),
+                variant=files.variant,
                 trust_remote_code=files.trust_remote_code,
                 **optional,
             )
@@ -98,13 +99,6 @@ def _class(task: Task) -> Any:
             return transformers.AutoModelForObjectDetection
         case Task.TEXT_TO_IMAGE:
             raise InputError("a text-to-image model is a pipeline of several networks")
-
-
-def _variant(folder: Path) -> str | None:
-    """fp16 where a pipeline has its denoiser in nothing else."""
-    halves = [*folder.glob("unet/*.fp16*.safetensors"), *folder.glob("transformer/*.fp16*.safetensors")]
-    wholes = [*folder.glob("unet/*.safetensors"), *folder.glob("transformer/*.safetensors")]
-    return "fp16" if halves and len(halves) == len(wholes) else None
 
 
 def _some(names: list[str]) -> str:

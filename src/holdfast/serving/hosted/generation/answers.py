@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast.serving.hosted.generation.engine import Made
 from holdfast.serving.hosted.generation.sampling import GREEDY, Sampling
@@ -61,8 +62,10 @@ class Job:
         return Piece(text, (made.token,), "stop" if self.stops.met else made.finish_reason)
 
 
-class Answer(AsyncIterator[Piece]):
-    """The pieces of one answer. Closed, cancelled or forgotten before its end, it gives its place up."""
+class Answer(AsyncGenerator[Piece, None]):
+    """The pieces of one answer. Closed, cancelled or forgotten before its end, it gives its place up, also where it was
+    never begun; a generator function would not.
+    """
 
     def __init__(self, job: Job, leave: Callable[[Job], None]) -> None:
         self._job = job
@@ -82,6 +85,13 @@ class Answer(AsyncIterator[Piece]):
             raise got
         self._over = got.finish_reason is not None
         return got
+
+    async def asend(self, value: None) -> Piece:
+        return await self.__anext__()
+
+    async def athrow(self, kind: Any, value: Any = None, trace: Any = None) -> Piece:
+        self._give_up()
+        return await super().athrow(kind, value, trace)
 
     async def aclose(self) -> None:
         """Want no more of it."""

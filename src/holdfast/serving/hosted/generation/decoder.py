@@ -45,4 +45,5 @@ class PartDecoder(Decoder, Protocol):
         """Take in parts of different slots; the logits after each, of shape (parts, vocabulary), of float32."""
 
     def warm_up(self, part_tokens: int) -> None:
-        """Run every shape of `decode`, and of parts of up to so many tokens."""
+        """Run every shape that is compiled, and passes of all lengths by powers of two, with parts of up to so many
+        tokens."""

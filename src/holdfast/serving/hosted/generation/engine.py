@@ -68,6 +68,7 @@ class SlotEngine:
 
     def __init__(self, decoder: Decoder, *, prefill_tokens: int = PREFILL_TOKENS) -> None:
         self._decoder = decoder
+        self._in_parts = decoder if isinstance(decoder, PartDecoder) else None
         self._ends = torch.tensor(sorted(decoder.eos_ids), dtype=torch.long)
         self._prefill_tokens = prefill_tokens
         self.prefilled = 0
@@ -124,12 +125,12 @@ class SlotEngine:
         return self._choose(slots, self._decoder.decode(newest)[slots])
 
     def _prefill(self) -> list[Made]:
-        if not isinstance(self._decoder, PartDecoder):
+        if self._in_parts is None:
             return self._prefill_whole()
         parts = self._parts()
         if not parts:
             return []
-        logits = self._decoder.prefill_parts(parts)
+        logits = self._in_parts.prefill_parts(parts)
         for part in parts:
             self._seats[part.slot].taken += len(part.tokens)
             self.prefilled += len(part.tokens)

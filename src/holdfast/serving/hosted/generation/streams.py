@@ -7,7 +7,7 @@ import collections
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from holdfast.serving.errors import RequestError
@@ -27,7 +27,6 @@ from holdfast.serving.hosted.threads import DEVICE
 _LOG = logging.getLogger(__name__)
 _FAILURES = 3
 """Steps that fail, and no answer is completed in between, before the device is given up as broken."""
-_CLOSED = "the server is shutting down"
 
 
 class TextGenerator:
@@ -35,6 +34,9 @@ class TextGenerator:
 
     A step of the device, whoever it is for, is one task of the device's thread: requests whose client left go out,
     those that wait go in, everybody gets a token.
+
+    max_model_len:   tokens of a prompt and its answer together, at most.
+    failed_in_a_row: steps that failed since an answer was completed; a device that is broken fails them all.
     """
 
     def __init__(self, files: ModelFiles, device: Device, bounds: Bounds, published: Published) -> None:
@@ -53,7 +55,7 @@ class TextGenerator:
         self._rest = asyncio.Event()
         self._rest.set()
         self._closed = False
-        self._failures = 0
+        self.failed_in_a_row = 0
         published.watch(lambda: Occupancy(len(self._seated), len(self._waiting), self._kv_share))
 
     def warm_up(self) -> None:
@@ -77,17 +79,21 @@ class TextGenerator:
         template."""
         return self._prompts.encode_chat(messages)
 
-    def answer(self, request: TextRequest) -> Answer:
+    def answer(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         """Queue it at once, raising RequestError 429 where the queue is full, and stream what comes of it. Closing the
         iterator early frees the slot before the next step."""
         room = self._prompts.room(request.tokens)
         if not 1 <= request.max_tokens <= room:
             message = f"max_tokens must be a whole number from 1 to {room}, not {request.max_tokens}"
             raise RequestError(400, message, param="max_tokens")
+        if not 0 <= request.min_tokens <= request.max_tokens:
+            message = f"min_tokens must be a whole number from 0 to {request.max_tokens}, not {request.min_tokens}"
+            raise RequestError(400, message, param="min_tokens")
         if self._closed:
-            raise RequestError(503, _CLOSED)
+            raise _ending()
         if len(self._waiting) + len(self._seated) >= self._most:
-            raise RequestError(429, f"the queue is full: {len(self._waiting)} requests wait", code="queue_full")
+            message = f"The server's queue is full: {len(self._waiting)} requests wait. Ask again later."
+            raise RequestError(429, message, code="queue_full")
         tokenizer = self._prompts.tokenizer
         job = Job(next(self._keys), request, time.monotonic(), Detokeniser(tokenizer), Stops(request.stop))
         self._waiting.append(job)
@@ -115,7 +121,7 @@ class TextGenerator:
                     self._rest.set()
         finally:
             self._closed = True
-            self._fail([*self._seated.values(), *self._waiting], RequestError(503, _CLOSED))
+            self._fail([*self._seated.values(), *self._waiting], _ending())
             self._rest.set()
 
     async def _turn(self) -> None:
@@ -131,13 +137,13 @@ class TextGenerator:
         size = len(self._seated)
         try:
             made, tokens = await loop.run_in_executor(DEVICE, self._step, leaving, entering)
-        except Exception as error:
+        except Exception:
             # Whatever a device throws ends here: its own errors have no common class, and the next request may do.
             _LOG.exception("a step of the device failed, with %d requests", size)
             await loop.run_in_executor(DEVICE, self._engine.clear)
-            self._fail(list(self._seated.values()), RequestError(500, f"the model failed: {type(error).__name__}"))
-            self._failures += 1
-            if self._failures == _FAILURES:
+            self._fail(list(self._seated.values()), _failed())
+            self.failed_in_a_row += 1
+            if self.failed_in_a_row == _FAILURES:
                 raise
             return
         ended_s = time.monotonic()
@@ -170,8 +176,8 @@ class TextGenerator:
         if job is None:
             return
         if made.finish_reason == "broken":
-            message = "the model's numbers overflowed on this request"
-            self._fail([job], RequestError(500, message))
+            _LOG.error("what the model gave to a request of %d tokens is not finite", len(job.request.tokens))
+            self._fail([job], _failed())
             return
         if job.newest_s is None:
             self._published.first_token(now_s - job.arrived_s, len(job.request.tokens))
@@ -182,7 +188,7 @@ class TextGenerator:
         job.pieces.put_nowait(piece)
         if piece.finish_reason is not None:
             del self._seated[job.key]
-            self._failures = 0
+            self.failed_in_a_row = 0
             if made.finish_reason is None:
                 self._leaving.append(job.key)
             self._ended(job, piece.finish_reason, now_s)
@@ -191,6 +197,7 @@ class TextGenerator:
         for job in jobs:
             self._remove(job)
             job.pieces.put_nowait(error)
+            self._ended(job, "error" if error.status == 500 else "abort", time.monotonic())
 
     def _abandon(self, job: Job) -> None:
         """Nobody waits for it any more."""
@@ -215,3 +222,12 @@ class TextGenerator:
             prompt_tokens=len(job.request.tokens),
             output_tokens=job.made,
         )
+
+
+def _failed() -> RequestError:
+    """What the client is told; the log has what the model said."""
+    return RequestError(500, "The model failed on this request.", code="model_failed")
+
+
+def _ending() -> RequestError:
+    return RequestError(503, "The server is shutting down.", code="draining")

@@ -1,7 +1,7 @@
 """The decoder of PyTorch: an unmodified causal language model of transformers, and a cache of fixed slots.
 
 Shapes are few, so that they can be compiled and warmed up: prompts are padded to powers of two, and attention reads the
-cache up to the next power of two behind the longest row in use.
+cache not much further than the longest row in use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from holdfast.serving.hosted.generation.masks import Attention
 from holdfast.serving.hosted.generation.slot_cache import Aim, SlotCache
 
 _LEAST_BUCKET = 16
-_LEAST_WINDOW = 128
+_LEAST_WINDOW = 64
 _GRAPHS = 64
 """Compiled passes that are kept: at most one for each window, a power of two up to 2^63."""
 
@@ -96,7 +96,8 @@ class TorchDecoder:
         return logits
 
     def warm_up(self, part_tokens: int) -> None:
-        """Run every shape of `decode`, and of parts of up to so many tokens. Whoever is in the slots is lost."""
+        """Run every shape that is compiled, and passes of all lengths by powers of two, with parts of up to so many
+        tokens. Whoever is in the slots is lost."""
         most = min(part_tokens, self.positions)
         for length in _doubling(min(_LEAST_BUCKET, most), most):
             self.prefill(0, [0] * length)
@@ -185,7 +186,10 @@ class TorchDecoder:
         return min(max(_LEAST_BUCKET, _power(len(part.tokens))), self.positions - part.start)
 
     def _window(self, positions: int) -> int:
-        return min(max(_LEAST_WINDOW, _power(positions)), self.positions)
+        """Positions that a pass reads for so many. Compiled passes have few windows; others read an eighth too much at
+        most, as the cache is most of what long texts read."""
+        step = _power(positions) if self._compiled else max(_LEAST_WINDOW, _power(positions) // 8)
+        return min(max(_LEAST_WINDOW, -(-positions // step) * step), self.positions)
 
     def _tensor(self, numbers: Any) -> torch.Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=self._device)
