@@ -15,7 +15,7 @@ from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.devices.device import Device
 from holdfast.serving.hosted.files import ModelFiles
-from holdfast.serving.hosted.generation.answers import Answer, Piece, TextRequest
+from holdfast.serving.hosted.generation.answers import Piece, TextRequest
 from holdfast.serving.hosted.generation.streams import TextGenerator
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.painting import Painted, Painting
@@ -58,21 +58,6 @@ class Hand:
         await self._free.wait()
 
 
-class Spelled(Answer):
-    """An answer that a generator makes."""
-
-    def __init__(self, pieces: AsyncGenerator[Piece, None]) -> None:
-        self._pieces = pieces
-
-    async def __anext__(self) -> Piece:
-        return await anext(self._pieces)
-
-    async def aclose(self) -> None:
-        await self._pieces.aclose()
-
-    def __del__(self) -> None: ...
-
-
 class Speller(TextGenerator):
     """Answers with the alphabet, a letter a token and a step; a prompt that has "!" fails at the third."""
 
@@ -94,10 +79,10 @@ class Speller(TextGenerator):
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    def answer(self, request: TextRequest) -> Answer:
+    def answer(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         self.hand.admit()
         self.asked.append(request)
-        return Spelled(self._pieces(request))
+        return self._pieces(request)
 
     async def _pieces(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         async with self.hand:

@@ -15,7 +15,7 @@ from holdfast.serving.hosted import openapi
 from holdfast.serving.hosted.answering import REQUEST_ID
 from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import Events, unless_gone
-from holdfast.serving.hosted.generation.answers import Answer, TextRequest
+from holdfast.serving.hosted.generation.answers import Piece, TextRequest
 from holdfast.serving.hosted.generation.sampling import Sampling
 from holdfast.serving.hosted.generation.streams import TextGenerator
 from holdfast.serving.hosted.service import Service
@@ -87,7 +87,7 @@ class Texts:
         text = "".join(piece.text for piece in made)
         return wording.body(text, made[-1].finish_reason or "stop", asked.prompt_tokens, tokens)
 
-    def _pieces(self, asked: Generation) -> contextlib.aclosing[Answer]:
+    def _pieces(self, asked: Generation) -> contextlib.aclosing[AsyncGenerator[Piece, None]]:
         request = TextRequest(
             tokens=tuple(cast(Sequence[int], asked.prompt)),
             max_tokens=asked.max_tokens,
