@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from holdfast.serving import listening
+from holdfast.serving.hosted import asking
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase
@@ -172,6 +177,42 @@ def test_with_keys_all_but_probes_metrics_and_the_page_need_one() -> None:
             headers = {"authorization": f"Bearer {key}"}
             assert run.client.post("/v1/embeddings", json=body, headers=headers).status_code == 200
         assert run.client.get("/load/1/infer/1").status_code == 401
+
+
+def test_a_body_that_does_not_come_is_given_up(embeddings: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_BODY_S", 0.05)
+    url = embeddings.client.base_url
+    with socket.create_connection((url.host, url.port or 0), timeout=10) as client:
+        client.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nconnection: close\r\n\r\n{")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not come within" in answer
+
+
+def test_a_client_that_leaves_within_its_body_is_counted_and_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    with running(Task.EMBEDDINGS) as run:
+        url = run.client.base_url
+        with socket.create_connection((url.host, url.port or 0), timeout=10) as client:
+            client.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+        until(lambda: run.answered == [("/v1/embeddings", "POST", 499)])
+    assert not caplog.records
+
+
+def test_a_path_with_a_slash_too_many_leads_nowhere(embeddings: Running) -> None:
+    """A redirect would lead to the host that the request names, and from HTTPS before a load balancer to HTTP."""
+    assert embeddings.client.get("/v1/models/").status_code == 404
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl is there to make a certificate")
+def test_it_serves_https(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=20)
+    listening.check_certificate(certificate, key)
+    with running(Task.EMBEDDINGS, certificate=(certificate, key)) as run:
+        assert str(run.client.base_url).startswith("https://")
+        assert run.post("/v1/embeddings", input="kelp").status_code == 200
 
 
 def test_a_head_without_an_end_is_cut_off(embeddings: Running) -> None:

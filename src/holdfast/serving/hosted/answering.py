@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted.clients import GONE
+from holdfast.serving.hosted.clients import GONE, left
 
 REQUEST_ID = "x-request-id"
 _LOG = logging.getLogger("holdfast.serving")
@@ -47,7 +47,13 @@ class Measured:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                # uvloop says so of a connection that was reset; uvicorn hears of it a little later.
+                if "handler is closed" not in str(error):
+                    raise
+                await left(receive)
 
         try:
             await self._app(scope, receive, sending)

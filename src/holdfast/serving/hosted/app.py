@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -45,6 +45,8 @@ def bare(service: Service, routers: Sequence[APIRouter], description: str, found
         description=description,
         docs_url=None,
         redoc_url=None,
+        # They would lead to whatever host the request names.
+        redirect_slashes=False,
     )
     for router in routers:
         app.include_router(router)
@@ -59,6 +61,7 @@ def bare(service: Service, routers: Sequence[APIRouter], description: str, found
     app.add_exception_handler(HTTPException, refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(ClientGoneError, _leave)
+    app.add_exception_handler(ClientDisconnect, _leave)
     app.add_exception_handler(Exception, _fail)
     return app
 
