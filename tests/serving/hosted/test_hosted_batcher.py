@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.lost import DeviceLostError
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from virtual_time import run
@@ -58,9 +59,9 @@ def served(
     predictor = Doubling(**of_predictor)
     published = Published(Labels("u", "m", "cpu", "n"), has_tokens=False)
 
-    async def on_device(work: Callable[..., Any], batch: list[int]) -> Any:
-        await asyncio.sleep(0.02 + 0.001 * len(batch))
-        return work(batch)
+    async def on_device(work: Callable[..., Any], *batch: list[int]) -> Any:
+        await asyncio.sleep(0.02 + 0.001 * sum(map(len, batch)))
+        return work(*batch)
 
     async def preparing(work: Callable[..., Any], request: int) -> Any:
         await asyncio.sleep(predictor.prepare_s)
@@ -187,6 +188,43 @@ def test_a_model_that_goes_on_failing_can_be_told_from_one_bad_input() -> None:
         assert batcher.failed_in_a_row == 0
 
     served(scene)
+
+
+def test_inputs_that_the_model_fails_on_do_not_end_it_while_it_does_its_warm_up() -> None:
+    async def scene(predictor: Doubling, batcher: Batcher[int, int, int]) -> None:
+        for _ in range(7):
+            await gather(batcher, 13)
+        assert batcher.failed_in_a_row < 3
+        assert await batcher.answer(1) == 2
+
+    predictor, _ = served(scene)
+    assert predictor.batches.count([0]) == 2
+
+
+def test_a_device_that_fails_the_warm_up_too_is_given_up() -> None:
+    async def scene(predictor: Doubling, batcher: Batcher[int, int, int]) -> None:
+        for _ in range(3):
+            [end] = await gather(batcher, 1)
+            assert end.status == 500
+        await asyncio.sleep(1)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        served(scene, fails_above=0)
+    assert raised.group_contains(DeviceLostError, match=r"then on its warm-up \(out of memory\)")
+
+
+def test_who_is_refused_is_told_how_long_the_queue_takes() -> None:
+    async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
+        await batcher.answer(1)
+        waiting = [asyncio.create_task(batcher.answer(1)) for _ in range(200)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await batcher.answer(1)
+        # 200 wait, and each took 21 ms until now.
+        assert refused.value.retry_after_s == 5
+        await asyncio.gather(*waiting)
+
+    served(scene, replace(BOUNDS, max_queued=200))
 
 
 def test_a_batch_that_is_too_much_for_the_memory_is_answered_one_by_one() -> None:

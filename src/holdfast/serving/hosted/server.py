@@ -17,6 +17,7 @@ from holdfast.model.errors import HoldfastError, InputError
 from holdfast.serving import listening
 from holdfast.serving.hosted import app as apps
 from holdfast.serving.hosted import files
+from holdfast.serving.hosted.lost import DeviceLostError
 from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.settings import Settings
 from holdfast.serving.hosted.threads import on_device
@@ -47,7 +48,7 @@ class HostedServer:
     def run(self, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         """Serve on the bound socket until SIGTERM or SIGINT has been obeyed; `on_listening` is called once.
 
-        Raises InputError when the model cannot be loaded.
+        Raises InputError when the model cannot be loaded, and DeviceLostError when the device does not work any more.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(listener, on_listening))
@@ -84,7 +85,14 @@ class HostedServer:
         gc.collect()
         gc.freeze()
         self._service.reach(Phase.READY, "the model is loaded and warmed up")
-        await started.model.loaded.run()
+        try:
+            await started.model.loaded.run()
+        except DeviceLostError as error:
+            _LOG.error("%s", error)
+            self._refused = error
+            self._service.reach(Phase.DRAINING, str(error))
+            loop.call_later(self._settings.drain_timeout_s, self._lose)
+            server.should_exit = True
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> Started:
         """In the device's thread: the libraries too, which take seconds to import. Raises InputError."""
