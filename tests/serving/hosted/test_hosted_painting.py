@@ -212,6 +212,8 @@ def test_a_pipeline_with_fixed_shapes_gets_exactly_these() -> None:
     alike(ours, paint(shared(), FOX)[0])
     with pytest.raises(RequestError, match="compiled for images of 64 x 64 pixels alone"):
         model.prepare(replace(FOX, width=72))
+    with pytest.raises(RequestError, match="compiled for guidance above 1; it is 1"):
+        model.prepare(replace(FOX, guidance=1.0))
 
 
 def test_an_empty_negative_prompt_is_not_handed_on() -> None:
