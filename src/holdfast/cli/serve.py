@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,9 @@ def serve(**given: Any) -> None:
         key=given["ssl_keyfile"],
         cloudwatch=_cloudwatch(given),
     )
+    # Logs are read by machines, and anybody may send an image of whose metadata Pillow warns.
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.filterwarnings("ignore", module="PIL")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     listener = listening.bind(given["host"], given["port"])
     url = listening.url(listener, secure=settings.certificate is not None)
