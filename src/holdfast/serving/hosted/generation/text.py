@@ -1,9 +1,10 @@
 """Tokens into text while they come, so that the pieces together are what the tokenizer makes of the whole.
 
 Three things stand in the way, and each is met by waiting. A character may be made of several tokens: what ends in a
-replacement character is not told before more tokens come, as long as these could complete it. A run of byte tokens (`<0x0A>`, as sentencepiece models have)
-is characters only if all of it is, so it is not told before it ends. And tokenizers drop the space at the beginning of
-a text, so the last pieces are decoded again together with the new ones, and only what is new is told.
+replacement character is not told before more tokens come, as long as these could complete it. A run of byte tokens
+(`<0x0A>`, as sentencepiece models have) is characters only if all of it is, so it is not told before it ends. And
+tokenizers drop the space at the beginning of a text, so the last pieces are decoded again together with the new ones,
+and only what is new is told.
 """
 
 from __future__ import annotations
