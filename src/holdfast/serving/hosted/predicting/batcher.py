@@ -20,6 +20,8 @@ Prepared = TypeVar("Prepared")
 Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
+_FAILURES = 3
+"""Calls of the model that fail in a row, before it is asked whether it still does what it did at the start."""
 
 
 @dataclass(eq=False)
@@ -37,7 +39,6 @@ class Batcher(Generic[Request, Prepared, Answer]):
     """Answers requests with a predictor, in batches, on an event loop.
 
     on_device, preparing: where the predictor's blocking calls are made.
-    failed_in_a_row:      calls of the model that failed since one that did not; a device that is broken fails them all.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
         self._in_preparation = 0
         self._running: list[_Asked[Prepared, Answer]] = []
         self._closed = False
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
         self._changed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -96,7 +97,11 @@ class Batcher(Generic[Request, Prepared, Answer]):
                 self._published.ended("abort", _now_s() - arrived_s, 0.0)
 
     async def run(self) -> None:
-        """Serve until cancelled. Batches run in the device's thread, never on the event loop."""
+        """Serve until cancelled. Batches run in the device's thread, never on the event loop.
+
+        After some failures in a row the model is warmed up anew. Where that fails too its error is raised, because a
+        GPU that lost its context never answers again, and whoever started this process should start another.
+        """
         try:
             while True:
                 await self._run_batch(await self._next_batch())
@@ -159,6 +164,10 @@ class Batcher(Generic[Request, Prepared, Answer]):
                     self._tell([asked], await self._predict([asked]))
         else:
             self._tell(batch, came)
+        if self._failed_in_a_row >= _FAILURES:
+            _log.warning("the model failed %d times in a row, and is warmed up anew", self._failed_in_a_row)
+            await self._on_device(self.predictor.warm_up)
+            self._failed_in_a_row = 0
         self._running = []
         self._stir()
 
@@ -171,11 +180,11 @@ class Batcher(Generic[Request, Prepared, Answer]):
         except Exception as error:
             # Without its frames, which hold the tensors of the batch.
             came = error.with_traceback(None)
-            self.failed_in_a_row += 1
+            self._failed_in_a_row += 1
         seconds = _now_s() - began_s
         self._published.batch_ran(len(batch), seconds)
         if not isinstance(came, Exception):
-            self.failed_in_a_row = 0
+            self._failed_in_a_row = 0
             self._queue.ran(batch[0].shape, len(batch), seconds, _now_s())
         return came
 
