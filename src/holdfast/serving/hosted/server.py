@@ -43,6 +43,7 @@ class HostedServer:
         self._started: Started | None = None
         self._refused: HoldfastError | None = None
         self._stop = asyncio.Event()
+        self._deadline: asyncio.TimerHandle | None = None
 
     def run(self, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         """Serve on the bound socket until SIGTERM or SIGINT has been obeyed; `on_listening` is called once.
@@ -65,6 +66,8 @@ class HostedServer:
                 group.create_task(self._drain(server), name="drain"),
             ]
             await server.serve(sockets=[listener])
+            if self._deadline is not None:
+                self._deadline.cancel()
             for task in tasks:
                 task.cancel()
         if self._started is not None and self._started.publisher is not None:
@@ -123,7 +126,7 @@ class HostedServer:
             self._die(0, "the model was still being loaded")  # which nothing can interrupt
             return
         timeout_s = self._settings.drain_timeout_s
-        asyncio.get_running_loop().call_later(timeout_s, self._lose)
+        self._deadline = asyncio.get_running_loop().call_later(timeout_s, self._lose)
         await self._started.model.loaded.idle()
         server.should_exit = True
 

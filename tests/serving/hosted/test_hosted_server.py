@@ -1,0 +1,63 @@
+"""The end of a server, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from holdfast.serving import listening
+from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.server import HostedServer
+from holdfast.serving.hosted.service import Model
+from holdfast.serving.hosted.settings import Settings
+from holdfast.serving.hosted.starting import Started
+from holdfast.serving.hosted.tasks import Task
+from holdfast.serving.lifecycle import Phase
+from serving.hosted import doubles
+from serving.hosted.running import until
+
+
+class Slow:
+    """A publisher whose CloudWatch is in no hurry."""
+
+    closed = False
+
+    def close(self, within_s: float) -> bool:
+        time.sleep(min(within_s, 1.2))
+        self.closed = True
+        return True
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("thawed")
+def test_a_drain_that_ended_in_time_is_not_cut_off_while_cloudwatch_takes_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publisher, died = Slow(), []
+    server = HostedServer(Settings("kelp/double", drain_timeout_s=1.0))
+    model = Model(doubles.files(Task.EMBEDDINGS), doubles.device(), doubles.loaded(Task.EMBEDDINGS, Bounds()))
+    monkeypatch.setattr(server, "_load", lambda _: Started(model, server._front.app, publisher))  # type: ignore[arg-type]
+    monkeypatch.setattr(server, "_die", lambda *given: died.append(given))
+
+    def end() -> None:
+        until(lambda: server._service.lifecycle.phase is Phase.READY)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ending = threading.Thread(target=end)
+    with contextlib.closing(listening.bind("127.0.0.1", 0)) as listener:
+        server.run(listener, ending.start)
+    ending.join()
+    assert publisher.closed
+    assert not died
