@@ -355,6 +355,14 @@ def test_a_chat_is_encoded_by_the_models_own_template(files: ModelFiles) -> None
         made.encode_chat([{"role": "system", "content": "be"}])
 
 
+@pytest.mark.parametrize(
+    "template", ["{{ messages[0].content.index('z') }}", "{{ 1 // 0 }}", "{% for i in range(10 ** 6) %}{% endfor %}"]
+)
+def test_a_chat_template_that_fails_on_messages_refuses_them(tmp_path: Path, template: str) -> None:
+    with pytest.raises(RequestError, match="does not take these messages"):
+        generator(models.files(tmp_path, model(), template), Bounds()).encode_chat([{"role": "user", "content": "a"}])
+
+
 def test_a_model_without_a_chat_template_says_so(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no chat template"):
         generator(models.files(tmp_path, model()), Bounds()).encode_chat([{"role": "user", "content": "a"}])

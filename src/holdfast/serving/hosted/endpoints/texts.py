@@ -60,7 +60,9 @@ class Texts:
     def _encode_chat(self, messages: Sequence[Message]) -> Sequence[Hashable]:
         """Contents as one text each, their parts a line each as vLLM has it: templates put a list into the prompt as
         Python prints it."""
-        told = [message.model_dump(exclude_unset=True) | {"content": "\n".join(message.texts())} for message in messages]
+        told = [
+            message.model_dump(exclude_unset=True) | {"content": "\n".join(message.texts())} for message in messages
+        ]
         return self._generator.encode_chat(told)
 
     async def _answer(self, request: Request, *, chat: bool) -> Response:
