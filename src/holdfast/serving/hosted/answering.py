@@ -21,7 +21,6 @@ from holdfast.serving.hosted.clients import GONE
 REQUEST_ID = "x-request-id"
 _LOG = logging.getLogger("holdfast.serving")
 _ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OPEN = frozenset({"/", "/health", "/readiness", "/metrics", "/docs", "/openapi.json"})
 CATCH_ALL = "/{path:path}"
 Answered = Callable[[str, str, int, float], None]
@@ -56,8 +55,7 @@ class Measured:
             if not status:
                 await failure(scope)(scope, receive, sending)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._answered(_route(scope), method, status or GONE, time.monotonic() - began_s)
+            self._answered(_route(scope), scope["method"], status or GONE, time.monotonic() - began_s)
 
 
 def failure(scope: Scope) -> Response:
