@@ -14,8 +14,8 @@ import pytest
 
 from holdfast.serving import listening
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.server import HostedServer
-from holdfast.serving.hosted.service import Model
 from holdfast.serving.hosted.settings import Settings
 from holdfast.serving.hosted.starting import Started
 from holdfast.serving.hosted.tasks import Task

@@ -23,10 +23,11 @@ from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.generation.answers import TextRequest
 from holdfast.serving.hosted.generation.sampling import GREEDY
 from holdfast.serving.hosted.generation.streams import TextGenerator
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.predicting.painting import Painting
 from holdfast.serving.hosted.predicting.pictures import Picture
 from holdfast.serving.hosted.predicting.texts import Text
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.hosted.threads import preparing
 
