@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -120,6 +121,21 @@ def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running, meth
     except httpx2.NetworkError:
         pass  # the server closed the connection before all was sent
     assert sent < 64 * 2**20
+
+
+def test_all_bodies_in_hand_are_bounded_together() -> None:
+    head = b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+    with running(Task.EMBEDDINGS, bounds=Bounds(max_body_mib=0.01)) as run, contextlib.ExitStack() as open_ones:
+        url = run.client.base_url
+        for _ in range(70):
+            client = open_ones.enter_context(socket.create_connection((url.host, url.port or 0), timeout=5))
+            client.sendall(head + b" " * 9900)  # the rest never comes
+        until(lambda: any(status == 429 for _, _, status in run.answered))
+        assert run.post("/v1/embeddings", input="k" * 9000).status_code == 429
+        assert run.client.get("/readiness").status_code == 200
+        open_ones.close()
+        until(lambda: len(run.answered) >= 70)
+        assert run.post("/v1/embeddings", input="kelp").status_code == 200
 
 
 @pytest.mark.parametrize("task", list(Task))

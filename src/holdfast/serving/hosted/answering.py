@@ -75,6 +75,34 @@ def _route(scope: Scope) -> str:
     return "other" if not path or path == CATCH_ALL else str(path)
 
 
+class Weighed:
+    """Refuses a body where those of all requests in hand would come to more than `most` bytes together: each by itself
+    is bounded, and how many clients send one is not."""
+
+    def __init__(self, app: ASGIApp, most: float) -> None:
+        self._app = app
+        self._most = most
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        own = 0
+
+        async def weighing() -> Message:
+            nonlocal own
+            message = await receive()
+            size = len(message.get("body", b""))
+            if self._held + size > self._most:
+                raise RequestError(429, "the requests in hand hold too much; ask again later", code="queue_full")
+            own += size
+            self._held += size
+            return message
+
+        try:
+            await self._app(scope, weighing, send)
+        finally:
+            self._held -= own
+
+
 class Keyed:
     """Asks for one of the keys as a bearer token, but for what probes, scrapers and readers of the API's page fetch."""
 
