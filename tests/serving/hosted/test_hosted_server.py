@@ -41,14 +41,25 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
+class Broken(doubles.Answering):
+    async def run(self) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+def prepared(monkeypatch: pytest.MonkeyPatch, publisher: Slow, loaded: doubles.Answering) -> HostedServer:
+    """A server whose model is there at once, and that drains for a second at most."""
+    server = HostedServer(Settings("kelp/double", drain_timeout_s=1.0))
+    model = Model(doubles.files(Task.EMBEDDINGS), doubles.device(), loaded)
+    monkeypatch.setattr(server, "_load", lambda _: Started(model, server._front.app, publisher))  # type: ignore[arg-type]
+    return server
+
+
 @pytest.mark.usefixtures("thawed")
 def test_a_drain_that_ended_in_time_is_not_cut_off_while_cloudwatch_takes_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publisher, died = Slow(), []
-    server = HostedServer(Settings("kelp/double", drain_timeout_s=1.0))
-    model = Model(doubles.files(Task.EMBEDDINGS), doubles.device(), doubles.loaded(Task.EMBEDDINGS, Bounds()))
-    monkeypatch.setattr(server, "_load", lambda _: Started(model, server._front.app, publisher))  # type: ignore[arg-type]
+    server = prepared(monkeypatch, publisher, doubles.Answering(doubles.Hand(Bounds(), 0.0), str))
     monkeypatch.setattr(server, "_die", lambda *given: died.append(given))
 
     def end() -> None:
@@ -61,3 +72,15 @@ def test_a_drain_that_ended_in_time_is_not_cut_off_while_cloudwatch_takes_the_la
     ending.join()
     assert publisher.closed
     assert not died
+
+
+@pytest.mark.usefixtures("thawed")
+def test_a_broken_device_ends_the_server_and_the_last_counts_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher = Slow()
+    server = prepared(monkeypatch, publisher, Broken(doubles.Hand(Bounds(), 0.0), str))
+    with (
+        contextlib.closing(listening.bind("127.0.0.1", 0)) as listener,
+        pytest.raises(RuntimeError, match="CUDA error"),
+    ):
+        server.run(listener, lambda: None)
+    assert publisher.closed
