@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev
 
 # What holdfast says of vLLM, held against vLLM. Nothing else should run on the machine meanwhile.
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.model
-	HOLDFAST_TEST_VLLM="$(abspath $(VLLM))" $(BIN)/pytest tests/vllm -m vllm
+	HOLDFAST_TEST_VLLM="$(abspath $(VLLM))" $(BIN)/pytest tests/vllm_server
 
 # The operator, failed by its API server at every turn: all the runs of which `make test` plays some.
 test-faults: $(VENV)/.installed-dev

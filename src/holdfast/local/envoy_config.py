@@ -90,7 +90,7 @@ def bootstrap(files: Files, port: int, timeouts: Timeouts, readiness: Mapping[st
 
     readiness: paths of the health checks, by pool; READINESS_PATH for those that are not named.
     """
-    paths = {pool: READINESS_PATH for pool in files.pools} | dict(readiness or {})
+    paths = dict.fromkeys(files.pools, READINESS_PATH) | dict(readiness or {})
     clusters = [_pool(files, pool, timeouts, paths[pool]) for pool in files.pools]
     clusters += [_composite(files.pools, pool, timeouts) for pool in files.pools]
     return {

@@ -58,9 +58,7 @@ class PoolSpec:
             )
 
     @classmethod
-    def of(
-        cls, plan: PoolPlan, argv: Callable[[int], Sequence[str]], readiness: str = READINESS_PATH
-    ) -> PoolSpec:
+    def of(cls, plan: PoolPlan, argv: Callable[[int], Sequence[str]], readiness: str = READINESS_PATH) -> PoolSpec:
         """The pool that a plan asks for."""
         return cls(
             name=plan.unit,
@@ -372,8 +370,8 @@ async def running(
 
     Raises InputError when Envoy cannot start, and HoldfastError in the body's place when it dies.
     """
-    readiness = {spec.name: spec.readiness for spec in specs}
-    envoy = Envoy(list(readiness), directory / "envoy", port=port, timeouts=timeouts, readiness=readiness)
+    names, readiness = [spec.name for spec in specs], {spec.name: spec.readiness for spec in specs}
+    envoy = Envoy(names, directory / "envoy", port=port, timeouts=timeouts, readiness=readiness)
     try:
         await envoy.start()
         await envoy.set_weights(weights or {})

@@ -91,7 +91,7 @@ async def is_taken(address: Address) -> bool:
     except OSError:
         return False
     # The kernel may connect a free port with itself, when it happens to draw it for the client.
-    taken = writer.get_extra_info("sockname") != writer.get_extra_info("peername")
+    taken = bool(writer.get_extra_info("sockname") != writer.get_extra_info("peername"))
     writer.close()
     return taken
 
