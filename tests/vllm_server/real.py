@@ -72,6 +72,7 @@ def running(log: Path) -> Iterator[Server]:
         Path(ENVIRONMENT) / "bin" / "python", "-m", "vllm.entrypoints.openai.api_server",
         "--model", MODEL, "--served-model-name", NAME, "--host", address.host, "--port", str(address.port),
         "--max-num-seqs", str(MAX_SEQS), "--max-model-len", str(MAX_LENGTH), "--enforce-eager",
+        "--distributed-executor-backend", "uni",
         "--block-size", str(BLOCK_TOKENS), "--num-gpu-blocks-override", str(BLOCKS), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     settings = {

@@ -54,12 +54,12 @@ class DemoResult:
 
 async def run(staging: Staging, directory: Path, voice: Voice) -> DemoResult:
     """Runs the demo and writes its results below `directory`, which is made. Raises OutputError, HoldfastError."""
-    demos = staging.fleets
     _clear(_make(directory))
     for note in staging.provenance:
         voice.say(note)
     voice.say(staging.searching)
     curves = await measure(staging, _make(directory / "runs"), voice.level)
+    demos = [staging.demanded(demo, curves) for demo in staging.fleets]
     plans = {demo.fleet.metadata.name: _plan(demo.fleet, curves) for demo in demos}
     for curve in curves.values():
         voice.curve(curve)

@@ -23,7 +23,7 @@ from holdfast.local.envoy_config import READINESS_PATH
 from holdfast.model import document
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Document, InferenceFleet
-from holdfast.model.quantities import Duration
+from holdfast.model.quantities import Duration, Share
 from holdfast.model.stages import Arrivals
 
 
@@ -51,6 +51,8 @@ class Servers(Document):
     startup_s: from the start of a replica to its readiness, at most.
     tokenizer: what prompts are made with: `words`, `bytes`, or a folder with a tokenizer.json.
     search_s:  seconds of load to find the breaking point of a unit, at most.
+    peak:      the fleet's demand is scaled so that its peak is this share of what its weakest unit is measured to hold:
+               a fleet that survives the loss of any one on whatever machine it runs. As the fleet has it when absent.
     wave:      when the cheapest unit is killed, and when it may come back.
     notes:     sentences for the report: what these servers are.
     """
@@ -61,6 +63,7 @@ class Servers(Document):
     startup_s: Annotated[Duration, Field(alias="startup", gt=0)] = 180.0
     tokenizer: str = tokenizers.Words.name
     search_s: Annotated[Duration, Field(alias="search", gt=0)] = 90.0
+    peak_share: Annotated[Share | None, Field(alias="peak")] = None
     wave: WaveTimes = WaveTimes()
     notes: tuple[str, ...] = ()
 
@@ -82,12 +85,13 @@ def staging(file: Path) -> Staging:
         fleets=(DemoFleet(fleet, fails_over=True),),
         command=lambda unit: commands[unit],
         options=lambda _: _options(servers.search_s),
-        provenance=(*servers.notes, *_provenance(fleet)),
+        provenance=(*servers.notes, *_provenance(fleet, servers.peak_share)),
         course=Course(servers.wave.duration_s, servers.wave.withdraw_s, servers.wave.restore_s),
         start_s=servers.startup_s,
         readiness=servers.readiness,
         side_by_side=False,
         recipe=Recipe(tokenizers.load(servers.tokenizer)),
+        peak_share=servers.peak_share,
     )
 
 
@@ -106,13 +110,18 @@ def _options(budget_s: float) -> Options:
     )
 
 
-def _provenance(fleet: InferenceFleet) -> tuple[str, ...]:
+def _provenance(fleet: InferenceFleet, peak_share: float | None) -> tuple[str, ...]:
     hardware = ", ".join(f"{unit.name} as {unit.instance_type}" for unit in fleet.spec.units)
     return (
         "Real: the servers and their answers; the HTTP load and the search; the plan; the manifests; Envoy as the data "
         "plane; the failover decision as shipped.",
         f"Stand-ins: each unit is priced and rendered as an instance of the catalogue ({hardware}), and runs on this "
         "machine. Rates and latencies are this machine's, not that instance's.",
+        *(
+            [f"Chosen after measuring: the demand, whose peak is {peak_share:.0%} of what the weaker unit holds."]
+            if peak_share is not None
+            else []
+        ),
     )
 
 

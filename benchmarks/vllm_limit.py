@@ -1,0 +1,180 @@
+"""The breaking point of a real vLLM: by `holdfast limit`, and by an exhaustive sweep with vLLM's own `bench serve`.
+
+    python benchmarks/vllm_limit.py [--quick] [--into FILE.json]
+
+Run `make .venv-vllm/.model` first, and nothing else meanwhile: the server has one core and whoever measures it the
+other. About thirteen minutes; `--quick` is a trial of three, which tells nothing.
+
+The SLO is taken from the server: three times the p95 of one request alone, end to end. vLLM's bench then holds rate
+after rate, each GRID higher than the one before, with random arrivals, until two in a row break the SLO; its answer is
+the highest rate below the first that broke. One level of half a minute decides by chance near the edge, so every
+rate is held REPEATS times and the median of its p95 counts. holdfast searches with its defaults and a bounded budget.
+Both send the same lengths, streamed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.local.demo import servers
+from holdfast.local.demo.measure import running_unit
+
+ROOT = Path(__file__).parents[1]
+SERVERS = ROOT / "examples" / "vllm-cpu" / "servers.yaml"
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+MODEL = ROOT / ".venv-vllm" / "models" / "30m"
+UNIT, NAME = "many-slots", "random-llama-30m"
+"""The unit of examples/vllm-cpu with batches of 16; it runs on core 1."""
+
+CLIENT = ("taskset", "--cpu-list", "0")
+TOKENS_IN, TOKENS_OUT = 64, 32
+ALONE_TIMES = 3.0
+GRID = 1.05
+REPEATS = 2
+AGREE = 0.10
+
+
+@dataclass(frozen=True)
+class Held:
+    """One level of vLLM's bench: offered and served rate per second, and p95 end to end in seconds."""
+
+    rate_per_s: float
+    served_per_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What both found at one SLO; rates per second. ratio: holdfast's over the sweep's."""
+
+    slo_p95_s: float
+    holdfast_per_s: float
+    low_per_s: float
+    high_per_s: float
+    sweep_per_s: float
+    levels: tuple[Held, ...]
+
+    @property
+    def ratio(self) -> float:
+        return self.holdfast_per_s / self.sweep_per_s
+
+
+def bench(url: str, folder: Path, *load: str) -> Held:
+    """One run of `vllm bench serve`; `load` says how many requests, and how fast or how many at once."""
+    command = (
+        *CLIENT, PYTHON, "-m", "vllm.entrypoints.cli.main", "bench", "serve", "--backend", "openai", "--base-url", url,
+        "--endpoint", "/v1/completions", "--model", NAME, "--tokenizer", MODEL, "--dataset-name", "random",
+        "--random-input-len", TOKENS_IN, "--random-output-len", TOKENS_OUT, "--ignore-eos", "--disable-tqdm",
+        "--percentile-metrics", "ttft,e2el", "--metric-percentiles", "95", "--save-result", "--result-dir", folder,
+        "--result-filename", "result.json", *load,
+    )  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        sys.exit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    if result["failed"] or result["total_input_tokens"] != result["completed"] * TOKENS_IN:
+        sys.exit(f"{result['failed']} requests failed, {result['total_input_tokens']} tokens in")
+    rate = result["request_rate"]
+    return Held(float(rate), result["request_throughput"], result["p95_e2el_ms"] / 1000)
+
+
+def sweep(url: str, folder: Path, slo_s: float, from_per_s: float, level_s: float) -> tuple[Held, ...]:
+    """Rates from `from_per_s` on, each GRID above the last, until two in a row break the SLO."""
+    found: list[Held] = []
+    broken, rate = 0, from_per_s
+    while broken < 2 and len(found) < 40:
+        tries = [
+            bench(
+                url,
+                folder,
+                "--request-rate",
+                f"{rate:.4g}",
+                "--num-prompts",
+                str(round(rate * level_s)),
+                "--seed",
+                seed,
+            )
+            for seed in map(str, range(REPEATS))
+        ]
+        held = Held(
+            rate, *(statistics.median(getattr(one, name) for one in tries) for name in ("served_per_s", "p95_s"))
+        )
+        print(
+            f"vllm bench  {held.rate_per_s:6.2f}/s  served {held.served_per_s:6.2f}/s  p95 {held.p95_s:.3f} s",
+            flush=True,
+        )
+        found.append(held)
+        broken = broken + 1 if held.p95_s > slo_s else 0
+        rate *= GRID
+    return tuple(found)
+
+
+def best_per_s(levels: Sequence[Held], slo_s: float) -> float:
+    """The highest rate below the first that broke the SLO; 0 where the first did."""
+    best = 0.0
+    for level in levels:
+        if level.p95_s > slo_s:
+            break
+        best = level.rate_per_s
+    return best
+
+
+def limit(url: str, folder: Path, slo_s: float, budget_s: float) -> dict[str, float]:
+    """The breaking point by `holdfast limit`."""
+    command = (
+        *CLIENT, sys.executable, "-m", "holdfast", "limit", url, "--model", NAME, "--tokenizer", MODEL,
+        "--input-tokens", TOKENS_IN, "--output-tokens", TOKENS_OUT, "--slo", f"p95<{slo_s:g}s",
+        "--budget", f"{budget_s:g}s", "--settle", "0s", "--out", folder / "limit", "--json",
+    )  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=1200, check=False)
+    if done.returncode:
+        sys.exit(f"holdfast limit failed:\n{done.stderr[-2000:]}")
+    point: dict[str, float] = json.loads(done.stdout)["breaking_point"]
+    print(f"holdfast    {point['rate_per_s']:.2f}/s, between {point['low_per_s']:.2f} and {point['high_per_s']:.2f}")
+    return point
+
+
+async def compare(folder: Path, *, quick: bool) -> Compared:
+    """Both, one after the other, on one server."""
+    level_s, budget_s = (8.0, 45.0) if quick else (25.0, 270.0)
+    async with running_unit(servers.staging(SERVERS), UNIT, folder / "server.log") as url:
+        bench(url, folder, "--max-concurrency", "16", "--num-prompts", "200")
+        alone = bench(url, folder, "--max-concurrency", "1", "--num-prompts", "50")
+        full = bench(url, folder, "--max-concurrency", "16", "--num-prompts", "300")
+        slo_s = round(ALONE_TIMES * alone.p95_s, 2)
+        print(f"alone p95 {alone.p95_s:.3f} s; 16 in flight {full.served_per_s:.2f}/s; SLO p95<{slo_s:g}s", flush=True)
+        point = await asyncio.to_thread(limit, url, folder, slo_s, budget_s)
+        levels = await asyncio.to_thread(sweep, url, folder, slo_s, 0.6 * full.served_per_s, level_s)
+    return Compared(
+        slo_s, point["rate_per_s"], point["low_per_s"], point["high_per_s"], best_per_s(levels, slo_s), levels
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--into", type=Path, help="Write the figures to this file.")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(compare(Path(folder), quick=asked.quick))
+    if asked.into is not None:
+        asked.into.write_text(json.dumps(asdict(found), indent=2) + "\n")
+    if not found.sweep_per_s:
+        sys.exit("The first rate of the sweep broke the SLO: there is nothing to compare with.")
+    print(f"holdfast limit {found.holdfast_per_s:.2f}/s, vllm bench {found.sweep_per_s:.2f}/s: ratio {found.ratio:.3f}")
+    if abs(found.ratio - 1) > AGREE:
+        sys.exit(f"They do not agree within {AGREE:.0%}.")
+
+
+if __name__ == "__main__":
+    main()
