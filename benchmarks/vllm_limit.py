@@ -1,13 +1,13 @@
 """The breaking point of a real vLLM: by `holdfast limit`, and by an exhaustive sweep with vLLM's own `bench serve`.
 
-    python benchmarks/vllm_limit.py [--quick] [--into FILE.json]
+    python benchmarks/vllm_limit.py [--quick] [--keep FOLDER] [--into FILE.json]
 
 Run `make .venv-vllm/.model` first, and nothing else meanwhile: the server has one core and whoever measures it the
 other. About thirteen minutes; `--quick` is a trial of three, which tells nothing.
 
 The SLO is taken from the server: three times the p95 of one request alone, end to end. vLLM's bench then holds rate
 after rate, each GRID higher than the one before, with random arrivals, until two in a row break the SLO; its answer is
-the highest rate below the first that broke. One level of half a minute decides by chance near the edge, so every
+the highest rate below the first that broke. A level of 20 s decides by chance near the edge, so every
 rate is held REPEATS times and the median of its p95 counts. holdfast searches with its defaults and a bounded budget.
 Both send the same lengths, streamed.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
@@ -24,7 +25,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from holdfast.local.demo import servers
 from holdfast.local.demo.measure import running_unit
@@ -41,6 +42,9 @@ TOKENS_IN, TOKENS_OUT = 64, 32
 ALONE_TIMES = 3.0
 GRID = 1.05
 REPEATS = 2
+FROM = 0.7
+"""The first rate, as a share of what 16 in flight get."""
+MOST_RATES = 20
 AGREE = 0.10
 
 
@@ -69,52 +73,66 @@ class Compared:
         return self.holdfast_per_s / self.sweep_per_s
 
 
-def bench(url: str, folder: Path, *load: str) -> Held:
-    """One run of `vllm bench serve`; `load` says how many requests, and how fast or how many at once."""
-    command = (
-        *CLIENT, PYTHON, "-m", "vllm.entrypoints.cli.main", "bench", "serve", "--backend", "openai", "--base-url", url,
-        "--endpoint", "/v1/completions", "--model", NAME, "--tokenizer", MODEL, "--dataset-name", "random",
-        "--random-input-len", TOKENS_IN, "--random-output-len", TOKENS_OUT, "--ignore-eos", "--disable-tqdm",
-        "--percentile-metrics", "ttft,e2el", "--metric-percentiles", "95", "--save-result", "--result-dir", folder,
-        "--result-filename", "result.json", *load,
-    )  # fmt: skip
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        sys.exit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    if result["failed"] or result["total_input_tokens"] != result["completed"] * TOKENS_IN:
-        sys.exit(f"{result['failed']} requests failed, {result['total_input_tokens']} tokens in")
-    rate = result["request_rate"]
-    return Held(float(rate), result["request_throughput"], result["p95_e2el_ms"] / 1000)
+DRIVER = """
+import json, sys
+from vllm.benchmarks import serve
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+for line in sys.stdin:
+    parser = FlexibleArgumentParser()
+    serve.add_cli_args(parser)
+    print("RESULT " + json.dumps(serve.main(parser.parse_args(json.loads(line)))), flush=True)
+"""
+"""`vllm bench serve` for one load after another: importing it takes as long as half a level."""
 
 
-def sweep(url: str, folder: Path, slo_s: float, from_per_s: float, level_s: float) -> tuple[Held, ...]:
+class Bench:
+    """vLLM's bench script, in a process of its own."""
+
+    def __init__(self, url: str, log: TextIO) -> None:
+        self._arguments = (
+            "--backend", "openai", "--base-url", url, "--endpoint", "/v1/completions", "--model", NAME,
+            "--tokenizer", str(MODEL), "--dataset-name", "random", "--random-input-len", str(TOKENS_IN),
+            "--random-output-len", str(TOKENS_OUT), "--ignore-eos", "--disable-tqdm",
+            "--percentile-metrics", "ttft,e2el", "--metric-percentiles", "95",
+        )  # fmt: skip
+        command = [*CLIENT, str(PYTHON), "-c", DRIVER]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+        )
+
+    def hold(self, *load: str) -> Held:
+        """One run; `load` says how many requests, and how fast or how many at once."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([*self._arguments, *load]) + "\n")
+        self._process.stdin.flush()
+        told = next((line for line in self._process.stdout if line.startswith("RESULT ")), None)
+        if told is None:
+            raise SystemExit("vllm bench serve has ended; its log is in the folder of --keep")
+        result: dict[str, Any] = json.loads(told.removeprefix("RESULT "))
+        if result["failed"] or result["total_input_tokens"] != result["completed"] * TOKENS_IN:
+            raise SystemExit(f"{result['failed']} requests failed, {result['total_input_tokens']} tokens in")
+        return Held(float(result["request_rate"]), result["request_throughput"], result["p95_e2el_ms"] / 1000)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def sweep(bench: Bench, slo_s: float, from_per_s: float, level_s: float) -> tuple[Held, ...]:
     """Rates from `from_per_s` on, each GRID above the last, until two in a row break the SLO."""
     found: list[Held] = []
     broken, rate = 0, from_per_s
-    while broken < 2 and len(found) < 40:
-        tries = [
-            bench(
-                url,
-                folder,
-                "--request-rate",
-                f"{rate:.4g}",
-                "--num-prompts",
-                str(round(rate * level_s)),
-                "--seed",
-                seed,
-            )
-            for seed in map(str, range(REPEATS))
-        ]
-        held = Held(
-            rate, *(statistics.median(getattr(one, name) for one in tries) for name in ("served_per_s", "p95_s"))
+    while broken < 2 and len(found) < MOST_RATES:
+        load = ("--request-rate", f"{rate:.4g}", "--num-prompts", str(round(rate * level_s)))
+        tries = [bench.hold(*load, "--seed", str(seed)) for seed in range(REPEATS)]
+        served, p95_s = (
+            statistics.median(one.served_per_s for one in tries),
+            statistics.median(one.p95_s for one in tries),
         )
-        print(
-            f"vllm bench  {held.rate_per_s:6.2f}/s  served {held.served_per_s:6.2f}/s  p95 {held.p95_s:.3f} s",
-            flush=True,
-        )
-        found.append(held)
-        broken = broken + 1 if held.p95_s > slo_s else 0
+        print(f"vllm bench  {rate:6.2f}/s  served {served:6.2f}/s  p95 {p95_s:.3f} s", flush=True)
+        found.append(Held(rate, served, p95_s))
+        broken = broken + 1 if p95_s > slo_s else 0
         rate *= GRID
     return tuple(found)
 
@@ -144,29 +162,37 @@ def limit(url: str, folder: Path, slo_s: float, budget_s: float) -> dict[str, fl
     return point
 
 
-async def compare(folder: Path, *, quick: bool) -> Compared:
-    """Both, one after the other, on one server."""
-    level_s, budget_s = (8.0, 45.0) if quick else (25.0, 270.0)
-    async with running_unit(servers.staging(SERVERS), UNIT, folder / "server.log") as url:
-        bench(url, folder, "--max-concurrency", "16", "--num-prompts", "200")
-        alone = bench(url, folder, "--max-concurrency", "1", "--num-prompts", "50")
-        full = bench(url, folder, "--max-concurrency", "16", "--num-prompts", "300")
+def measure(url: str, folder: Path, *, quick: bool) -> Compared:
+    """Both, one after the other, on the server at `url`."""
+    level_s, budget_s = (6.0, 45.0) if quick else (20.0, 240.0)
+    with (folder / "bench.log").open("w") as log, contextlib.closing(Bench(url, log)) as bench:
+        bench.hold("--max-concurrency", "16", "--num-prompts", "150")
+        alone = bench.hold("--max-concurrency", "1", "--num-prompts", "30")
+        full = bench.hold("--max-concurrency", "16", "--num-prompts", "250")
         slo_s = round(ALONE_TIMES * alone.p95_s, 2)
         print(f"alone p95 {alone.p95_s:.3f} s; 16 in flight {full.served_per_s:.2f}/s; SLO p95<{slo_s:g}s", flush=True)
-        point = await asyncio.to_thread(limit, url, folder, slo_s, budget_s)
-        levels = await asyncio.to_thread(sweep, url, folder, slo_s, 0.6 * full.served_per_s, level_s)
-    return Compared(
-        slo_s, point["rate_per_s"], point["low_per_s"], point["high_per_s"], best_per_s(levels, slo_s), levels
-    )
+        point = limit(url, folder, slo_s, budget_s)
+        levels = sweep(bench, slo_s, FROM * full.served_per_s, level_s)
+    best = best_per_s(levels, slo_s)
+    return Compared(slo_s, point["rate_per_s"], point["low_per_s"], point["high_per_s"], best, levels)
+
+
+async def compare(folder: Path, *, quick: bool) -> Compared:
+    """Both on one server, which is gone afterwards."""
+    async with running_unit(servers.staging(SERVERS), UNIT, folder / "server.log") as url:
+        return await asyncio.to_thread(measure, url, folder, quick=quick)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--keep", type=Path, help="Keep logs and the run directory in this folder.")
     parser.add_argument("--into", type=Path, help="Write the figures to this file.")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(compare(Path(folder), quick=asked.quick))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = asyncio.run(compare(folder, quick=asked.quick))
     if asked.into is not None:
         asked.into.write_text(json.dumps(asdict(found), indent=2) + "\n")
     if not found.sweep_per_s:
