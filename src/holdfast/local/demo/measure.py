@@ -53,7 +53,9 @@ async def _measure_unit(
         with RunDir.create(directory / unit.name, _spec(subject, fleet, options)) as run:
             bench = Bench(subject, spec.slo, run=run)
             try:
-                curve = await finding.find_limit(bench, spec.slo, Search(spec.slo, options), tell=tell, run=run)
+                search = Search(spec.slo, options)
+                drain_s = staging.drain_s
+                curve = await finding.find_limit(bench, spec.slo, search, tell=tell, run=run, drain_s=drain_s)
             finally:
                 await bench.close()
         run.check()

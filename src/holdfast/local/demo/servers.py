@@ -27,6 +27,9 @@ from holdfast.model.quantities import Duration, Share
 from holdfast.model.stages import Arrivals
 
 
+_DRAIN_S = 15.0
+
+
 class WaveTimes(Document):
     """Of the wall clock, from the start of the wave; see `staging.Course`."""
 
@@ -90,6 +93,7 @@ def staging(file: Path) -> Staging:
         start_s=servers.startup_s,
         readiness=servers.readiness,
         side_by_side=False,
+        drain_s=_DRAIN_S,
         recipe=Recipe(tokenizers.load(servers.tokenizer)),
         peak_share=servers.peak_share,
     )

@@ -42,6 +42,7 @@ class Staging:
     time_scale:   the units' time runs this much faster than the clock on the wall.
     readiness:    the path that a replica answers with 200 while it takes requests.
     side_by_side: whether units are measured at once; servers that need the processor are measured in turn.
+    drain_s:      how long a unit that broke is given to be as quick as at first, in its own time.
     recipe:       of the prompts.
     peak_share:   the demand is scaled so that its peak is this share of the smallest breaking point; None leaves it.
     """
@@ -55,6 +56,7 @@ class Staging:
     time_scale: float = 1.0
     readiness: str = READINESS_PATH
     side_by_side: bool = True
+    drain_s: float = 0.0
     recipe: Recipe = field(default_factory=Recipe)
     peak_share: float | None = None
 
