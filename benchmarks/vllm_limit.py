@@ -5,11 +5,11 @@
 Run `make .venv-vllm/.model` first, and nothing else meanwhile: the server has one core and whoever measures it the
 other. About thirteen minutes; `--quick` is a trial of three, which tells nothing.
 
-The SLO is taken from the server: a p95 end to end of three times what one request takes alone. vLLM's bench then holds rate
-after rate, each GRID higher than the one before, with random arrivals, until two in a row break the SLO; its answer is
-the highest rate below the first that broke. A level of 20 s decides by chance near the edge, so every
-rate is held REPEATS times and the median of its p95 counts. holdfast searches with its defaults and a bounded budget.
-Both send the same lengths, streamed.
+The SLO is taken from the server: a p95 end to end of three times what one request takes alone. vLLM's bench then holds
+rate after rate, each GRID higher than the one before, with random arrivals, until two in a row break the SLO; its
+answer is the highest rate below the first that broke. A level of 20 s decides by chance near the edge, so every rate is
+held REPEATS times and the median of its p95 counts. holdfast searches with its defaults and a bounded budget. Both send
+the same lengths, streamed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Compared:
-    """What both found at one SLO; rates per second. high_per_s: None where nothing broke. ratio: holdfast's / the sweep's."""
+    """What both found at one SLO; rates per second. ratio: holdfast's over the sweep's.
+
+    high_per_s: None where holdfast found no rate that broke.
+    """
 
     slo_p95_s: float
     holdfast_per_s: float
