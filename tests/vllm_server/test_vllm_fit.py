@@ -1,17 +1,21 @@
 """The emulator calibrated on a real vLLM, and swept as that one was.
 
-The bound is on each level's rate and mean latency, for a machine of two cores that has other things to do meanwhile.
+The bound is on each level's rate and mean latency. vLLM is swept twice: where it differs from itself by half the bound,
+the machine has other things to do, and nothing can be told.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from vllm_server.real import BLOCK_TOKENS, BLOCKS, MAX_SEQS, MODEL, NAME, Server, holdfast
 
@@ -29,7 +33,7 @@ def swept(url: str, folder: Path) -> tuple[Levels, list[Path]]:
     for (tokens_in, tokens_out), users in SHAPES.items():
         run = folder / f"{tokens_in}-{tokens_out}"
         shape = ("--input-tokens", str(tokens_in), "--output-tokens", str(tokens_out), "--tokenizer", MODEL)
-        levels = ("--concurrency", ",".join(map(str, users)), "--level-duration", "6s", "--requests-per-level", "500")
+        levels = ("--concurrency", ",".join(map(str, users)), "--level-duration", "4s", "--requests-per-level", "500")
         stages = holdfast("sweep", url, "--model", NAME, *shape, *levels, "--warmup", "1x", "--out", run)["stages"]
         for stage in stages:
             key = (tokens_in, tokens_out, stage["level"]["concurrency"])
@@ -69,15 +73,19 @@ def emulated(file: Path, log: Path) -> Iterator[str]:
 
 
 def test_an_emulated_sweep_is_near_the_real_one(server: Server, tmp_path: Path) -> None:
-    real, runs = swept(server.url, tmp_path / "real")
-    file = measurements(runs, tmp_path / "vllm.csv")
-    with emulated(file, tmp_path / "log") as url:
+    first, runs = swept(server.url, tmp_path / "first")
+    again, more = swept(server.url, tmp_path / "again")
+    unsteady = max(abs(first[key][0] / again[key][0] - 1) for key in first)
+    if unsteady > BOUND / 2:
+        pytest.skip(f"the machine is busy: vLLM's own rate differed by {unsteady:.0%} between two sweeps")
+    with emulated(measurements(runs + more, tmp_path / "vllm.csv"), tmp_path / "log") as url:
         ours, _ = swept(url, tmp_path / "emulated")
-    misses: list[float] = []
     print(f"\n{'in':>5} {'out':>4} {'in flight':>9}  {'vLLM':>6} {'emulated':>8} {'miss':>6}", end="")
     print(f"  {'vLLM':>8} {'emulated':>8} {'miss':>6}")
-    for (tokens_in, tokens_out, users), (rate, latency_s) in real.items():
-        rate_too, latency_too_s = ours[tokens_in, tokens_out, users]
+    misses: list[float] = []
+    for (tokens_in, tokens_out, users), (rate_too, latency_too_s) in ours.items():
+        both = (first[tokens_in, tokens_out, users], again[tokens_in, tokens_out, users])
+        rate, latency_s = (statistics.mean(values) for values in zip(*both, strict=True))
         off = (rate_too / rate - 1, latency_too_s / latency_s - 1)
         misses += map(abs, off)
         print(f"{tokens_in:>5} {tokens_out:>4} {users:>9}  {rate:>6.2f} {rate_too:>8.2f} {off[0]:>+6.1%}", end="")
