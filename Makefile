@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
 VLLM := .venv-vllm
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
+SERVED := tests/serving/hosted
 OUT ?= holdfast-demo
 
-.PHONY: demo demo-vllm test test-vllm test-faults test-cluster check checkov coverage clean
+.PHONY: demo demo-vllm test test-serve test-vllm test-faults test-cluster test-gpu check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
@@ -17,8 +18,12 @@ demo-vllm: $(VENV)/.installed $(VLLM)/.model
 	$(BIN)/holdfast demo --servers examples/vllm-cpu/servers.yaml --out $(OUT)-vllm
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "not live" --numprocesses 2
-	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope
+	$(BIN)/pytest -m "not live" --numprocesses 2 --ignore $(SERVED)
+	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope --ignore $(SERVED)
+
+# The model server, which needs PyTorch: on Linux pip may bring gigabytes of it, so that `make test` does without.
+test-serve: $(VENV)/.installed-serve
+	$(BIN)/pytest $(SERVED) --numprocesses 2 --dist loadscope
 
 # What holdfast says of vLLM, held against vLLM. Nothing else should run on the machine meanwhile.
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.model
@@ -33,11 +38,15 @@ test-cluster: $(VENV)/.installed-dev
 	@test -n "$(KUBECONFIG)" || { echo "give a control plane: make test-cluster KUBECONFIG=FILE" >&2; exit 2; }
 	HOLDFAST_TEST_KUBECONFIG="$(abspath $(KUBECONFIG))" $(BIN)/pytest tests/cluster -m cluster
 
-coverage: $(VENV)/.installed-dev
+# On a machine with an NVIDIA GPU, of 24 GB or more for the sweep, whose results go to benchmarks/results.
+test-gpu: $(VENV)/.installed-serve
+	HOLDFAST_TEST_GPU=1 $(BIN)/pytest tests/gpu -m gpu
+
+coverage: $(VENV)/.installed-serve
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered --skip-empty
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-serve
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -56,6 +65,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-serve: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[serve,page]'
 	touch $@
 
 # Apart from the others, because it pins many of its dependencies. A minute, once.

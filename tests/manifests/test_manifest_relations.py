@@ -38,7 +38,7 @@ def unit(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "name": name,
         "accelerator": kind.accelerator,
         "instanceType": kind.name,
-        "framework": draw(st.sampled_from(["vllm", "vllm-neuron", "triton"])),
+        "framework": draw(st.sampled_from(["vllm", "vllm-neuron", "other"])),
         "image": "registry.example/server@sha256:0f",
         "tensorParallel": draw(st.sampled_from([1, 2, 8])),
         "devices": draw(devices(kind)),

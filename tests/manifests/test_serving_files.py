@@ -189,8 +189,9 @@ def test_an_image_that_fetches_its_model_itself_has_the_token(plan_of: PlanOf, r
 
 
 def test_files_that_an_image_would_not_heed_are_refused(plan_of: PlanOf, render_of: RenderOf) -> None:
+    other = {"name": "tgi", "accelerator": "a10g", "instanceType": "g5.xlarge", "framework": "tgi", "image": "a/tgi:1"}
     with pytest.raises(InputError, match=r"fetches its model itself.*model\.source\.s3"):
-        render_of(with_source(plan_of(), files=("*.safetensors",)))
+        render_of(with_source(plan_of((other,)), files=("*.safetensors",)))
 
 
 def test_the_disk_holds_the_weights(example: Callable[[str], Plan], render_of: RenderOf) -> None:

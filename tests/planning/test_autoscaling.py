@@ -73,9 +73,9 @@ def test_the_queue_is_what_does_not_fit_into_the_batch(
 
 
 def test_an_engine_without_a_batch_has_no_queue_and_no_cache(fleet: InferenceFleet) -> None:
-    triton = fleet.unit("quad").model_copy(update={"framework": "triton", "max_num_seqs": 8})
+    other = fleet.unit("quad").model_copy(update={"framework": "tgi", "max_num_seqs": 8})
 
-    found = autoscaling(triton, 6.0, fleet.spec.capacity, 2.5).targets
+    found = autoscaling(other, 6.0, fleet.spec.capacity, 2.5).targets
 
     assert [one.name for one in found] == ["completed", "received", "in flight"]
 
@@ -90,12 +90,12 @@ def test_vllm_on_neuron_has_a_queue_and_no_cache_that_preempts(fleet: InferenceF
 
 
 def test_a_server_that_is_not_vllm_is_said_to_have_to_export_its_names(fleet: InferenceFleet) -> None:
-    triton = fleet.unit("quad").model_copy(update={"framework": "triton"})
+    other = fleet.unit("quad").model_copy(update={"framework": "tgi"})
 
-    completed, received, in_flight = autoscaling(triton, 6.0, fleet.spec.capacity, 2.5).targets
+    completed, received, in_flight = autoscaling(other, 6.0, fleet.spec.capacity, 2.5).targets
 
     assert completed.exporter == in_flight.exporter == "the unit's own server, under vLLM's name"
-    assert "which a triton server has to export too" in completed.reason
+    assert "which a tgi server has to export too" in completed.reason
     assert "Triton Inference Server has nv_inference_request_success instead" in completed.reason
     assert received.exporter == "the load balancer"
 

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import struct
 import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from holdfast.serving.emulated import words
+from holdfast.serving.emulated.words import Asked, Wording, images_body, read_generation, read_images
 from holdfast.serving.errors import RequestError
-from holdfast.serving.openai import (
-    Generation,
-    Served,
-    Wording,
-    images_body,
-    read_generation,
-    read_images,
-)
+from holdfast.serving.openai import generation
+from holdfast.serving.openai.bodies import ChatBody, CompletionBody
 
-SERVED = Served(models=("m",), max_model_len=1000, answer_tokens=50)
+SERVED = words.served(("m",), 1000)
 
 
-def read(*, chat: bool = False, **fields: Any) -> Generation:
+def read(*, chat: bool = False, **fields: Any) -> Asked:
     content = {"messages": [{"role": "user", "content": "one two"}]} if chat else {"prompt": "one two three"}
-    return read_generation(json.dumps({"model": "m", **content, **fields}).encode(), SERVED, chat=chat)
+    return read_generation(json.dumps({"model": "m", **content, **fields}).encode(), SERVED, 50, chat=chat)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,7 @@ def test_answer_length_follows_the_parameters(chat: bool, fields: dict[str, Any]
         (False, {"stream": "yes"}, "stream"),
         (False, {"ignore_eos": 1}, "ignore_eos"),
         (False, {"stream": True, "stream_options": []}, "stream_options"),
-        (False, {"stream": True, "stream_options": {"include_usage": 1}}, "include_usage"),
+        (False, {"stream": True, "stream_options": {"include_usage": 1}}, "stream_options"),
         (True, {"messages": []}, "messages"),
         (True, {"messages": ["hi"]}, "messages"),
         (True, {"messages": [{"content": "hi"}]}, "messages"),
@@ -109,7 +108,7 @@ def test_bad_parameters_are_named_in_the_error(chat: bool, fields: dict[str, Any
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"null"])
 def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
-        read_generation(body, SERVED, chat=False)
+        read_generation(body, SERVED, 50, chat=False)
     assert caught.value.status == 400
 
 
@@ -181,3 +180,32 @@ def test_image_requests_are_checked(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:
         read_images(json.dumps({"model": "m", **fields}).encode(), ("m",))
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+SOME_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = sorted({*ChatBody.model_fields, *CompletionBody.model_fields, "n", "logprobs", "tools", "tide"})
+
+
+@given(fields=st.dictionaries(st.sampled_from(FIELDS), SOME_JSON), chat=st.booleans())
+def test_no_fields_bring_the_reader_to_anything_but_a_request_or_a_sentence(fields: dict[str, Any], chat: bool) -> None:
+    content = {"messages": [{"role": "user", "content": "one two"}]} if chat else {"prompt": "one two three"}
+    body = json.dumps({"model": "m", **content, **fields}).encode()
+    try:
+        request = generation.read(body, dataclasses.replace(SERVED, obeys_all=True), chat=chat)
+    except RequestError as refusal:
+        assert refusal.status in (400, 404)
+        assert refusal.message
+    else:
+        assert 1 <= request.max_tokens <= 1000 - request.prompt_tokens
+        assert 0 <= request.min_tokens <= request.max_tokens
+        assert 0 <= request.temperature <= 2 and 0 < request.top_p <= 1 and request.top_k >= 0
+
+
+@given(body=st.binary(max_size=40))
+def test_no_bytes_bring_the_reader_to_anything_but_a_sentence(body: bytes) -> None:
+    with pytest.raises(RequestError):
+        generation.read(body, SERVED, chat=False)

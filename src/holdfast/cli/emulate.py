@@ -17,11 +17,12 @@ from holdfast.cli.emulated_units import Changes, Source
 from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
+from holdfast.serving import listening
 from holdfast.serving.emulated import faults, profiles
 from holdfast.serving.emulated.faults import Faults
 from holdfast.serving.emulated.pace import Pace
 from holdfast.serving.emulated.profiles import Profile
-from holdfast.serving.emulated.server import EmulatedServer, Settings, bind, check_certificate
+from holdfast.serving.emulated.server import EmulatedServer, Settings
 
 _FASTEST = 1e6
 
@@ -177,10 +178,7 @@ def _pace(given: dict[str, Any]) -> Pace:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    if (given["ssl_certfile"] is None) != (given["ssl_keyfile"] is None):
-        raise InputError("HTTPS needs both", where="--ssl-certfile", mend="give --ssl-certfile and --ssl-keyfile")
-    if given["ssl_certfile"] is not None:
-        check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
+    listening.check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
     wanted = Faults(
         error_share=given["error_share"],
         error_kinds=faults.kinds(given["error_kinds"]),
@@ -204,10 +202,8 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 def _serve(profile: Profile, host: str, port: int, settings: Settings) -> None:
     server = EmulatedServer(profile, settings)
-    listener = bind(host, port)
-    address, bound_port = listener.getsockname()[:2]
-    scheme = "http" if settings.certificate is None else "https"
-    url = f"{scheme}://[{address}]:{bound_port}" if ":" in address else f"{scheme}://{address}:{bound_port}"
+    listener = listening.bind(host, port)
+    url = listening.url(listener, secure=settings.certificate is not None)
     scale = settings.time_scale
 
     def tell() -> None:

@@ -28,6 +28,8 @@ _VERBS = {
     "report": "A page of a run, a plan or a simulation.",
     "export": "A run for other tools: JSON, CSV, vLLM's names.",
     "demo": "The whole job on this machine, on emulated accelerators.",
+    "serve": "Serve a model on a GPU, on Neuron or on a CPU.",
+    "compile": "Make artifacts that `serve` loads, for accelerators that need them.",
     "emulate": "Serve as an emulated accelerator.",
     "prices": "What instances cost, how old each price is, and new ones from AWS.",
     "catalog": "Accelerators, instance types and prices, with their sources.",

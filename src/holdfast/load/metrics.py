@@ -53,7 +53,7 @@ METRICS = (
     Metric("vllm:prompt_tokens_total", "tokens_in", Kind.COUNTER),
     Metric("vllm:generation_tokens_total", "tokens_out", Kind.COUNTER),
     Metric("vllm:num_preemptions_total", "preemptions", Kind.COUNTER),
-    # holdfast's own emulator, serving/emulated/metrics.py: wall seconds.
+    # holdfast's own servers, serving/families.py: wall seconds.
     Metric("holdfast_accelerator_busy_seconds_total", "busy", Kind.COUNTER),
     # NVIDIA/dcgm-exporter, etc/default-counters.csv: a ratio; GPU utilisation "(in %)"; "(in MiB)"; "(in W)".
     Metric("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "utilization"),

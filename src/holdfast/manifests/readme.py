@@ -13,7 +13,7 @@ from holdfast.model.plan import Plan, PoolPlan
 _FOLDERS = {
     "terraform": ("the account's part: network, cluster, rights, buckets", "its README has the two commands"),
     "images": (
-        "Dockerfiles of holdfast, also beside PyTorch; its own server is not in it yet",
+        "Dockerfiles of holdfast, and of its own model server where a pool runs it",
         "`make -C images build sbom push`",
     ),
     "hybrid": ("machines of your own, to be joined as nodes", "the README of each unit"),

@@ -15,7 +15,11 @@ from holdfast.model.quantities import Duration, Price
 
 VLLM = "vllm"
 VLLM_NEURON = "vllm-neuron"
-"""Frameworks that holdfast knows by name: vLLM, and vLLM with AWS Neuron's backend. Others are the user's."""
+"""vLLM, and vLLM with AWS Neuron's backend."""
+
+OWN_SERVER = {"eager": "eager", "cuda": "eager", "compile": "compile", "triton": "compile", "neuronx": "neuronx"}
+"""Frameworks that holdfast's own server runs, by what it calls them: published fleets call PyTorch on a GPU `cuda`, and
+with its compiler, which writes Triton kernels, `triton`."""
 
 
 class CapacityType(enum.Enum):
@@ -49,14 +53,15 @@ class DeploymentUnit(Document):
     name:           of the unit and its pool; names of objects are made of it.
     accelerator:    by its name in the catalogue (`holdfast catalog`).
     instance_type:  of EC2, or of nodes of one's own.
-    framework:      `vllm`, `vllm-neuron`, or any name of a server that `image` brings.
+    framework:      `vllm`, `vllm-neuron`; of holdfast's own server `eager` (or `cuda`), `compile` (or `triton`) and
+                    `neuronx`; or any name of a server that `image` brings.
     tensor_parallel: ranks that share each layer; `auto` leaves it to the plan.
     pipeline_parallel: stages that share the layers out.
     max_num_seqs:   most requests in one batch of a server; `auto` leaves it to the plan.
     max_model_len:  most tokens of a prompt and its answer together; the model's own when absent.
     capacity_type:  how its instances are bought.
     min_replicas, max_replicas: bounds of what is planned and of what a scaler may ask for.
-    image:          of its server; for the frameworks that holdfast knows, theirs when absent.
+    image:          of its server; the framework's when absent, and of holdfast's own server the one beside the fleet's.
     endpoint:       URL of a server of the unit to measure; for the reader's notes, nothing is sent there by itself.
     devices: accelerator devices of one server, which is a replica unless it is disaggregated; by default TP x PP. On
     Neuron a tensor-parallel rank is a logical core: a plan states the devices that its ranks take where the document
@@ -138,6 +143,11 @@ class DeploymentUnit(Document):
     @property
     def runs_vllm_neuron(self) -> bool:
         return self.framework == VLLM_NEURON
+
+    @property
+    def own_framework(self) -> str | None:
+        """What holdfast's own server calls the framework; None where another server runs it."""
+        return OWN_SERVER.get(self.framework)
 
     @property
     def devices_per_server(self) -> int:

@@ -151,6 +151,8 @@ def _exporter(unit: DeploymentUnit) -> str:
 
 
 def _must_export(unit: DeploymentUnit) -> str:
+    if unit.own_framework is not None:
+        return " The name is vLLM's, which holdfast's own server exports too."
     return (
         f" The name is vLLM's, which a {unit.framework} server has to export too, as holdfast's own does: it is what "
         "`holdfast render` scales by. Triton Inference Server has nv_inference_request_success instead."

@@ -1,4 +1,4 @@
-"""The life of a model server: loading, then ready, then draining. There is no way back."""
+"""The life of a model server: loading, warming up, then ready, then draining. There is no way back."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import enum
 
 class Phase(enum.Enum):
     LOADING = "loading"
+    WARMING = "warming up"
     READY = "ready"
     DRAINING = "draining"
 
 
 _MOVES = {
-    Phase.LOADING: frozenset({Phase.READY, Phase.DRAINING}),
+    Phase.LOADING: frozenset({Phase.LOADING, Phase.WARMING, Phase.READY, Phase.DRAINING}),
+    Phase.WARMING: frozenset({Phase.READY, Phase.DRAINING}),
     Phase.READY: frozenset({Phase.DRAINING}),
     Phase.DRAINING: frozenset[Phase](),
 }

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from holdfast.manifests.manifest import File, TextFile
 from holdfast.manifests.placement import Placement
+from holdfast.manifests.serving import own_server
 from holdfast.model.plan import Plan
 
 FOLDER = "images"
 
 HOLDFAST = "holdfast"
-SERVERS = {"nvidia": "holdfast-serve-cuda", "aws": "holdfast-serve-neuronx"}
-"""holdfast's own server, by the vendor of the accelerator: other frameworks than vLLM, which is served as published."""
 
 _BUILD = Path(__file__).parent / "build"
 _BESIDE = ("Makefile", "README.md")
@@ -29,5 +28,9 @@ def files(plan: Plan, placed: Sequence[Placement]) -> tuple[File, ...]:
 
 def names(placed: Sequence[Placement]) -> tuple[str, ...]:
     """The images that the fleet's pools, its jobs and its operator run, as far as they are not published by others."""
-    own = {SERVERS[placement.accelerator.vendor] for placement in placed if not placement.unit.runs_vllm}
+    own = {
+        own_server.IMAGES[placement.accelerator.vendor]
+        for placement in placed
+        if placement.unit.own_framework is not None
+    }
     return (HOLDFAST, *sorted(own))

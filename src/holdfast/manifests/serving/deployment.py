@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.manifests import metadata
 from holdfast.manifests.manifest import Manifest
 from holdfast.manifests.placement import Placement, ScaleTarget
-from holdfast.manifests.serving import engine, labels, model_files, pod
+from holdfast.manifests.serving import engine, labels, model_files, own_server, pod
 from holdfast.model.cluster import Scaler
 
 _PROVISIONING_S = 900
@@ -47,11 +47,9 @@ def note(placement: Placement, target: ScaleTarget) -> str:
     hpa = placement.fleet.spec.cluster.scaler is Scaler.HPA
     scaler = "HorizontalPodAutoscaler" if hpa else "ScaledObject"
     owner = f"replicas is left out: {scaler} {target.name} owns it, and a value here would reset it."
-    own = [] if placement.unit.runs_vllm else [_OWN_SERVER]
-    return "\n".join([owner, *own, *model_files.notes(placement)])
+    known = placement.unit.runs_vllm or placement.unit.own_framework is not None
+    own = own_server.notes(placement, engine.artifacts(placement))
+    return "\n".join([owner, *([] if known else [_ANOTHER_SERVER]), *own, *model_files.notes(placement)])
 
 
-_OWN_SERVER = (
-    "The image's own command must serve on port 8000 and answer /health, /readiness and /metrics. The Dockerfiles in\n"
-    "images/ have the framework, and no such server yet."
-)
+_ANOTHER_SERVER = "The image's own command must serve on port 8000 and answer /health, /readiness and /metrics."

@@ -19,7 +19,7 @@ while read -r sum name || [[ -n "$sum" ]]; do
     fi
   done
 done < SHA256SUMS
-[[ -s .wanted ]] || { echo "SHA256SUMS lists no file like $*" >&2; exit 1; }
+[[ -s .wanted ]] || { echo "SHA256SUMS lists no file like ${*:-$ARTIFACTS/*}" >&2; exit 1; }
 # A container that starts again has its files already.
 sha256sum --check --strict --status .wanted 2> /dev/null && exit 0
 while read -r _ name; do

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.manifests.manifest import Object
 from holdfast.manifests.placement import Placement, Role
-from holdfast.manifests.serving import disaggregation, drain, fabric, model_files, neuron
+from holdfast.manifests.serving import disaggregation, drain, fabric, model_files, neuron, own_server
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import DeploymentUnit
 from holdfast.model.unit import VLLM
@@ -34,8 +34,14 @@ def readiness_path(unit: DeploymentUnit) -> str:
 
 
 def loading_s(unit: DeploymentUnit) -> int:
-    """How long a server may take from its start (its files are there) until it serves, before it is restarted."""
+    """How long a server may take from when its files are there until it serves, before it is restarted."""
     return _COMPILING_S if unit.runs_vllm_neuron else _LOADING_S
+
+
+def starting_s(placement: Placement) -> int:
+    """How long from its start: a server that fetches its files itself has them later."""
+    fetching_s = 0 if model_files.fetched(placement) else model_files.download_s(placement)
+    return fetching_s + loading_s(placement.unit)
 
 
 def image(placement: Placement) -> str:
@@ -58,19 +64,25 @@ def image(placement: Placement) -> str:
         return _NVIDIA_IMAGE
     if unit.runs_vllm_neuron and placement.accelerator.name in neuron.IMAGES:
         return neuron.IMAGES[placement.accelerator.name]
+    own = own_server.image(placement)
+    if own is not None:
+        return own
+    known = unit.own_framework is not None
     raise InputError(
         f"there is no default image for framework {unit.framework} on {placement.accelerator.name}",
         where=f"unit {unit.name}",
-        mend="give `image:` in the unit",
+        mend="give `image:` in the unit" + (f", or cluster.holdfast.image, {own_server.BESIDE}" if known else ""),
     )
 
 
 def command(placement: Placement) -> list[str] | None:
-    """The server's command; None leaves it to the image.
+    """The server's command; None leaves it to the image of a server that holdfast does not know.
 
     The images' entrypoints differ between vLLM versions and vendors, the module has been there in all of them. But only
     `vllm serve` heeds --headless, which all pods but the leader of a group have (vllm/entrypoints/cli/serve.py).
     """
+    if placement.unit.own_framework is not None:
+        return ["holdfast", "serve"]
     if not is_vllm(placement.unit):
         return None
     return ["vllm", "serve"] if placement.spans_nodes else ["python3", "-m", "vllm.entrypoints.openai.api_server"]
@@ -82,7 +94,9 @@ def port(role: Role | None) -> int:
 
 
 def arguments(placement: Placement, role: Role | None = None, *, leads: bool = True) -> list[str]:
-    """The server's arguments, from the unit and the model; none for images that are not vLLM's."""
+    """The server's arguments, from the unit and the model; none for a server that holdfast does not know."""
+    if placement.unit.own_framework is not None:
+        return own_server.arguments(placement, artifacts(placement), PORT)
     if not is_vllm(placement.unit):
         return []
     model = model_files.served(placement)
@@ -102,9 +116,13 @@ def places() -> dict[str, str]:
 
 def artifacts(placement: Placement) -> str:
     """Folder of the artifacts compiled for exactly this configuration; empty where the engine takes none."""
-    if not neuron.loads_artifacts(placement):
+    if neuron.loads_artifacts(placement):
+        configuration = _configuration(placement)
+    elif own_server.loads_artifacts(placement):
+        configuration = own_server.configuration(placement)
+    else:
         return ""
-    return f"neuron/{neuron.configuration_hash(placement, image(placement), _configuration(placement))}"
+    return f"neuron/{neuron.configuration_hash(placement, image(placement), configuration)}"
 
 
 def environment(placement: Placement, role: Role | None = None) -> list[Object]:

@@ -42,7 +42,7 @@ def from_bucket(placement: Placement) -> bool:
 
 
 def fetched(placement: Placement) -> bool:
-    """Whether an init container brings them; images of other engines find their own way to Hugging Face."""
+    """Whether an init container brings them; other engines than vLLM find their own way to Hugging Face."""
     return from_bucket(placement) or placement.unit.runs_vllm
 
 
@@ -52,7 +52,7 @@ def served(placement: Placement) -> str:
 
 
 def arguments(placement: Placement) -> list[str]:
-    """What else vLLM is told of its model. It answers to the model's id wherever the files are."""
+    """What else a server is told of its model. It answers to the model's id wherever the files are."""
     model = placement.fleet.spec.model
     revision = [] if model.source.revision is None else [f"--revision={model.source.revision}"]
     return [f"--served-model-name={model.id}", *revision]
@@ -85,7 +85,7 @@ def download(placement: Placement, engine_image: str, artifacts: str) -> Object:
         return {
             "image": AWS_CLI,
             "command": ["/bin/bash", "-c"],
-            "args": [script.read_text(encoding="utf-8"), "download", *(source.files or ("*",))],
+            "args": [script.read_text(encoding="utf-8"), "download", *_patterns(placement)],
             "env": [{"name": name, "value": value} for name, value in values.items()],
         }
     return {
@@ -94,6 +94,13 @@ def download(placement: Placement, engine_image: str, artifacts: str) -> Object:
         "args": [_FROM_HUB, model.id, source.revision or "", *source.files],
         "env": _token(placement),
     }
+
+
+def _patterns(placement: Placement) -> tuple[str, ...]:
+    """Of the files that are fetched beside compiled artifacts, which for holdfast's own server are the whole model."""
+    if placement.unit.own_framework == "neuronx":
+        return ()
+    return tuple(placement.fleet.spec.model.source.files) or ("*",)
 
 
 def weight_bytes(placement: Placement) -> float | None:
@@ -112,11 +119,13 @@ def notes(placement: Placement) -> list[str]:
     """What a reader should know of the files."""
     model = placement.fleet.spec.model
     found = []
+    own = placement.unit.own_framework is not None
     if not fetched(placement):
-        found.append("The image brings its model itself: the fleet states no bucket (model.source.s3).")
+        brings = "server downloads what it needs of its model" if own else "image brings its model itself"
+        found.append(f"The {brings}: the fleet states no bucket (model.source.s3).")
     elif not from_bucket(placement) and model.source.revision is None:
         found.append("No commit is stated: a pod takes what is on `main` when it starts (model.source.revision).")
-    elif from_bucket(placement) and not placement.unit.runs_vllm:
+    elif from_bucket(placement) and not placement.unit.runs_vllm and not own:
         found.append(f"The model's files are in {FOLDER}, where the image must look for them.")
     if weight_bytes(placement) is None:
         found.append("The catalogue does not know the size of the model: no disk is requested for it.")

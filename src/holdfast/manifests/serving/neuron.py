@@ -51,7 +51,8 @@ def configuration_hash(placement: Placement, image: str, arguments: list[str]) -
     model = placement.fleet.spec.model
     compiled = {
         "image": image,
-        "model": [model.id, model.source.revision, model.source.s3, model.source.sha256],
+        # Not its sha256: that is of a list which has the artifacts themselves, by a path with this hash.
+        "model": [model.id, model.source.revision, model.source.s3],
         "accelerator": placement.accelerator.name,
         "devices": placement.unit.devices_per_server,
         "arguments": sorted(arguments),

@@ -80,7 +80,7 @@ def _probes(placement: Placement, port: str) -> Object:
     """Alive and ready are asked only once the server has started, which takes minutes."""
     ready = engine.readiness_path(placement.unit)
     return {
-        "startupProbe": _probe(port, ready, failures=engine.loading_s(placement.unit) // _PROBE_S),
+        "startupProbe": _probe(port, ready, failures=engine.starting_s(placement) // _PROBE_S),
         "readinessProbe": _probe(port, ready, failures=3),
         "livenessProbe": _probe(port, engine.LIVENESS_PATH, failures=6),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from holdfast.manifests.placement import Placement
-from holdfast.manifests.serving import model_files
+from holdfast.manifests.serving import model_files, own_server
 from holdfast.model.errors import InputError
 from holdfast.model.unit import VLLM
 
 
 def check(placement: Placement) -> None:
     """Raises InputError for the first thing that would not work."""
+    own_server.check(placement)
     _check_disaggregation(placement)
     _check_files(placement)
 
@@ -38,7 +39,15 @@ def _check_disaggregation(placement: Placement) -> None:
 
 def _check_files(placement: Placement) -> None:
     source = placement.fleet.spec.model.source
-    if not model_files.fetched(placement) and (source.revision is not None or source.files):
+    if model_files.fetched(placement):
+        return
+    if placement.unit.own_framework is not None and source.files:
+        raise InputError(
+            "holdfast's own server chooses itself which files of Hugging Face it downloads",
+            where=f"unit {placement.unit.name}",
+            mend="remove model.source.files, or put them into a bucket and give model.source.s3 and sha256",
+        )
+    if placement.unit.own_framework is None and (source.revision is not None or source.files):
         raise InputError(
             f"an image of framework {placement.unit.framework} fetches its model itself, and is not told which files",
             where=f"unit {placement.unit.name}",

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.serving.emulated.device import Device, Ticket
 from holdfast.serving.emulated.metrics import Metrics
-from holdfast.serving.openai import Wording
+from holdfast.serving.emulated.words import Wording
 
 TRANSPORT = "holdfast.transport"
 """Where a scope has the connection that it came on."""

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,19 +16,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from holdfast.model.errors import InputError
-from holdfast.serving import openai
-from holdfast.serving.emulated import blocks, metrics
+from holdfast.serving import receiving
+from holdfast.serving.emulated import blocks, metrics, words
 from holdfast.serving.emulated.answers import Answer, Slip, StreamedAnswer, WholeAnswer
 from holdfast.serving.emulated.batching import ContinuousBatching
 from holdfast.serving.emulated.device import Device, Ticket
 from holdfast.serving.emulated.faults import Draw, Fate
 from holdfast.serving.emulated.metrics import Metrics
 from holdfast.serving.emulated.profiles import Profile
-from holdfast.serving.lifecycle import Lifecycle, Phase
+from holdfast.serving.emulated.words import Wording
 from holdfast.serving.errors import RequestError
-from holdfast.serving.openai import Served, Wording
+from holdfast.serving.lifecycle import Lifecycle, Phase
 
-_RETRY_AFTER = {"retry-after": "1"}
 _LONGEST_S = 86400.0
 
 
@@ -63,12 +61,12 @@ class Face:
         self._metrics = published
         self._draw = draw
         self._ends = ends
-        self._max_body_bytes = max_body_mib * 2**20
+        self._max_body_mib = max_body_mib
         self._created = int(time.time())
         shape = profile.device
         length = shape.max_model_len if isinstance(shape, ContinuousBatching) else 0
         self._block_size = shape.block_size if isinstance(shape, ContinuousBatching) and shape.prefix_caching else 0
-        self._served = Served((profile.model, *profile.aliases), length, profile.answer_tokens)
+        self._served = words.served((profile.model, *profile.aliases), length)
 
     def app(self) -> Starlette:
         """The application: the endpoints that suit the model's task, and those that every server has."""
@@ -87,7 +85,9 @@ class Face:
             routes.append(Route("/v1/chat/completions", self._chat, methods=["POST"]))
         else:
             routes.append(Route("/v1/images/generations", self._images, methods=["POST"]))
-        return Starlette(routes=routes, exception_handlers={RequestError: _refuse, HTTPException: _refuse_route})
+        return Starlette(
+            routes=routes, exception_handlers={RequestError: receiving.refuse, HTTPException: receiving.refuse_route}
+        )
 
     async def _health(self, _: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -142,14 +142,7 @@ class Face:
         return JSONResponse(self._draw.faults.document())
 
     async def _body(self, request: Request) -> bytes:
-        """What was sent, up to the bound. A longer one is not read to its end."""
-        parts, size = [], 0
-        async for part in request.stream():
-            parts.append(part)
-            size += len(part)
-            if size > self._max_body_bytes:
-                raise RequestError(413, f"the body is longer than {self._max_body_bytes / 2**20:g} MiB")
-        return b"".join(parts)
+        return await receiving.body(request, self._max_body_mib)
 
     async def _completion(self, request: Request) -> Answer:
         return await self._generate(request, chat=False)
@@ -159,25 +152,21 @@ class Face:
 
     async def _generate(self, request: Request, *, chat: bool) -> Answer:
         self._require_ready()
-        generation = openai.read_generation(await self._body(request), self._served, chat=chat)
+        asked = words.read_generation(await self._body(request), self._served, self._profile.answer_tokens, chat=chat)
         fate = self._fate()
-        names = blocks.chain(generation.tokens(), self._block_size) if self._block_size else ()
-        ticket = self._admit(generation.prompt_tokens, generation.outputs, names)
-        wording = Wording(generation, ticket.key)
-        if generation.stream:
-            return StreamedAnswer(
-                self._device, self._metrics, ticket, generation.finish_reason, self._slip(fate), wording
-            )
-        return WholeAnswer(
-            self._device, self._metrics, ticket, generation.finish_reason, self._slip(fate), wording.body
-        )
+        names = blocks.chain(asked.tokens(), self._block_size) if self._block_size else ()
+        ticket = self._admit(asked.prompt_tokens, asked.outputs, names)
+        wording = Wording(asked, ticket.key)
+        if asked.generation.stream:
+            return StreamedAnswer(self._device, self._metrics, ticket, asked.finish_reason, self._slip(fate), wording)
+        return WholeAnswer(self._device, self._metrics, ticket, asked.finish_reason, self._slip(fate), wording.body)
 
     async def _images(self, request: Request) -> Answer:
         self._require_ready()
-        count = openai.read_images(await self._body(request), self._served.models)
+        count = words.read_images(await self._body(request), self._served.models)
         fate = self._fate()
         ticket = self._admit(0, count, ())
-        body = functools.partial(openai.images_body, count)
+        body = functools.partial(words.images_body, count)
         return WholeAnswer(self._device, self._metrics, ticket, "stop", self._slip(fate), body)
 
     def _require_ready(self) -> None:
@@ -218,16 +207,3 @@ def _seconds(body: bytes, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST_S:
         raise RequestError(400, f"{name} must be seconds from 0 to {_LONGEST_S:g}", param=name)
     return float(value)
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    headers = _RETRY_AFTER if error.status in (429, 503) else None
-    return JSONResponse(error.body(), status_code=error.status, headers=headers)
-
-
-async def _refuse_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path}: {HTTPStatus(error.status_code).phrase.lower()}"
-    refusal = RequestError(error.status_code, message)
-    return JSONResponse(refusal.body(), status_code=error.status_code, headers=error.headers)

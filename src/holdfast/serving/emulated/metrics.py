@@ -9,37 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import prometheus_client
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from holdfast.model.metrics import ITL, LATENCY, SERVER_BUCKETS_S, TTFT, VLLM_BUCKETS_S
+from holdfast.model.metrics import ITL, LATENCY, TTFT
+from holdfast.serving import families
 from holdfast.serving.emulated.device import Ticket
 from holdfast.serving.emulated.engine import Occupancy, Step
-from holdfast.serving.emulated.tally import Tally
+from holdfast.serving.families import Families
 
-CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
-_LABELS = ("model_name", "engine")
-_ENGINE = "0"
-_PHASE_BUCKETS_S = SERVER_BUCKETS_S[LATENCY]
-_STEP_TOKENS = (1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
-_LENGTHS = tuple(float(digit * 10**power) for power in range(6) for digit in (1, 2, 5))
-
-
-class _Seconds(dict[str, Tally]):
-    """The histograms of requests' times, by name."""
-
-    def __init__(self, has_tokens: bool) -> None:
-        super().__init__()
-        self._add(LATENCY, "Histogram of e2e request latency in seconds.")
-        self._add("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase for request.")
-        self._add("vllm:request_inference_time_seconds", "Histogram of time spent in RUNNING phase for request.")
-        if has_tokens:
-            self._add(TTFT, "Histogram of time to first token in seconds.")
-            self._add("vllm:request_prefill_time_seconds", "Histogram of time spent in PREFILL phase for request.")
-            self._add("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase for request.")
-
-    def _add(self, name: str, text: str) -> None:
-        self[name] = Tally(name, text, _PHASE_BUCKETS_S)
+CONTENT_TYPE = families.CONTENT_TYPE
 
 
 class Metrics(Collector):
@@ -47,15 +26,14 @@ class Metrics(Collector):
 
     def __init__(self, *, unit: str, model: str, time_scale: float, has_tokens: bool) -> None:
         self._registry = prometheus_client.CollectorRegistry()
-        self._values = [model, _ENGINE]
+        self._families = Families({"model_name": model, "engine": families.ENGINE})
         self._has_tokens = has_tokens
-        self._times = _Seconds(has_tokens)
-        self._gaps = Tally(ITL, "Histogram of inter-token latency in seconds.", VLLM_BUCKETS_S[ITL])
-        self._step_tokens = Tally(
-            "vllm:iteration_tokens_total", "Histogram of number of tokens per engine_step.", _STEP_TOKENS
-        )
-        self._prompts = Tally("vllm:request_prompt_tokens", "Number of prefill tokens processed.", _LENGTHS)
-        self._outputs = Tally("vllm:request_generation_tokens", "Number of generation tokens processed.", _LENGTHS)
+        times = _TIMES + (_TOKEN_TIMES if has_tokens else ())
+        self._times = {name: families.tally(name) for name in times}
+        self._gaps = families.tally(ITL)
+        self._step_tokens = families.tally(families.STEP_TOKENS)
+        self._prompts = families.tally(families.REQUEST_PROMPT)
+        self._outputs = families.tally(families.REQUEST_OUTPUT)
         self._counts = dict.fromkeys(_COUNTERS, 0)
         self._ended: dict[str, int] = {}
         self._refused: dict[str, int] = {}
@@ -75,10 +53,10 @@ class Metrics(Collector):
     def step_ended(self, step: Step) -> None:
         if self._has_tokens:
             counts = self._counts
-            counts["vllm:generation_tokens"] += len(step.produced)
-            counts["vllm:num_preemptions"] += len(step.preempted)
-            counts["vllm:prefix_cache_queries"] += step.queried_tokens
-            counts["vllm:prefix_cache_hits"] += step.hit_tokens
+            counts[families.GENERATION_TOKENS] += len(step.produced)
+            counts[families.PREEMPTIONS] += len(step.preempted)
+            counts[families.PREFIX_QUERIES] += step.queried_tokens
+            counts[families.PREFIX_HITS] += step.hit_tokens
             self._step_tokens.observe(step.prompt_tokens + len(step.produced) - len(step.began))
             # Those that had a token in the step before; device.Ticket knows the gap of one that was preempted.
             self._gaps.observe(step.end_s - self._last_end_s, len(step.produced) - len(step.began))
@@ -91,18 +69,18 @@ class Metrics(Collector):
     def prefilled(self, prompt_tokens: int) -> None:
         """A request of so many prompt tokens got its first output."""
         if self._has_tokens:
-            self._counts["vllm:prompt_tokens"] += prompt_tokens
+            self._counts[families.PROMPT_TOKENS] += prompt_tokens
 
     def request_ended(self, ticket: Ticket, finish_reason: str) -> None:
         """Count a request that got all its output."""
         self._ended[finish_reason] = self._ended.get(finish_reason, 0) + 1
         self._times[LATENCY].observe(ticket.end_s - ticket.arrived_s)
-        self._times["vllm:request_queue_time_seconds"].observe(ticket.admitted_s - ticket.arrived_s)
-        self._times["vllm:request_inference_time_seconds"].observe(ticket.end_s - ticket.admitted_s)
+        self._times[families.QUEUE].observe(ticket.admitted_s - ticket.arrived_s)
+        self._times[families.INFERENCE].observe(ticket.end_s - ticket.admitted_s)
         if self._has_tokens:
             self._times[TTFT].observe(ticket.first_s - ticket.arrived_s)
-            self._times["vllm:request_prefill_time_seconds"].observe(ticket.first_s - ticket.admitted_s)
-            self._times["vllm:request_decode_time_seconds"].observe(ticket.end_s - ticket.first_s)
+            self._times[families.PREFILL].observe(ticket.first_s - ticket.admitted_s)
+            self._times[families.DECODE].observe(ticket.end_s - ticket.first_s)
             self._prompts.observe(ticket.prompt_tokens)
             self._outputs.observe(ticket.outputs)
 
@@ -111,49 +89,38 @@ class Metrics(Collector):
         self._refused[fate] = self._refused.get(fate, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        held = self._occupancy()
-        yield self._gauge("vllm:num_requests_running", "Number of requests in model execution batches.", held.running)
-        yield self._gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.", held.waiting)
-        yield self._by(
-            "vllm:request_success", "Count of successfully processed requests.", "finished_reason", self._ended
+        held, of = self._occupancy(), self._families
+        yield of.gauge(families.RUNNING, held.running)
+        yield of.gauge(families.WAITING, held.waiting)
+        yield of.counters(families.SUCCESS, ("finished_reason",), _by(self._ended))
+        yield of.counters(
+            "holdfast_injected_faults", ("fate",), _by(self._refused), "Requests that were failed on purpose."
         )
-        yield self._by("holdfast_injected_faults", "Requests that were failed on purpose.", "fate", self._refused)
         tallies = list(self._times.values())
         if self._has_tokens:
-            yield self._gauge("vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", held.kv_share)
-            for name, text in _COUNTERS.items():
-                yield self._counter(name, text, self._counts[name])
+            yield of.gauge(families.KV_USAGE, held.kv_share)
+            for name in _COUNTERS:
+                yield of.counter(name, self._counts[name])
             tallies += [self._gaps, self._step_tokens, self._prompts, self._outputs]
         for tally in tallies:
-            yield tally.family(_LABELS, self._values)
-        text = "Wall seconds that the emulated accelerator was at work; the rate is its utilisation, 0..1."
-        yield self._counter("holdfast_accelerator_busy_seconds", text, self._busy_s())
-
-    def _gauge(self, name: str, text: str, value: float) -> Metric:
-        family = GaugeMetricFamily(name, text, labels=_LABELS)
-        family.add_metric(self._values, value)
-        return family
-
-    def _counter(self, name: str, text: str, value: float) -> Metric:
-        family = CounterMetricFamily(name, text, labels=_LABELS)
-        family.add_metric(self._values, value)
-        return family
-
-    def _by(self, name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
-        family = CounterMetricFamily(name, text, labels=(*_LABELS, label))
-        for value, count in counts.items():
-            family.add_metric([*self._values, value], count)
-        return family
+            yield of.histogram(tally)
+        yield of.counter(families.BUSY, self._busy_s())
 
     def exposition(self) -> bytes:
         """Everything in the Prometheus text format; its media type is CONTENT_TYPE."""
         return prometheus_client.generate_latest(self._registry)
 
 
-_COUNTERS = {
-    "vllm:prompt_tokens": "Number of prefill tokens processed.",
-    "vllm:generation_tokens": "Number of generation tokens processed.",
-    "vllm:prefix_cache_queries": "Prefix cache queries, in terms of number of queried tokens.",
-    "vllm:prefix_cache_hits": "Prefix cache hits, in terms of number of cached tokens.",
-    "vllm:num_preemptions": "Cumulative number of preemption from the engine.",
-}
+_TIMES = (LATENCY, families.QUEUE, families.INFERENCE)
+_TOKEN_TIMES = (TTFT, families.PREFILL, families.DECODE)
+_COUNTERS = (
+    families.PROMPT_TOKENS,
+    families.GENERATION_TOKENS,
+    families.PREFIX_QUERIES,
+    families.PREFIX_HITS,
+    families.PREEMPTIONS,
+)
+
+
+def _by(counts: dict[str, int]) -> dict[tuple[str, ...], float]:
+    return {(value,): count for value, count in counts.items()}

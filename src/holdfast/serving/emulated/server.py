@@ -7,18 +7,15 @@ import functools
 import logging
 import os
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from holdfast.model.errors import InputError
+from holdfast.serving import listening
 from holdfast.serving.emulated.answers import TRANSPORT
 from holdfast.serving.emulated.app import Ends, Face
 from holdfast.serving.emulated.batching import ContinuousBatching
@@ -33,27 +30,9 @@ _LOG = logging.getLogger("holdfast.serving")
 _KILLED = 137  # what a shell shows for a process that SIGKILL ended
 _CRASHED = 139  # the same of one that ended with a segmentation fault
 _LOST = 1
-_BACKLOG = 2048
-_KEEP_ALIVE_S = 75
 
 
-class _Listener(uvicorn.Server):
-    """Uvicorn with its two moments handed out: when it accepts connections, and when a signal asks it to end."""
-
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], signalled: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._listening = listening
-        self._signalled = signalled
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._listening()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._signalled()
-
-
-class _Connection(HttpToolsProtocol):
+class _Connection(listening.Connection):
     """A connection that its requests can find, to be reset."""
 
     def on_message_begin(self) -> None:
@@ -116,7 +95,8 @@ class EmulatedServer:
 
     async def _serve(self, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        server = _Listener(self._config(), on_listening, functools.partial(loop.call_soon_threadsafe, self._signalled))
+        signalled = functools.partial(loop.call_soon_threadsafe, self._signalled)
+        server = listening.Listener(self._config(), on_listening, signalled)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._device.run(), name="device"),
@@ -128,20 +108,12 @@ class EmulatedServer:
                 task.cancel()
 
     def _config(self) -> uvicorn.Config:
-        return uvicorn.Config(
+        return listening.config(
             self._app,
-            http=_Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
+            certificate=self._settings.certificate,
+            key=self._settings.key,
+            connection=_Connection,
             headers=[(EMULATED_HEADER, self._profile.name)],
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            ssl_certfile=self._settings.certificate,
-            ssl_keyfile=self._settings.key,
         )
 
     async def _load(self) -> None:
@@ -189,29 +161,3 @@ class EmulatedServer:
     def _die(self, status: int, reason: str) -> None:
         _LOG.warning("ended unit=%s reason=%r in_flight=%d", self._profile.name, reason, self._device.in_flight)
         os._exit(status)
-
-
-def check_certificate(certificate: Path, key: Path) -> None:
-    """Raises InputError for files that HTTPS cannot be served with."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except OSError as error:  # ssl.SSLError is one
-        raise InputError(
-            f"{certificate} and {key} cannot be served with ({error})", where="--ssl-certfile", mend="give PEM files"
-        ) from error
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A TCP socket bound to the address, port 0 for any free one. Raises InputError when it cannot be."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InputError(f"the host {host!r} cannot be used ({error})", mend="give another --host") from error
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
-        raise InputError(f"cannot listen on {host}:{port} ({error})", mend="give another --port") from error
-    return bound

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+
+from holdfast.model.errors import InputError
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of one server.
+    """Of one server. Raises InputError for what no server can hold to.
 
     max_batch:     requests that the device takes at once; the slots of a text generator.
-    max_wait_s:    for which a batch that is not full waits for more, from the arrival of its oldest request.
+    max_wait_s:    for which a batch that is not full waits for more at most, while the device is free.
     max_queued:    requests that may wait beyond the batches in progress; more are answered 429.
     max_body_mib:  of a request.
     max_pixels:    of an image that is sent, by its header, before it is decoded.
@@ -26,3 +29,27 @@ class Bounds:
     max_tokens: int | None = None
     max_steps: int = 100
     max_side: int = 1024
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.max_wait_s) and self.max_wait_s >= 0):
+            raise InputError(
+                f"max_wait_s is {self.max_wait_s:g}, and a batch waits for 0 seconds or more",
+                where="bounds",
+                mend="give 0.005",
+            )
+        for name in (field.name for field in fields(self) if field.name != "max_wait_s"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(
+                    f"{name} is {value:g}, and must be above 0", where="bounds", mend="give what the server can hold"
+                )
+        if self.max_side < _LEAST_SIDE:
+            raise InputError(
+                f"max_side is {self.max_side} pixels, and images are made of {_LEAST_SIDE} by {_LEAST_SIDE} or more",
+                where="bounds",
+                mend="give a multiple of 8",
+            )
+
+
+_LEAST_SIDE = 8
+"""A pixel of the latent image is 8 x 8 of the image (Stable Diffusion's VAE)."""

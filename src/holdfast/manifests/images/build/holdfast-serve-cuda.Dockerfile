@@ -12,11 +12,16 @@ RUN pip wheel --no-deps --wheel-dir /wheels .
 FROM public.ecr.aws/deep-learning-containers/pytorch:2.13.0-cu133-amzn2023
 LABEL org.opencontainers.image.title="holdfast-serve-cuda" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /wheels /wheels
+COPY --from=build /wheels /source/constraints.txt /wheels/
 # What the base has keeps its version, as its framework was built for it: where holdfast cannot do with one, this fails.
+# What it lacks has the version of the constraints; torchvision and torchaudio are not needed, and stay as they are.
 RUN python -m pip list --format=freeze > /wheels/base.txt \
-    && python -m pip install --no-cache-dir --disable-pip-version-check --constraint /wheels/base.txt /wheels/*.whl \
-    && holdfast --version \
+    && awk -F '[=]=' '{ name = tolower($1); gsub(/[-_.]+/, "-", name) } \
+         FILENAME ~ /base/ { base[name] = 1; print; next } !(name in base)' \
+         /wheels/base.txt /wheels/constraints.txt > /wheels/both.txt \
+    && python -m pip install --no-cache-dir --disable-pip-version-check --constraint /wheels/both.txt \
+         "$(echo /wheels/*.whl)[serve,page,aws]" \
+    && holdfast serve --help > /dev/null \
     && rm -r /wheels
 # Models and compiled code are in volumes; the root file system is read-only.
 ENV HOME=/cache HF_HOME=/cache/huggingface PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
@@ -24,4 +29,4 @@ ENV HOME=/cache HF_HOME=/cache/huggingface PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUF
 USER 1000:1000
 WORKDIR /tmp
 ENTRYPOINT ["holdfast"]
-CMD ["--help"]
+CMD ["serve", "--help"]

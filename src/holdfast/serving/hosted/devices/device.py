@@ -27,8 +27,8 @@ class Device(abc.ABC):
 
     @abc.abstractmethod
     def encoder(self, files: ModelFiles) -> Any:
-        """The model of a task whose inputs are encoded once (classification, embeddings, detection), in evaluation mode:
-        a callable of named tensors that gives a transformers ModelOutput."""
+        """The model of a task whose inputs are encoded once (classification, embeddings, detection), in evaluation
+        mode: a callable of named tensors that gives a transformers ModelOutput."""
 
     @abc.abstractmethod
     def pipeline(self, files: ModelFiles) -> Any:
@@ -40,8 +40,8 @@ class Device(abc.ABC):
 
     @abc.abstractmethod
     def shapes(self, files: ModelFiles) -> Mapping[str, int] | None:
-        """What inputs must be padded to exactly (batch_size, sequence_length, height, width), where the model was compiled
-        for fixed shapes; None where any shape is taken."""
+        """What inputs must be padded to exactly (batch_size, sequence_length, height, width), where the model was
+        compiled for fixed shapes; None where any shape is taken."""
 
     @abc.abstractmethod
     def move(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

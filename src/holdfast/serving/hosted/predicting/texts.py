@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.devices.device import Device
+from holdfast.serving.hosted.files import ModelFiles
+from holdfast.serving.hosted.predicting.configuration import configuration
+from holdfast.serving.hosted.predicting.labels import Labelled as Labelled
+from holdfast.serving.hosted.predicting.labels import Labels
+from holdfast.serving.hosted.predicting.pooling import pooling_of
+from holdfast.serving.hosted.predicting.tokens import Encoded, Tokens
 
 
 @dataclass(frozen=True)
@@ -13,14 +24,6 @@ class Text:
     """One input: a text, or token ids."""
 
     text: str | tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """score: 0..1; of a model with one label per input they add up to 1."""
-
-    label: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -39,5 +42,62 @@ class Embedded:
     tokens: int
 
 
-# class TextClassifier(files, device, bounds): Predictor[Text, ..., Classified]
-# class Embedder(files, device, bounds): Predictor[Text, ..., Embedded]
+class TextClassifier:
+    """A Predictor of the labels of a text."""
+
+    def __init__(self, files: ModelFiles, device: Device, bounds: Bounds) -> None:
+        config = configuration(files)
+        self._device = device
+        self._labels = Labels.of(config)
+        self._tokens = Tokens(files, config, device, bounds)
+        self._model = device.encoder(files)
+        self.max_batch = self._tokens.rows.most
+
+    def prepare(self, request: Text) -> Encoded:
+        return self._tokens.encode(request.text)
+
+    def shape(self, prepared: Encoded) -> object:
+        return self._tokens.bucket(len(prepared.ids))
+
+    def predict(self, batch: Sequence[Encoded]) -> list[Classified]:
+        with torch.no_grad():
+            output = self._model(**self._device.move(self._tokens.padded(batch)))
+        ranked = self._labels.ranked(output.logits[: len(batch)].cpu())
+        return [Classified(labels, len(one.ids)) for labels, one in zip(ranked, batch, strict=True)]
+
+    def warm_up(self) -> None:
+        for batch in self._tokens.to_warm():
+            self.predict(batch)
+
+
+class Embedder:
+    """A Predictor of what a text means: a vector whose product with another's is their likeness.
+
+    Hidden states are pooled as the model's files for sentence-transformers say, by their mean where there are none, and
+    always scaled to length 1.
+    """
+
+    def __init__(self, files: ModelFiles, device: Device, bounds: Bounds) -> None:
+        self._device = device
+        self._pool = pooling_of(files)
+        self._tokens = Tokens(files, configuration(files), device, bounds)
+        self._model = device.encoder(files)
+        self.max_batch = self._tokens.rows.most
+
+    def prepare(self, request: Text) -> Encoded:
+        return self._tokens.encode(request.text)
+
+    def shape(self, prepared: Encoded) -> object:
+        return self._tokens.bucket(len(prepared.ids))
+
+    def predict(self, batch: Sequence[Encoded]) -> list[Embedded]:
+        inputs = self._device.move(self._tokens.padded(batch))
+        with torch.no_grad():
+            states = self._model(**inputs).last_hidden_state
+            pooled = self._pool(states.float(), inputs["attention_mask"])
+            vectors = torch.nn.functional.normalize(pooled, dim=-1)[: len(batch)].cpu().numpy()
+        return [Embedded(vector, len(one.ids)) for vector, one in zip(vectors, batch, strict=True)]
+
+    def warm_up(self) -> None:
+        for batch in self._tokens.to_warm():
+            self.predict(batch)

@@ -23,12 +23,18 @@ class Tally:
         self._counts[bisect.bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
-    def family(self, labels: Sequence[str], values: Sequence[str]) -> HistogramMetricFamily:
-        """As Prometheus has it: each bucket counts what is below it too."""
+    def family(self, labels: Sequence[str], samples: Sequence[tuple[Sequence[str], Tally]]) -> HistogramMetricFamily:
+        """A family of this name, of tallies and the values of their labels."""
         family = HistogramMetricFamily(self._name, self._text, labels=labels)
-        buckets, below = [], 0
+        for values, tally in samples:
+            family.add_metric(values, tally._buckets(), tally._sum)
+        return family
+
+    def _buckets(self) -> list[tuple[str, float]]:
+        """As Prometheus has it: each counts what is below it too."""
+        buckets: list[tuple[str, float]] = []
+        below = 0
         for bound, count in zip((*self._bounds, math.inf), self._counts, strict=True):
             below += count
             buckets.append(("+Inf" if bound == math.inf else str(bound), below))
-        family.add_metric(values, buckets, self._sum)
-        return family
+        return buckets

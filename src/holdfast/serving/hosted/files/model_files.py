@@ -1,4 +1,4 @@
-"""Where a model's files are, and which of them are needed. Loads nothing of PyTorch."""
+"""A model on this machine's disk, ready to be loaded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ class ModelFiles:
     name:     as it was asked for: an id of the Hub, or a folder.
     folder:   where its files are.
     task:     what it is for.
-    config:   config.json, or model_index.json of a diffusion pipeline.
-    compiled: whether it holds artifacts for Neuron (then config has what they were compiled for).
+    config:   config.json, or model_index.json of a diffusion pipeline. Where artifacts for Neuron are, it has what
+              they were compiled for as "neuron": a mapping, or of a pipeline one for each part ("unet",
+              "vae_decoder", ...).
+    compiled: whether it holds artifacts for Neuron.
     trust_remote_code: whether Python code of the model may run; False unless the user asked for it.
+    variant:  of the weights' names, e.g. fp16 in model.fp16.safetensors; what from_pretrained(variant=) wants.
     """
 
     name: str
@@ -28,18 +31,4 @@ class ModelFiles:
     config: Mapping[str, Any]
     compiled: bool = False
     trust_remote_code: bool = False
-
-
-def find(
-    model: str,
-    *,
-    task: Task | None = None,
-    local_only: bool = False,
-    trust_remote_code: bool = False,
-    revision: str | None = None,
-) -> ModelFiles:
-    """The files of a folder, or of the Hub's model with this id, of which only what is needed is downloaded.
-
-    task: None reads it off the files. Raises InputError. Blocks: it may download for minutes.
-    """
-    raise NotImplementedError
+    variant: str | None = None
