@@ -26,7 +26,6 @@ from holdfast.model.fleet import Document, InferenceFleet
 from holdfast.model.quantities import Duration, Share
 from holdfast.model.stages import Arrivals
 
-
 _DRAIN_S = 15.0
 
 
