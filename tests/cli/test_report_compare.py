@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.limits.conditions import Condition
 from holdfast.load.rundir import RunDir, Status
+from holdfast.model.comparison import METRICS
 from reports.virtual_runs import SPEC, poisson, rows_of, write
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,3 +116,11 @@ def test_a_run_without_a_level_is_refused(holdfast: Run, tmp_path: Path) -> None
     RunDir.create(tmp_path / "empty", SPEC).close(Status.INTERRUPTED)
     done = holdfast("report", "main", "empty", "--compare")
     assert (done.returncode, done.stderr) == (2, "holdfast: empty: the run held no level; measure again.\n")
+
+
+def test_the_documented_conditions_are_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    written = [*re.findall(r"--fail-if '([^']+)'", page), *re.findall(r"`([a-z0-9.]+ [<>] [^`]+)`", page)]
+    assert len(written) >= 9
+    assert {Condition.parse(each).text for each in written} == set(written)
+    assert all(f"`{name}`" in page for name in METRICS)

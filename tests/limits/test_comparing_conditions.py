@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.limits import conditions
+from holdfast.limits.change import Change
 from holdfast.limits.conditions import Case, Condition
-from holdfast.limits.contrasts import Change
 from holdfast.limits.estimates import Estimate
 from holdfast.model.comparison import METRICS, Kind, Outcome
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.limits import estimates
-from holdfast.limits.contrasts import Change
+from holdfast.limits.change import Change
 from holdfast.limits.estimates import Estimate
 from holdfast.model import quantities
 from holdfast.model.comparison import METRICS, Answer, Kind, Metric, Outcome

@@ -10,21 +10,20 @@ from functools import partial
 import numpy as np
 
 from holdfast.limits import estimates, statistics
+from holdfast.limits.change import RUN_TO_RUN, Change
 from holdfast.limits.estimates import FINE, Contrast, Estimate, Sampled
-from holdfast.model.comparison import ERRORS, ITL, LATENCY, LIMIT, THROUGHPUT, TTFT, Metric
+from holdfast.model.comparison import ERRORS, ITL, LATENCY, THROUGHPUT, TTFT, Metric
 from holdfast.model.records import Bools, Floats, Ints, Outcome, RequestTable
-from holdfast.model.stages import BreakingPoint, Cause, Stage
-
-RUN_TO_RUN = 0.005
-"""Least standard error of a change, as a share: two runs of one server differ by about so much for reasons that do not
-vary within a run (clock rates, neighbours, where memory lies), and that no interval made of one run can see."""
+from holdfast.model.stages import Stage
 
 _REMEMBERED = 20
 """Times the queue's memory that a level must last, for its blocks to say how it scatters."""
 
-_WELL = 40
-"""Times its memory that one run lasts, and three times as many as the other does, where only the other's queue did not
-come to rest: two runs of one server are not so unlike."""
+_WELL = 30
+"""Times its memory that one run lasts, and _UNLIKE times as many as the other does, where only the queue of the other
+did not come to rest: two runs of one server are hardly ever so unlike."""
+
+_UNLIKE = 4
 
 _LEAST = 100
 """Requests below which nothing is said."""
@@ -64,32 +63,6 @@ class Held:
 
 GAP_BINS = np.exp(np.arange(math.log(1e-6), math.log(1e4), 1e-3))
 """Lower edges of bins of 0.1 % each, in seconds."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """How one metric of a level differs.
-
-    before, after: the figure in each run, NaN where there is none.
-    relative: log(after / before); None for shares. absolute: after - before.
-    own:      `after`, as a logarithm unless a share.
-    why:      why there is no estimate; then all three are None.
-    remark:   what is to be said beside an estimate.
-    """
-
-    metric: Metric
-    before: float
-    after: float
-    relative: Estimate | None = None
-    absolute: Estimate | None = None
-    own: Estimate | None = None
-    why: str = ""
-    remark: str = ""
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The one that the metric's change is told by."""
-        return self.relative if self.metric.relative else self.absolute
 
 
 def same_requests(before: RequestTable, after: RequestTable) -> int:
@@ -188,22 +161,22 @@ class _Pair:
             found.append(untold if why else self._judged(metric, sampled, latencies))
         return found
 
-    def _change(self, metric: Metric, sampled: Sequence[Sampled], *, paired: bool) -> Change:
+    def _change(self, metric: Metric, sampled: Sequence[Sampled], *, paired: bool, lasted: float = math.inf) -> Change:
         before, after = sampled
-        told = partial(estimates.contrast, before, after, paired=paired)
-        return _floored(metric, before.value, after.value, told, estimates.alone(after))
+        told = partial(estimates.contrast, before, after, paired=paired, lasted=lasted)
+        return _floored(metric, before.value, after.value, told, estimates.alone(after, lasted))
 
     def _judged(self, metric: Metric, sampled: Sequence[Sampled], latencies: Sequence[Floats]) -> Change:
         """The change of a time, as far as the queues came to rest."""
         for paired in {self.paired: None, False: None}:
             lasted = self._lasted(latencies, paired=paired)
             if min(lasted) >= _REMEMBERED:
-                return self._change(metric, sampled, paired=paired)
+                return self._change(metric, sampled, paired=paired, lasted=min(lasted))
         before, after = sampled
         settled, other = (0, 1) if lasted[0] > lasted[1] else (1, 0)
-        if lasted[settled] >= max(_WELL, 3 * lasted[other]) and sampled[other].value > sampled[settled].value:
+        if lasted[settled] >= max(_WELL, _UNLIKE * lasted[other]) and sampled[other].value > sampled[settled].value:
             told = partial(estimates.against, before, after, settled=settled)
-            change = _floored(metric, before.value, after.value, told, estimates.alone(after))
+            change = _floored(metric, before.value, after.value, told, estimates.alone(after, _REMEMBERED))
             remark = f"the queue of {'AB'[other]} did not come to rest, so the change may be larger than can be told"
             return replace(change, own=change.own if other == 0 else None, remark=remark)
         why = (
@@ -319,30 +292,3 @@ def _errors(before: Held, after: Held) -> Change:
     difference = Estimate(centres[1] - centres[0], math.hypot(*errors))
     own = Estimate(centres[1], errors[1])
     return Change(ERRORS, shares[0], shares[1], absolute=difference, own=own)
-
-
-def of_limits(before: BreakingPoint, after: BreakingPoint) -> Change:
-    """How the breaking points differ, from their own intervals, each read as symmetrical in the logarithm."""
-    for point in (before, after):
-        if point.rate_per_s <= 0 or point.low_per_s <= 0:
-            return Change(LIMIT, before.rate_per_s, after.rate_per_s, why="a run found no rate that holds")
-        if point.cause is Cause.NONE or not math.isfinite(point.high_per_s):
-            return Change(LIMIT, before.rate_per_s, after.rate_per_s, why="a run did not break its server")
-    found = [_limit(point) for point in (before, after)]
-    one, two = (math.exp(each.value) for each in found)
-    error = math.hypot(*(each.error for each in found))
-    relative = Estimate(found[1].value - found[0].value, error, _FREEDOM)
-    absolute = math.hypot(one * found[0].error, two * found[1].error)
-    difference = Estimate(two - one, absolute, _FREEDOM)
-    return Change(LIMIT, before.rate_per_s, after.rate_per_s, relative, difference, found[1])
-
-
-_FREEDOM = 15.0
-"""Of the interval of a limit; see estimate.py."""
-
-
-def _limit(point: BreakingPoint) -> Estimate:
-    reach = math.log(point.high_per_s / point.low_per_s) / 2
-    certain = min(max(point.confidence, 0.5), 0.99)
-    error = max(reach / estimates.student(1 - certain, _FREEDOM), RUN_TO_RUN)
-    return Estimate(math.log(point.low_per_s) + reach, error, _FREEDOM)

@@ -131,8 +131,11 @@ def absolute(before: Floats, after: Floats) -> Floats:
     return after - before
 
 
-def contrast(before: Sampled, after: Sampled, of: Contrast, *, paired: bool) -> Estimate:
-    """The estimate of `of(before, after)`. paired: the blocks of both hold the same requests."""
+def contrast(before: Sampled, after: Sampled, of: Contrast, *, paired: bool, lasted: float = math.inf) -> Estimate:
+    """The estimate of `of(before, after)`.
+
+    paired: the blocks of both hold the same requests. lasted: how many times as long as the queue remembers, above 11.
+    """
     one, two = np.array(before.value), np.array(after.value)
     errors = list[tuple[float, float]]()
     for without_one, without_two in zip(before.without, after.without, strict=True):
@@ -142,35 +145,40 @@ def contrast(before: Sampled, after: Sampled, of: Contrast, *, paired: bool) -> 
             continue
         parts = (_variance(of(without_one, two)), _variance(of(one, without_two)))
         errors.append((math.sqrt(sum(parts)), _welch(parts, freedom)))
-    return _widest(float(of(one, two)), errors)
+    return _widest(float(of(one, two)), errors, lasted)
 
 
 def against(before: Sampled, after: Sampled, of: Contrast, *, settled: int) -> Estimate:
     """The estimate of `of(before, after)` where only one of them (0 or 1) was long enough for its errors to be known.
 
-    If the server of the other were the same, its errors would be so too; that is what is held against it. How far it
-    really is from there, nobody can say.
+    If the server of the other were the same, its errors would be so too; that is what is held against it, doubled, as
+    one looks so at runs that went astray. How far it really is from there, nobody can say.
     """
     one, two = np.array(before.value), np.array(after.value)
     without = [(cut, two) for cut in before.without] if settled == 0 else [(one, cut) for cut in after.without]
-    errors = [(math.sqrt(2 * _variance(of(*sides))), len(sides[settled]) - 1.0) for sides in without]
+    errors = [(2 * math.sqrt(2 * _variance(of(*sides))), len(sides[settled]) - 1.0) for sides in without]
     return replace(_widest(float(of(one, two)), errors), open_to=math.inf if settled == 0 else -math.inf)
 
 
-def alone(sampled: Sampled) -> Estimate:
-    """The estimate of a figure above 0 of one run, as a logarithm."""
+def alone(sampled: Sampled, lasted: float = math.inf) -> Estimate:
+    """The estimate of a figure above 0 of one run, as a logarithm. lasted: see contrast."""
     errors = [(math.sqrt(_variance(np.log(without))), len(without) - 1.0) for without in sampled.without]
-    return _widest(math.log(sampled.value), errors)
+    return _widest(math.log(sampled.value), errors, lasted)
 
 
 _USUAL = 0.05
 """Of which surprise the interval is that is the widest; far out in the tails the few blocks would always be."""
 
 
-def _widest(value: float, errors: Sequence[tuple[float, float]]) -> Estimate:
-    """The estimate with the widest interval of these standard errors and degrees of freedom, fewest blocks first."""
+def _widest(value: float, errors: Sequence[tuple[float, float]], lasted: float = math.inf) -> Estimate:
+    """The estimate with the widest interval of these standard errors and degrees of freedom, fewest blocks first.
+
+    Neighbouring blocks are not quite independent. Of a first-order autoregression that lasts L times its memory, b
+    blocks show 1 - (b + 1) / 2L of the variance of its mean; the errors are larger by that.
+    """
     freedom = errors[-1][1]
-    reach = max(student(_USUAL, own) * error for error, own in errors)
+    shown = [math.sqrt(1 - (blocks + 1) / (2 * lasted)) for blocks in BLOCKS]
+    reach = max(student(_USUAL, own) * error / share for (error, own), share in zip(errors, shown, strict=True))
     return Estimate(value, reach / student(_USUAL, freedom), freedom)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.limits import conditions, contrasts, estimates
+from holdfast.limits import breaking_points, conditions, contrasts, estimates
+from holdfast.limits.change import Change
 from holdfast.limits.conditions import Case, Condition
-from holdfast.limits.contrasts import GAP_BINS, Change, Held
+from holdfast.limits.contrasts import GAP_BINS, Held
 from holdfast.limits.estimates import Estimate
 from holdfast.load import journal, rundir, runs
 from holdfast.load.rundir import RunSpec
@@ -94,7 +95,7 @@ def compare(before: Path, after: Path, confidence: float = 0.95, conditions_: Se
             held = held[0].first(alike), held[1].first(alike)
         tested.append((name, same, contrasts.changes(*held, paired=same)))
     points = one.run.curve.breaking_point, two.run.curve.breaking_point
-    limit = None if points[0] is None or points[1] is None else contrasts.of_limits(points[0], points[1])
+    limit = None if points[0] is None or points[1] is None else breaking_points.change(points[0], points[1])
     if not pairs and limit is None:
         raise InputError(
             f"{before} and {after} held no level in common ({' '.join(alone)})",
