@@ -64,6 +64,14 @@ def test_runs_with_one_seed_are_compared_request_by_request(runs: Path) -> None:
     assert not comparing.compare(runs / "main", runs / "other").levels[0].same_requests
 
 
+def test_a_schedule_that_began_a_millisecond_later_is_the_same_one(tmp_path: Path, runs: Path) -> None:
+    rows = rows_of(LEVEL, SPEC, 2)
+    later = write(tmp_path / "later", [(LEVEL, rows.shifted(-0.0007))])
+    compared = comparing.compare(runs / "main", later)
+    assert compared.levels[0].same_requests
+    assert compared.count(Finding.CHANGED) == 0
+
+
 def test_a_run_is_the_same_as_itself(runs: Path) -> None:
     compared = comparing.compare(runs / "main", runs / "main")
     assert {each.change for _, each in compared.differences} == {0.0}

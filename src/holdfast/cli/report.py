@@ -67,7 +67,7 @@ def report(paths: tuple[Path, ...], out: Path | None, compare: bool, **how: Any)
 
     \b
     holdfast report holdfast-runs/limit-20261121-120000 --out limit.html
-    holdfast report runs/main runs/change --compare --fail-if 'p95 > +5%' --out change.html
+    holdfast report runs/main runs/change --compare --fail-if 'p95 > +5%'
     """
     comparing_how = _Comparing(**how)
     if compare:

@@ -71,7 +71,11 @@ def same_requests(before: RequestTable, after: RequestTable) -> int:
     Of a run that was cut off, the last ones are there only as far as they had ended.
     """
     n = min(len(before), len(after))
-    alike = np.abs(before.intended_s[:n] - after.intended_s[:n]) < 1e-4
+    if n == 0:
+        return 0
+    # By the first request, as a level's own start is known to a millisecond only.
+    moments = [rows.intended_s[:n] - rows.intended_s[0] for rows in (before, after)]
+    alike = np.abs(moments[0] - moments[1]) < 1e-4
     for name in ("tokens_in_asked", "tokens_out_asked"):
         alike &= np.equal(before.column(name)[:n], after.column(name)[:n])
     return n if alike.all() else int(np.argmin(alike))
@@ -100,15 +104,16 @@ class _Pair:
     @classmethod
     def of(cls, before: Held, after: Held, *, paired: bool) -> _Pair:
         windows = [before.stage.window_s, after.stage.window_s]
+        masks = (_within(before), _within(after))
         if paired:
             # The same requests are looked at in both: those of the steady part of both.
             windows = [(max(start for start, _ in windows), min(end for _, end in windows))] * 2
+            masks = (masks[0] & masks[1],) * 2
         sides = tuple(
             replace(held, stage=replace(held.stage, window_s=window))
             for held, window in zip((before, after), windows, strict=True)
         )
         first, second = sides
-        masks = (_within(first), _within(second))
         return cls((first, second), masks, paired)
 
     def throughput(self) -> Change:
