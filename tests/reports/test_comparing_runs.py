@@ -72,6 +72,17 @@ def test_a_schedule_that_began_a_millisecond_later_is_the_same_one(tmp_path: Pat
     assert compared.count(Finding.CHANGED) == 0
 
 
+def test_prompts_that_one_server_had_in_its_cache_are_said(tmp_path: Path) -> None:
+    warm = write(tmp_path / "warm", [(LEVEL, rows_of(LEVEL, SPEC, 2))])
+    cold = write(tmp_path / "cold", [(LEVEL, rows_of(LEVEL, SPEC, 1))])
+    for path, hits in ((warm, 0.96), (cold, 0.0)):
+        document = json.loads((path / "stages.json").read_text(encoding="utf-8"))
+        document["stages"][0]["server"] = {"prefix_hit_rate": hits}
+        (path / "stages.json").write_text(json.dumps(document), encoding="utf-8")
+    assert "the prefix cache held 0% of A's prompts and 96% of B's" in comparing.compare(cold, warm).remarks[0]
+    assert comparing.compare(cold, cold).remarks == ()
+
+
 def test_a_run_is_the_same_as_itself(runs: Path) -> None:
     compared = comparing.compare(runs / "main", runs / "main")
     assert {each.change for _, each in compared.differences} == {0.0}

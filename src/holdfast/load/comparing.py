@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,10 @@ def compare(before: Path, after: Path, confidence: float = 0.95, conditions_: Se
         after=str(after),
         begun=(one.run.record.started, two.run.record.started),
         departures=departures,
-        remarks=tuple(f"Of {each.run.path}: {each.run.cut_off}." for each in (one, two) if each.run.cut_off),
+        remarks=(
+            *(f"Of {each.run.path}: {each.run.cut_off}." for each in (one, two) if each.run.cut_off),
+            *(remark for name, *stages in pairs for remark in _cached(name, *stages)),
+        ),
         levels=(*levels, *untold),
         alone=tuple(alone),
         limit=next(told, None),
@@ -207,6 +210,20 @@ def _invalid(recorded: _Recorded, stage: Stage) -> str:
     if not np.any(recorded.table.stage == stage.index):
         return f"{recorded.run.path.name} kept no request of it"
     return ""
+
+
+_CACHED = 0.05
+"""Difference of two prefix hit rates, 0..1, from which on one run found prompts in the cache that the other did not."""
+
+
+def _cached(name: str, before: Stage, after: Stage) -> Iterator[str]:
+    """What is to be said of prompts that one server had in its cache."""
+    hits = [stage.server.get("prefix_hit_rate") for stage in (before, after)]
+    if hits[0] is not None and hits[1] is not None and abs(hits[0] - hits[1]) > _CACHED:
+        yield (
+            f"At {name} the prefix cache held {hits[0]:.0%} of A's prompts and {hits[1]:.0%} of B's: "
+            "start the server anew before each run."
+        )
 
 
 def _differences(changes: Sequence[Change], confidence: float) -> tuple[list[Difference], int]:
