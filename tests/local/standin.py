@@ -34,7 +34,7 @@ class Unit:
             writer.close()
 
     async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
-        if path == "/readiness":
+        if path == self.options.readiness:
             self.write(writer, 503 if self.unready() else 200, {})
             return
         self.requests += 1
@@ -62,14 +62,15 @@ class Unit:
 
 async def main(options: argparse.Namespace) -> None:
     unit = Unit(options)
-    server = await asyncio.start_server(unit.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(unit.serve, "127.0.0.1", options.port)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write("a line that is no announcement\n")
-    sys.stdout.write(json.dumps({"event": "listening", "url": f"http://127.0.0.1:{port}"}) + "\n")
+    if not options.port:
+        sys.stdout.write(json.dumps({"event": "listening", "url": f"http://127.0.0.1:{port}"}) + "\n")
     sys.stdout.flush()
     await stop.wait()
     server.close()
@@ -83,5 +84,7 @@ if __name__ == "__main__":
     parser.add_argument("--delay-s", type=float, default=0.0)
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--unready", default="")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--readiness", default="/readiness")
     parser.add_argument("--deaf", action="store_true")
     asyncio.run(main(parser.parse_args()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import time
@@ -199,3 +200,16 @@ def test_traffic_counts_attempts_where_they_went_and_answers_where_they_were_add
         assert (traffic["b"].addressed, traffic["b"].attempts, traffic["b"].healthy) == (0, 0, 1)
 
     run(tmp_path, [spec("a", "--status", "500"), spec("b")], {"a": 100}, body)
+
+
+def test_a_server_that_is_given_its_port_and_has_another_readiness_path_takes_requests(
+    tmp_path: Path, spec: Specs, client: Client
+) -> None:
+    options = ("--port", "{port}", "--readiness", "/health")
+    engine = dataclasses.replace(spec("engine", *options), readiness="/health")
+
+    async def body(fleet: LocalFleet) -> None:
+        replies = await client.steady(fleet.url, 20, 0.001)
+        assert {(reply.status, reply.pool) for reply in replies} == {(200, "engine"), (200, "plain")}
+
+    run(tmp_path, [engine, spec("plain")], {"engine": 50, "plain": 50}, body)

@@ -155,3 +155,9 @@ def test_what_a_replica_started_dies_with_it(tmp_path: Path, alive: Alive) -> No
     while alive(int(note.read_text())) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(int(note.read_text()))
+
+
+def test_a_replica_that_never_takes_its_port_says_so(tmp_path: Path) -> None:
+    replica, _ = follow(tmp_path / "log", [sys.executable, "-c", "import time; time.sleep(60)", "{port}"], start_s=0.3)
+    asyncio.run(replica.run())
+    assert "took no connection on port" in (tmp_path / "log").read_text()

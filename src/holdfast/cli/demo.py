@@ -12,6 +12,8 @@ from holdfast.cli import flags, running
 from holdfast.cli import progress as lines
 from holdfast.load.finding import Progress
 from holdfast.local.demo import run as demos
+from holdfast.local.demo import servers as own
+from holdfast.local.demo import units
 from holdfast.local.demo.run import DemoResult, Voice
 from holdfast.model.errors import HoldfastError
 from holdfast.model.plan import Plan
@@ -22,15 +24,18 @@ from holdfast.reports import terminal
 
 @click.command()
 @click.option("--out", type=flags.OUT, default=Path("holdfast-demo"), show_default=True, help="Folder for the results.")
+@click.option("--servers", type=flags.FILE, help="Run the servers of this YAML file instead of emulated units.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-def demo(out: Path, as_json: bool) -> None:
+def demo(out: Path, servers: Path | None, as_json: bool) -> None:
     """The whole job on this machine, on emulated accelerators, in about two minutes.
 
     Measures seven emulated units, plans two fleets, renders their manifests, drives one fleet through a wave of
-    load while its cheapest pool is withdrawn and returned, and writes report.html.
+    load while its cheapest pool is withdrawn and returned, and writes report.html. With --servers it does so with
+    servers that you have, one command for each unit of a fleet: docs/vllm.md.
     """
     begun_s = time.monotonic()
-    result = running.run(demos.run(out, _silent() if as_json else _speaking()))
+    staging = units.staging() if servers is None else own.staging(servers)
+    result = running.run(demos.run(staging, out, _silent() if as_json else _speaking(staging.searching)))
     took_s = time.monotonic() - begun_s
     if as_json:
         flags.echo_json(_json(result, took_s))
@@ -43,20 +48,21 @@ def demo(out: Path, as_json: bool) -> None:
         raise HoldfastError(f"{result.wave.failed} of {len(result.wave.answers)} requests failed in the wave")
 
 
-def _speaking() -> Voice:
-    return Voice(say=_say, level=_level, curve=_curve, plan=_plan)
+def _speaking(searching: str) -> Voice:
+    """searching: the heading of the table of levels."""
+
+    def say(sentence: str) -> None:
+        if sentence.endswith(":"):
+            click.echo()
+        lines.say(sentence)
+        if sentence == searching:
+            click.echo(lines.SHORT_HEADER)
+
+    return Voice(say=say, level=_level, curve=_curve, plan=_plan)
 
 
 def _silent() -> Voice:
     return Voice(say=lambda _: None, level=lambda _: None, curve=lambda _: None, plan=lambda _: None)
-
-
-def _say(sentence: str) -> None:
-    if sentence.endswith(":"):
-        click.echo()
-    lines.say(sentence)
-    if sentence == demos.SEARCHING:
-        click.echo(lines.SHORT_HEADER)
 
 
 def _level(progress: Progress) -> None:
@@ -78,9 +84,13 @@ def _closing(result: DemoResult) -> tuple[str, ...]:
     return (
         f"{wave.failed} of {len(wave.answers)} requests failed while {wave.lost} was withdrawn and returned.",
         f"{wave.left_s:.2f} s after the loss no traffic was sent to it any more{back}.",
-        f"${plan.cost_usd_per_h:.2f} per hour carries {plan.demand_per_s:g} images per second and survives the loss "
-        "of any one pool.",
+        f"${plan.cost_usd_per_h:.2f} per hour carries {plan.demand_per_s:g} {_asked(plan)} per second and survives the "
+        "loss of any one pool.",
     )
+
+
+def _asked(plan: Plan) -> str:
+    return "requests" if plan.fleet.spec.workload.api.makes_tokens else "images"
 
 
 def _json(result: DemoResult, took_s: float) -> dict[str, object]:

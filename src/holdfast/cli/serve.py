@@ -81,6 +81,9 @@ _BOUNDS = (
     click.option(
         "--max-steps", type=_COUNT, default=Bounds.max_steps, show_default=True, help="Of an image that is made."
     ),
+    click.option(
+        "--max-side", type=_COUNT, default=Bounds.max_side, show_default=True, help="Of an image that is made, pixels."
+    ),
 )  # fmt: skip
 _SERVER = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
@@ -140,6 +143,7 @@ def serve(**given: Any) -> None:
         max_pixels=given["max_pixels"],
         max_tokens=given["max_tokens"],
         max_steps=given["max_steps"],
+        max_side=given["max_side"],
     )
     # Its libraries are not in the default install.
     from holdfast.serving.hosted.server import HostedServer

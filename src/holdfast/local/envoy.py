@@ -69,18 +69,26 @@ class Envoy:
     pools:     names; a request that its own pool cannot take goes to the others in this order.
     directory: where its files live; made when absent. One Envoy per directory.
     port:      0 lets the system choose; see `url`.
+    readiness: paths of the health checks, by pool; /readiness for those that are not named.
 
     Weights are 0 for every pool, and requests are answered 503, until the first `set_weights`.
     """
 
     def __init__(
-        self, pools: Sequence[str], directory: Path, *, port: int = 0, timeouts: Timeouts | None = None
+        self,
+        pools: Sequence[str],
+        directory: Path,
+        *,
+        port: int = 0,
+        timeouts: Timeouts | None = None,
+        readiness: Mapping[str, str] | None = None,
     ) -> None:
         if not pools or len(set(pools)) < len(pools) or not all(pools):
             raise InputError("Envoy needs one pool or more, each with a name of its own", where=f"pools {list(pools)}")
         self.files = Files(directory.absolute(), tuple(pools))
         self._asked_port = port
         self._timeouts = timeouts or Timeouts()
+        self._readiness = readiness or {}
         self._weights = dict.fromkeys(pools, 0)
         self._endpoints: dict[str, tuple[Address, ...]] = dict.fromkeys(pools, ())
         self._version = 0
@@ -263,7 +271,8 @@ class Envoy:
     def _write_all(self) -> None:
         self.files.directory.mkdir(parents=True, exist_ok=True)
         self._admin_file.unlink(missing_ok=True)
-        _publish(self.files.bootstrap, envoy_config.bootstrap(self.files, self._asked_port, self._timeouts))
+        bootstrap = envoy_config.bootstrap(self.files, self._asked_port, self._timeouts, self._readiness)
+        _publish(self.files.bootstrap, bootstrap)
         _publish(self.files.routes, envoy_config.routes(self._weights, 0, self._timeouts))
         for pool, addresses in self._endpoints.items():
             _publish(self.files.endpoints(pool), envoy_config.endpoints(pool, addresses, 0))

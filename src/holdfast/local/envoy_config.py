@@ -85,9 +85,13 @@ def via(pool: str) -> str:
     return f"via/{pool}"
 
 
-def bootstrap(files: Files, port: int, timeouts: Timeouts) -> Json:
-    """What Envoy starts with. `port` of 127.0.0.1 takes requests; 0 lets the system choose, as for admin."""
-    clusters = [_pool(files, pool, timeouts) for pool in files.pools]
+def bootstrap(files: Files, port: int, timeouts: Timeouts, readiness: Mapping[str, str] | None = None) -> Json:
+    """What Envoy starts with. `port` of 127.0.0.1 takes requests; 0 lets the system choose, as for admin.
+
+    readiness: paths of the health checks, by pool; READINESS_PATH for those that are not named.
+    """
+    paths = dict.fromkeys(files.pools, READINESS_PATH) | dict(readiness or {})
+    clusters = [_pool(files, pool, timeouts, paths[pool]) for pool in files.pools]
     clusters += [_composite(files.pools, pool, timeouts) for pool in files.pools]
     return {
         "node": {"id": "holdfast", "cluster": "holdfast"},
@@ -214,7 +218,7 @@ def _composite(pools: Sequence[str], pool: str, timeouts: Timeouts) -> Json:
     }
 
 
-def _pool(files: Files, pool: str, timeouts: Timeouts) -> Json:
+def _pool(files: Files, pool: str, timeouts: Timeouts, readiness: str) -> Json:
     protocol = "extensions.upstreams.http.v3.HttpProtocolOptions"
     return {
         "name": pool,
@@ -227,7 +231,7 @@ def _pool(files: Files, pool: str, timeouts: Timeouts) -> Json:
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         # A replica that left the list gets no request, whatever its health.
         "ignore_health_on_host_removal": True,
-        "health_checks": [_health_check()],
+        "health_checks": [_health_check(readiness)],
         "outlier_detection": _outliers(),
         "circuit_breakers": _unbroken(),
         "typed_extension_protocol_options": {
@@ -240,7 +244,7 @@ def _pool(files: Files, pool: str, timeouts: Timeouts) -> Json:
     }
 
 
-def _health_check() -> Json:
+def _health_check(path: str) -> Json:
     # The first check comes at once, and until it succeeds a replica gets no requests.
     return {
         "timeout": "1s",
@@ -248,7 +252,7 @@ def _health_check() -> Json:
         "no_traffic_interval": "0.25s",
         "unhealthy_threshold": 1,
         "healthy_threshold": 1,
-        "http_health_check": {"path": READINESS_PATH},
+        "http_health_check": {"path": path},
     }
 
 

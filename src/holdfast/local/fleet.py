@@ -15,7 +15,7 @@ from pathlib import Path
 
 from holdfast.control import shortages
 from holdfast.local.envoy import Envoy
-from holdfast.local.envoy_config import Timeouts
+from holdfast.local.envoy_config import READINESS_PATH, Timeouts
 from holdfast.local.loopback import Address
 from holdfast.local.replica import Phase, Replica
 from holdfast.model.errors import HoldfastError, InputError
@@ -36,6 +36,7 @@ class PoolSpec:
     """One pool: how to start a replica, what it can do, and how many there may be.
 
     argv: the command of the replica with this number; numbers count up from 0 and are never used twice.
+    readiness: the path that a replica answers with 200 while it takes requests.
     The other fields mean what they mean in CapacityPool.
     """
 
@@ -47,6 +48,7 @@ class PoolSpec:
     min_replicas: int
     max_replicas: int
     at_once: int = 1
+    readiness: str = READINESS_PATH
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_replicas <= self.planned <= self.max_replicas:
@@ -56,7 +58,7 @@ class PoolSpec:
             )
 
     @classmethod
-    def of(cls, plan: PoolPlan, argv: Callable[[int], Sequence[str]]) -> PoolSpec:
+    def of(cls, plan: PoolPlan, argv: Callable[[int], Sequence[str]], readiness: str = READINESS_PATH) -> PoolSpec:
         """The pool that a plan asks for."""
         return cls(
             name=plan.unit,
@@ -67,6 +69,7 @@ class PoolSpec:
             min_replicas=plan.autoscaling.min_replicas,
             max_replicas=plan.autoscaling.max_replicas,
             at_once=plan.at_once,
+            readiness=readiness,
         )
 
 
@@ -271,7 +274,14 @@ class LocalFleet:
     def _launch(self, pool: _Pool) -> None:
         number, start_s = pool.started, self._patience.start_s
         name, log = f"{pool.spec.name}-{number}", self._log(pool.spec.name, number)
-        replica = Replica(name, pool.spec.argv(number), log, lambda: self._changed(pool), start_s=start_s)
+        replica = Replica(
+            name,
+            pool.spec.argv(number),
+            log,
+            lambda: self._changed(pool),
+            start_s=start_s,
+            readiness=pool.spec.readiness,
+        )
         pool.obtained_s = self._clock()
         pool.started += 1
         pool.replicas.append(replica)
@@ -360,7 +370,8 @@ async def running(
 
     Raises InputError when Envoy cannot start, and HoldfastError in the body's place when it dies.
     """
-    envoy = Envoy([spec.name for spec in specs], directory / "envoy", port=port, timeouts=timeouts)
+    names, readiness = [spec.name for spec in specs], {spec.name: spec.readiness for spec in specs}
+    envoy = Envoy(names, directory / "envoy", port=port, timeouts=timeouts, readiness=readiness)
     try:
         await envoy.start()
         await envoy.set_weights(weights or {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 
 import httptools
@@ -74,6 +75,25 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
         return Answer(0, b"")
     status: int = response.parser.get_status_code() if response.complete else 0
     return Answer(status, bytes(response.body))
+
+
+def free_address() -> Address:
+    """An address of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+    return Address(host, port)
+
+
+async def is_taken(address: Address) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+    except OSError:
+        return False
+    # The kernel may connect a free port with itself, when it happens to draw it for the client.
+    taken = bool(writer.get_extra_info("sockname") != writer.get_extra_info("peername"))
+    writer.close()
+    return taken
 
 
 async def is_ready(address: Address, path: str, *, timeout_s: float) -> bool:

@@ -20,6 +20,9 @@ _POLL_S = 0.1
 _LOOK_S = 0.02
 _PROBE_S = 1.0
 
+PORT = "{port}"
+"""In the command of a replica: a port that is free when it starts."""
+
 
 class Phase(enum.Enum):
     """Where a replica is in its life; `MOVES` says where it can go from there."""
@@ -44,21 +47,32 @@ class Replica:
     """A process that prints `{"event": "listening", "url": URL}` as a line of its stdout once it listens, answers
     GET /readiness with 200 while it takes requests, and on SIGTERM ends after the requests that it has.
 
-    argv:      the command.
+    argv:      the command. For a server that prints no such line: `{port}` in it becomes a free port of 127.0.0.1,
+               and whoever takes connections there is the server.
     log:       where its stderr goes; its stdout goes beside it, with the suffix `.out`.
     on_change: called after every change of `phase`.
     start_s:   seconds until it must listen, or be killed. It may load for as long as it likes after that.
+    readiness: the path that is answered with 200 while it takes requests.
     """
 
     def __init__(
-        self, name: str, argv: Sequence[str], log: Path, on_change: Callable[[], None], *, start_s: float = 30.0
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        on_change: Callable[[], None],
+        *,
+        start_s: float = 30.0,
+        readiness: str = READINESS_PATH,
     ) -> None:
         self.name = name
         self.log = log
         self._output = log.with_suffix(".out")
-        self._argv = tuple(argv)
+        self._told = loopback.free_address() if any(PORT in part for part in argv) else None
+        self._argv = tuple(part.replace(PORT, str(self._told.port)) if self._told else part for part in argv)
         self._on_change = on_change
         self._start_s = start_s
+        self._readiness = readiness
         self._phase = Phase.STARTING
         self._process: Process | None = None
         self._address: Address | None = None
@@ -130,15 +144,20 @@ class Replica:
     async def _until_listening(self) -> Address | None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._start_s):
+                if self._told is not None:
+                    while not await loopback.is_taken(self._told):  # noqa: ASYNC110, a port tells nobody of its server
+                        await asyncio.sleep(_POLL_S)
+                    return self._told
                 while not (address := _announced(self._output)):  # noqa: ASYNC110, a file tells nobody of its growth
                     await asyncio.sleep(_LOOK_S)
                 return address
-        self._note(f"holdfast: it announced no URL within {self._start_s:g} s")
+        missed = f"took no connection on port {self._told.port}" if self._told else "announced no URL"
+        self._note(f"holdfast: it {missed} within {self._start_s:g} s")
         return None
 
     async def _probe(self, address: Address) -> None:
         while self._phase in (Phase.LOADING, Phase.READY):
-            ready = await loopback.is_ready(address, READINESS_PATH, timeout_s=_PROBE_S)
+            ready = await loopback.is_ready(address, self._readiness, timeout_s=_PROBE_S)
             seen = Phase.READY if ready else Phase.LOADING
             # It may have been asked to go while the answer was on its way.
             if self._phase in (Phase.LOADING, Phase.READY) and seen is not self._phase:

@@ -17,9 +17,10 @@ import uvloop
 from holdfast.serving import listening
 from holdfast.serving.hosted.app import Front, loading
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.served import serving
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase
 from serving.hosted import doubles

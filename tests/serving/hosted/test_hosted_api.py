@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,12 @@ import httpx2
 import pytest
 
 from holdfast.serving import listening
+from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import asking
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase
+from holdfast.serving.openai import reading
 from serving.hosted.running import Running, running, until
 
 JSON = {"content-type": "application/json"}
@@ -106,7 +110,8 @@ def test_bodies_that_are_nonsense_are_refused_in_a_sentence(
     assert says in refusal(answer)
 
 
-def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running) -> None:
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/embeddings"), ("GET", "/load/1/infer/1")])
+def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running, method: str, path: str) -> None:
     sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -116,11 +121,43 @@ def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running) -> N
             yield b" " * 1024
 
     try:
-        answer = embeddings.client.post("/v1/embeddings", content=endless(), headers=JSON)
+        answer = embeddings.client.request(method, path, content=endless(), headers=JSON)
         assert answer.status_code == 413
     except httpx2.NetworkError:
         pass  # the server closed the connection before all was sent
     assert sent < 64 * 2**20
+
+
+def test_all_bodies_in_hand_are_bounded_together() -> None:
+    head = b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+    with running(Task.EMBEDDINGS, bounds=Bounds(max_body_mib=0.01)) as run, contextlib.ExitStack() as open_ones:
+        url = run.client.base_url
+        for _ in range(70):
+            client = open_ones.enter_context(socket.create_connection((url.host, url.port or 0), timeout=5))
+            client.sendall(head + b" " * 9900)  # the rest never comes
+        until(lambda: any(status == 429 for _, _, status in run.answered))
+        assert run.post("/v1/embeddings", input="k" * 9000).status_code == 429
+        assert run.client.get("/readiness").status_code == 200
+        open_ones.close()
+        until(lambda: len(run.answered) >= 70)
+        assert run.post("/v1/embeddings", input="kelp").status_code == 200
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_no_body_is_parsed_on_the_event_loop(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen MiB of JSON would hold up everybody else for seconds."""
+    threads: list[str] = []
+
+    def read(*given: object) -> object:
+        threads.append(threading.current_thread().name)
+        raise RequestError(400, "that will do")
+
+    monkeypatch.setattr(reading, "read", read)
+    with running(task) as run:
+        for path in PATHS[task]:
+            assert run.post(path).status_code == 400
+    assert len(threads) == len(PATHS[task])
+    assert all(name.startswith("prepare") for name in threads)
 
 
 def test_an_unknown_path_and_a_wrong_method_are_refused_in_openai_s_form(embeddings: Running) -> None:

@@ -179,38 +179,32 @@ def test_an_input_that_the_model_fails_on_fails_alone() -> None:
     assert value(page, "vllm:request_success_total", finished_reason="stop") == 5
 
 
-def test_a_model_that_goes_on_failing_can_be_told_from_one_bad_input() -> None:
+def test_bad_inputs_in_a_row_are_told_from_a_broken_device_by_warming_up_anew() -> None:
     async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
-        await gather(batcher, 13)
-        await gather(batcher, 13)
-        assert batcher.failed_in_a_row == 2
-        await gather(batcher, 1)
-        assert batcher.failed_in_a_row == 0
-
-    served(scene)
-
-
-def test_inputs_that_the_model_fails_on_do_not_end_it_while_it_does_its_warm_up() -> None:
-    async def scene(predictor: Doubling, batcher: Batcher[int, int, int]) -> None:
-        for _ in range(7):
-            await gather(batcher, 13)
-        assert batcher.failed_in_a_row < 3
-        assert await batcher.answer(1) == 2
+        for number in (13, 13, 1, 13, 13, 13):
+            await gather(batcher, number)
+        assert await batcher.answer(2) == 4
 
     predictor, _ = served(scene)
-    assert predictor.batches.count([0]) == 2
+    assert predictor.batches == [[13], [13], [1], [13], [13], [13], [0], [2]]
 
 
-def test_a_device_that_fails_the_warm_up_too_is_given_up() -> None:
+def test_a_device_that_is_broken_ends_the_server() -> None:
+    told: list[Any] = []
+
     async def scene(predictor: Doubling, batcher: Batcher[int, int, int]) -> None:
-        for _ in range(3):
-            [end] = await gather(batcher, 1)
-            assert end.status == 500
-        await asyncio.sleep(1)
+        predictor.fails_above = 0
+        try:
+            told.extend(await gather(batcher, 1, 2, 3, 4, 5, 6))
+            await asyncio.Event().wait()
+        finally:
+            with pytest.raises(RequestError, match="shutting down"):
+                await batcher.answer(7)
 
-    with pytest.raises(ExceptionGroup) as raised:
-        served(scene, fails_above=0)
-    assert raised.group_contains(DeviceLostError, match=r"then on its warm-up \(out of memory\)")
+    with pytest.raises(ExceptionGroup) as ended:
+        served(scene)
+    assert ended.group_contains(DeviceLostError, match=r"5 times in a row, and then on its warm-up \(out of memory\)")
+    assert {(answer.status, answer.code) for answer in told} <= {(500, "model_failed"), (503, "draining")}
 
 
 def test_who_is_refused_is_told_how_long_the_queue_takes() -> None:

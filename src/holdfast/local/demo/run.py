@@ -10,9 +10,9 @@ from pathlib import Path
 from holdfast import catalog, manifests
 from holdfast.load import timelines as files
 from holdfast.load.finding import Progress
-from holdfast.local.demo import timelines, units, wave
+from holdfast.local.demo import timelines, wave
 from holdfast.local.demo.measure import measure
-from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, DemoFleet
+from holdfast.local.demo.staging import Staging
 from holdfast.local.demo.wave import Wave
 from holdfast.model import codec
 from holdfast.model.errors import HoldfastError, InputError, OutputError
@@ -24,14 +24,11 @@ from holdfast.planning import run_evidence
 from holdfast.planning.plan import make_plan
 from holdfast.reports import page
 from holdfast.reports.contents import Measured, demo_page
-from holdfast.serving.emulated import profiles
 
 MARK = ".holdfast-demo"
 
 WAVE = "wave.json"
 """The whole record of the wave, a `wave.Wave`: every request and every look of the controller, on the wall clock."""
-
-SEARCHING = "Finding each unit's breaking point, all units side by side:"
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found; all in emulated time except the wave, whose control ran on the wall clock."""
+    """What the demo found; all in the units' time except the wave, whose control ran on the wall clock."""
 
     curves: Mapping[str, LoadCurve]
     plans: tuple[Plan, ...]
@@ -55,14 +52,14 @@ class DemoResult:
     report: Path
 
 
-async def run(directory: Path, voice: Voice) -> DemoResult:
+async def run(staging: Staging, directory: Path, voice: Voice) -> DemoResult:
     """Runs the demo and writes its results below `directory`, which is made. Raises OutputError, HoldfastError."""
-    demos = units.fleets()
     _clear(_make(directory))
-    for note in provenance(demos):
+    for note in staging.provenance:
         voice.say(note)
-    voice.say(SEARCHING)
-    curves = await measure(demos, _make(directory / "runs"), voice.level)
+    voice.say(staging.searching)
+    curves = await measure(staging, _make(directory / "runs"), voice.level)
+    demos = [staging.demanded(demo, curves) for demo in staging.fleets]
     plans = {demo.fleet.metadata.name: _plan(demo.fleet, curves) for demo in demos}
     for curve in curves.values():
         voice.curve(curve)
@@ -75,34 +72,14 @@ async def run(directory: Path, voice: Voice) -> DemoResult:
     if chosen.status is not PlanStatus.FEASIBLE:
         raise HoldfastError(f"the measured units cannot carry the demand: {chosen.reasons[0]}")
     voice.say("The fleet under a wave of load, the cheapest pool withdrawn and returned:")
-    rode = await wave.ride(chosen, _make(directory / "fleet"), voice.say)
+    rode = await wave.ride(staging, chosen, _make(directory / "fleet"), voice.say)
     _write(directory / WAVE, codec.dumps(rode))
-    seen = timelines.timeline(rode, [pool.unit for pool in chosen.pools])
+    seen = timelines.timeline(rode, [pool.unit for pool in chosen.pools], staging.time_scale)
     files.write(seen, directory / "timeline.parquet")
     report = directory / "report.html"
     measured = [Measured(d.fleet, tuple(curves[u.name] for u in d.fleet.spec.units)) for d in demos]
-    _write(report, page.render(demo_page(measured, tuple(plans.values()), seen, provenance(demos))))
+    _write(report, page.render(demo_page(measured, tuple(plans.values()), seen, staging.provenance)))
     return DemoResult(curves, tuple(plans.values()), rode, seen, report)
-
-
-def provenance(demos: tuple[DemoFleet, ...]) -> tuple[str, ...]:
-    """What is emulated, after which source, and how fast; what is real."""
-    names = [unit.name for demo in demos for unit in demo.fleet.spec.units]
-    found = [profiles.load_profile(name) for name in names]
-    sources: dict[str, list[str]] = {}
-    for profile in found:
-        sources.setdefault(profile.source.partition(":")[0], []).append(profile.name)
-    return (
-        f"Emulated: the {len(found)} accelerators. Each is a process on this machine that answers HTTP with the timing "
-        "published for that unit; no model runs.",
-        f"Time-scaled: emulated time runs {TIME_SCALE:g} times faster than the clock on the wall. Rates, latencies and "
-        "times below are emulated ones unless they say otherwise.",
-        f"Shortened: replicas are ready {COLD_START_S:g} emulated seconds after their start, not after the published "
-        "5 to 15 minutes.",
-        "Real: the HTTP load and the search, which knows nothing of what the emulation was told; the plan; the "
-        "manifests; Envoy as the data plane; the failover decision as shipped.",
-        *(f"Timing of {', '.join(units_of)}: {source}." for source, units_of in sources.items()),
-    )
 
 
 def _plan(fleet: InferenceFleet, curves: Mapping[str, LoadCurve]) -> Plan:

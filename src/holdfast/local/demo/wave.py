@@ -15,20 +15,14 @@ from holdfast.load.generator import Generator
 from holdfast.load.http import Client, Exchange, Target
 from holdfast.load.recorder import Recorder
 from holdfast.local import fleet as fleets
-from holdfast.local.demo.units import COLD_START_S, TIME_SCALE, argv, on_the_wall
+from holdfast.local.demo.staging import Course, Staging
 from holdfast.local.envoy_config import POOL_HEADER
 from holdfast.local.fleet import LocalFleet, Patience, PoolSpec
 from holdfast.local.steer import Steering, Tick
-from holdfast.model.plan import Plan
+from holdfast.model.plan import Plan, PoolPlan
 from holdfast.model.pools import RoutingMode
 from holdfast.model.records import Outcome
 
-DURATION_S = 46.0
-WITHDRAW_S = 15.0
-RESTORE_S = 25.0
-"""Of the wall clock, from the start of the wave: the loss comes on the rising flank, the return after the crest."""
-
-_READY_S = 60.0
 _TIMEOUT_S = 30.0
 SHORTAGE_S = 2.0
 GRACE_S = 5.0
@@ -100,20 +94,19 @@ class _Log:
         self.answers.append(Answered(intended_s, sent_s, end_s, ok, pool))
 
 
-async def ride(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave:
+async def ride(staging: Staging, plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave:
     """Runs the plan's fleet through the wave. Raises HoldfastError when the fleet does not come up."""
     spec = plan.fleet.spec
     cheapest = min(plan.pools, key=lambda pool: pool.usd_per_million_requests).unit
-    # The plan is in emulated time; the fleet and its controller live on the wall clock.
-    specs = [_on_the_wall(PoolSpec.of(pool, _argv(pool.unit))) for pool in plan.pools]
+    specs = [_spec(staging, pool) for pool in plan.pools]
     weights = {pool.unit: pool.weight for pool in plan.pools}
-    patience = Patience(shortage_s=SHORTAGE_S, grace_s=GRACE_S)
+    patience = Patience(start_s=staging.start_s, shortage_s=SHORTAGE_S, grace_s=GRACE_S)
     log = _Log()
     async with fleets.running(specs, directory, weights=weights, patience=patience) as fleet:
-        await fleet.wait_ready(_READY_S + COLD_START_S / TIME_SCALE)
+        await fleet.wait_ready(staging.start_s)
         steering = Steering(
             fleet,
-            on_the_wall(spec.routing),
+            staging.on_the_wall(spec.routing),
             spec.capacity,
             plan_weights=weights,
             clock=time.monotonic,
@@ -121,8 +114,9 @@ async def ride(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave
         )
         async with asyncio.TaskGroup() as tasks:
             steers = tasks.create_task(steering.run(), name="steer the fleet")
-            events = tasks.create_task(_withdraw_and_return(fleet, cheapest, log, tell), name="withdraw and return")
-            await _load(plan, fleet.url, log, tell)
+            event = _withdraw_and_return(fleet, cheapest, staging.course, log, tell)
+            events = tasks.create_task(event, name="withdraw and return")
+            await _load(staging, plan, fleet.url, log, tell)
             await events
             steers.cancel()
     withdrawn_s, restored_s = events.result()
@@ -130,23 +124,22 @@ async def ride(plan: Plan, directory: Path, tell: Callable[[str], None]) -> Wave
         lost=cheapest,
         withdrawn_s=withdrawn_s,
         restored_s=restored_s,
-        duration_s=DURATION_S,
+        duration_s=staging.course.duration_s,
         answers=tuple(log.answers),
         ticks=tuple(_since(log.zero_s, tick) for tick in log.ticks),
     )
 
 
-def _argv(unit: str) -> Callable[[int], tuple[str, ...]]:
-    return lambda _: tuple(argv(unit))
+def _spec(staging: Staging, pool: PoolPlan) -> PoolSpec:
+    """The plan is in the units' time; the fleet and its controller live on the wall clock."""
+    spec = PoolSpec.of(pool, lambda _: staging.command(pool.unit), staging.readiness)
+    return replace(spec, limit_per_s=spec.limit_per_s * staging.time_scale)
 
 
-def _on_the_wall(spec: PoolSpec) -> PoolSpec:
-    return replace(spec, limit_per_s=spec.limit_per_s * TIME_SCALE)
-
-
-async def _load(plan: Plan, url: str, log: _Log, tell: Callable[[str], None]) -> None:
+async def _load(staging: Staging, plan: Plan, url: str, log: _Log, tell: Callable[[str], None]) -> None:
     spec = plan.fleet.spec
-    low, high = spec.demand.rate_per_s * TIME_SCALE, spec.demand.planned_per_s * TIME_SCALE
+    scale, duration_s = staging.time_scale, staging.course.duration_s
+    low, high = spec.demand.rate_per_s * scale, spec.demand.planned_per_s * scale
     client = Client(Target.parse(url), timeout_s=_TIMEOUT_S)
     recorder = Recorder(time.perf_counter())
     log.zero_s = time.monotonic()
@@ -155,11 +148,12 @@ async def _load(plan: Plan, url: str, log: _Log, tell: Callable[[str], None]) ->
         spec.workload,
         spec.model.id,
         recorder,
+        recipe=staging.recipe,
         stream=False,
         watch=lambda intended_s, exchange: log.answered(intended_s, exchange, recorder.zero_s),
     )
-    times = pacers.schedule(pacers.Cosine(low, high, DURATION_S), DURATION_S, 0, pacers.poisson_points)
-    tell(f"{len(times)} requests over {DURATION_S:.0f} s: a wave from {low:.0f}/s to {high:.0f}/s and back")
+    times = pacers.schedule(pacers.Cosine(low, high, duration_s), duration_s, 0, pacers.poisson_points)
+    tell(f"{len(times)} requests over {duration_s:.0f} s: a wave from {low:.0f}/s to {high:.0f}/s and back")
     try:
         await generator.offer(times, stage=0, patience_s=_TIMEOUT_S)
     finally:
@@ -167,13 +161,13 @@ async def _load(plan: Plan, url: str, log: _Log, tell: Callable[[str], None]) ->
 
 
 async def _withdraw_and_return(
-    fleet: LocalFleet, pool: str, log: _Log, tell: Callable[[str], None]
+    fleet: LocalFleet, pool: str, course: Course, log: _Log, tell: Callable[[str], None]
 ) -> tuple[float, float]:
-    await asyncio.sleep(WITHDRAW_S)
+    await asyncio.sleep(course.withdraw_s)
     withdrawn_s = time.monotonic() - log.zero_s
     await fleet.withdraw(pool)
     tell(f"{pool} is withdrawn: its replicas are killed with requests in progress, and new ones are refused")
-    await asyncio.sleep(RESTORE_S - WITHDRAW_S)
+    await asyncio.sleep(course.restore_s - course.withdraw_s)
     restored_s = time.monotonic() - log.zero_s
     fleet.restore(pool)
     tell(f"{pool} may have capacity again")

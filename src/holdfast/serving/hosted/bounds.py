@@ -48,7 +48,7 @@ class Bounds:
             raise InputError(
                 f"max_side is {self.max_side} pixels, and images are made of {_LEAST_SIDE} by {_LEAST_SIDE} or more",
                 where="bounds",
-                mend="give a multiple of 8",
+                mend="give a larger --max-side",
             )
 
 

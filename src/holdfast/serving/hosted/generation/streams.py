@@ -35,8 +35,7 @@ class TextGenerator:
     A step of the device, whoever it is for, is one task of the device's thread: requests whose client left go out,
     those that wait go in, everybody gets a token.
 
-    max_model_len:   tokens of a prompt and its answer together, at most.
-    failed_in_a_row: steps that failed since an answer was completed; a device that is broken fails them all.
+    max_model_len: tokens of a prompt and its answer together, at most.
     """
 
     def __init__(self, files: ModelFiles, device: Device, bounds: Bounds, published: Published) -> None:
@@ -56,7 +55,7 @@ class TextGenerator:
         self._rest.set()
         self._pace = Pace()
         self._closed = False
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
         published.watch(lambda: Occupancy(len(self._seated), len(self._waiting), self._kv_share))
 
     def warm_up(self) -> None:
@@ -143,8 +142,8 @@ class TextGenerator:
             _LOG.exception("a step of the device failed, with %d requests", size)
             await loop.run_in_executor(DEVICE, self._engine.clear)
             self._fail(list(self._seated.values()), _failed())
-            self.failed_in_a_row += 1
-            if self.failed_in_a_row >= FAILURES:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= FAILURES:
                 await self._try_device()
             return
         ended_s = time.monotonic()
@@ -157,9 +156,9 @@ class TextGenerator:
         try:
             await asyncio.get_running_loop().run_in_executor(DEVICE, self.warm_up)
         except Exception as error:
-            raise DeviceLostError.after(self.failed_in_a_row, error) from error
-        _LOG.warning("%d steps failed in a row, and not the warm-up: requests are to blame", self.failed_in_a_row)
-        self.failed_in_a_row = 0
+            raise DeviceLostError.after(self._failed_in_a_row, error) from error
+        _LOG.warning("%d steps failed in a row, and not the warm-up: requests are to blame", self._failed_in_a_row)
+        self._failed_in_a_row = 0
 
     @property
     def _free(self) -> int:
@@ -197,7 +196,7 @@ class TextGenerator:
         job.pieces.put_nowait(piece)
         if piece.finish_reason is not None:
             del self._seated[job.key]
-            self.failed_in_a_row = 0
+            self._failed_in_a_row = 0
             if made.finish_reason is None:
                 self._leaving.append(job.key)
             self._ended(job, piece.finish_reason, now_s)

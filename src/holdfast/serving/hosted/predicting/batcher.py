@@ -39,7 +39,6 @@ class Batcher(Generic[Request, Prepared, Answer]):
     """Answers requests with a predictor, in batches, on an event loop.
 
     on_device, preparing: where the predictor's blocking calls are made.
-    failed_in_a_row:      calls of the model that failed since one that did not; a device that is broken fails them all.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
         self._running: list[_Asked[Prepared, Answer]] = []
         self._pace = Pace()
         self._closed = False
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
         self._changed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -105,8 +104,6 @@ class Batcher(Generic[Request, Prepared, Answer]):
         try:
             while True:
                 await self._run_batch(await self._next_batch())
-                if self.failed_in_a_row >= FAILURES:
-                    await self._try_device()
         finally:
             self._closed = True
             for asked in [*self._running, *self._queue.clear()]:
@@ -166,6 +163,8 @@ class Batcher(Generic[Request, Prepared, Answer]):
                     self._tell([asked], await self._predict([asked]))
         else:
             self._tell(batch, came)
+        if self._failed_in_a_row >= FAILURES:
+            await self._try_device()
         self._running = []
         self._stir()
 
@@ -173,9 +172,11 @@ class Batcher(Generic[Request, Prepared, Answer]):
         try:
             await self._on_device(self.predictor.warm_up)
         except Exception as error:
-            raise DeviceLostError.after(self.failed_in_a_row, error) from error
-        _log.warning("the model failed %d times in a row, and not on its warm-up: requests are to blame", FAILURES)
-        self.failed_in_a_row = 0
+            raise DeviceLostError.after(self._failed_in_a_row, error) from error
+        _log.warning(
+            "the model failed %d times in a row, and not on its warm-up: requests are to blame", self._failed_in_a_row
+        )
+        self._failed_in_a_row = 0
 
     async def _predict(self, batch: Sequence[_Asked[Prepared, Answer]]) -> list[Answer] | Exception:
         """The answers, or what the model raised: whatever it is, the next batch must be served."""
@@ -186,11 +187,11 @@ class Batcher(Generic[Request, Prepared, Answer]):
         except Exception as error:
             # Without its frames, which hold the tensors of the batch.
             came = error.with_traceback(None)
-            self.failed_in_a_row += 1
+            self._failed_in_a_row += 1
         seconds = _now_s() - began_s
         self._published.batch_ran(len(batch), seconds)
         if not isinstance(came, Exception):
-            self.failed_in_a_row = 0
+            self._failed_in_a_row = 0
             self._pace.left(len(batch), seconds)
             self._queue.ran(batch[0].shape, len(batch), seconds, _now_s())
         return came

@@ -102,7 +102,7 @@ class Painter:
             raise InputError(
                 f"makes images of {self._own.width} x {self._own.height} pixels, and a side may have {bounds.max_side}",
                 where=files.name,
-                mend="let it have more",
+                mend="give a larger --max-side",
             )
 
     def prepare(self, request: Painting) -> Canvas:
