@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import http.client
 import io
 import json
 import os
@@ -100,7 +101,7 @@ class Server:
     """A real server on loopback, in a thread, to which the page is mounted once it listens, as in life."""
 
     def __init__(self, task: Task, loaded: object) -> None:
-        self.app = FastAPI()
+        self.app = FastAPI(redirect_slashes=False)  # as the model server's
         self.lifecycle = Lifecycle("loading")
         config = uvicorn.Config(self.app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
         self._server = uvicorn.Server(config)
@@ -366,6 +367,15 @@ def test_what_the_page_asks_goes_through_the_servers_queue_and_counts(serve: Ser
         assert said in server.ask(f"/gradio_api/queue/data?session_hash={session.replace(' ', '%20')}")[1]
     counted = [line for line in published.exposition().decode().splitlines() if line.startswith("vllm:request_success")]
     assert sum(float(line.rpartition(" ")[2]) for line in counted if 'finished_reason="stop"' in line) == 1
+
+
+def test_its_address_without_a_slash_leads_to_it_on_whatever_host_that_was(serve: Serve) -> None:
+    server = serve(Task.TEXT_CLASSIFICATION, Answering(classified))
+    client = http.client.HTTPConnection(server.url.split("/")[2], timeout=10)
+    with contextlib.closing(client):
+        client.request("GET", "/serve", headers={"host": "elsewhere"})
+        assert client.getresponse().headers["location"] == "/serve/"
+    assert server.ask("")[0] == 200
 
 
 def test_open_pages_do_not_hold_a_server_up_that_drains(serve: Serve) -> None:

@@ -13,7 +13,7 @@ import socket
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from holdfast.model.errors import InputError
@@ -62,6 +62,8 @@ def mount(
     """
     require_gradio()
     app.mount(PATH, _Page(asyncio.run(_built(loaded, files, labels, bounds)), lifecycle))
+    # To a path: FastAPI's own redirect would lead to whatever host the request names.
+    app.add_route(PATH, lambda _: RedirectResponse(f"{PATH}/"))
     # What Gradio's page asks for at the root, where it is not mounted.
     app.add_route("/manifest.json", lambda _: JSONResponse({"name": labels.model, "start_url": PATH}))
     app.add_route("/favicon.ico", lambda _: Response(status_code=204))
