@@ -44,7 +44,7 @@ class Case:
 def _generated(folder: Path, answer: Any) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    prompt = tokenizer(TEXT, return_tensors="pt")
+    prompt = tokenizer(TEXT, return_tensors="pt", return_token_type_ids=False)
     with torch.no_grad():
         whole = model.generate(**prompt, max_new_tokens=24, do_sample=False)[0]
     made = whole[prompt["input_ids"].shape[1] :]
