@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from holdfast import catalog as catalogue
 from holdfast.cli import flags
-from holdfast.reports import terminal
 
 
 @click.command()
@@ -19,6 +17,9 @@ def catalog(accelerator: str | None, region: str | None, as_json: bool) -> None:
     \b
     holdfast catalog --accelerator l4 --region us-west-2
     """
+    from holdfast import catalog as catalogue
+    from holdfast.reports import terminal
+
     tables = catalogue.tables(accelerator=accelerator, region=region)
     if as_json:
         flags.echo_json({"tables": tables})

@@ -6,8 +6,6 @@ import json
 
 import click
 
-from holdfast.model import document
-
 
 @click.command()
 def schema() -> None:
@@ -15,4 +13,6 @@ def schema() -> None:
 
     Point your editor's YAML support at it: holdfast schema > inferencefleet.schema.json
     """
+    from holdfast.model import document
+
     click.echo(json.dumps(document.json_schema(), indent=2))

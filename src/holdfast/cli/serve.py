@@ -16,7 +16,6 @@ import click
 from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
-from holdfast.serving import listening
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.settings import CloudWatch, Settings
 from holdfast.serving.hosted.tasks import Task
@@ -126,6 +125,8 @@ def serve(**given: Any) -> None:
     holdfast serve ./bert-sentiment --device cpu --task text-classification
     holdfast serve stabilityai/stable-diffusion-2-1-base --framework compile --page
     """
+    from holdfast.serving import listening  # only here: it loads uvicorn, and `--help` need not wait for it
+
     _require_extra("page" if given["page"] else "serve")
     keys = _keys(given["api_key_file"])
     if keys and given["page"]:
