@@ -6,14 +6,16 @@ from typing import Any
 
 import click
 
-from holdfast.cli import flags
+from holdfast.cli import completing, flags
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=completing.models)
 @click.option("--needs", default="", metavar="LIST", help="Of mig, dra, multi-node, with commas.")
 @click.option("--phase", type=click.Choice(["pilot", "production"]), default="production", show_default=True)
-@click.option("--region", default="us-east-1", show_default=True, help="Whose prices.")
+@click.option(
+    "--region", default="us-east-1", shell_complete=completing.regions, show_default=True, help="Whose prices."
+)
 @click.option(
     "--sequence-tokens", type=flags.COUNT, help="Prompt and answer of a sequence. [default: 4096, or the model's most]"
 )

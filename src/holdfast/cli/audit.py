@@ -6,13 +6,17 @@ from typing import Any
 
 import click
 
-from holdfast.cli import flags
+from holdfast.cli import completing, flags
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=flags.FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=flags.THERE)
 @click.option("--slo", type=flags.SLO, help="Hold rows and stages against it, e.g. 'p95<2s, errors<1%'.")
-@click.option("--region", help="Where the prices are from; any region of the catalogue by default.")
+@click.option(
+    "--region",
+    shell_complete=completing.regions,
+    help="Where the prices are from; any region of the catalogue by default.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def audit(**given: Any) -> None:
     """Are the numbers of FILE possible? A measurement CSV, a run directory or a plan.json; several at once.

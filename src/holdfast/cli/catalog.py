@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from holdfast.cli import flags
+from holdfast.cli import completing, flags
 
 
 @click.command()
-@click.option("--accelerator", help="Only this accelerator, e.g. l4.")
-@click.option("--region", help="Prices of this region only, e.g. us-west-2.")
+@click.option("--accelerator", shell_complete=completing.accelerators, help="Only this accelerator, e.g. l4.")
+@click.option("--region", shell_complete=completing.regions, help="Prices of this region only, e.g. us-west-2.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 def catalog(accelerator: str | None, region: str | None, as_json: bool) -> None:
     """List accelerators, instance types and prices, each figure with its source and date.

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from holdfast.cli import completing
 from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
 
@@ -44,16 +45,24 @@ _MIB = Quantity("MiB", _number(0.001))
 _KINDS = Quantity("list", lambda text: tuple(name.strip() for name in text.split(",")))
 
 _UNIT = (
-    click.argument("unit", required=False),
+    click.argument("unit", required=False, shell_complete=completing.units),
     click.option("--list", "list_units", is_flag=True, help="Show the units that can be emulated, and end."),
     click.option("--calibrate", type=_FILE, metavar="FILE.csv", help="Fit the step time to the levels of UNIT there."),
     click.option("--up-to", type=_COUNT, help="Leave out levels of --calibrate with a higher concurrency."),
     click.option("--json", "as_json", is_flag=True, help="Show the fit as one JSON document."),
     click.option("--fit-only", is_flag=True, help="Show how well --calibrate fits, and end."),
     click.option(
-        "--model", metavar="MODEL", help="A model that nobody measured: its id or the folder of a config.json."
+        "--model",
+        metavar="MODEL",
+        shell_complete=completing.models,
+        help="A model that nobody measured: its id or the folder of a config.json.",
     ),
-    click.option("--instance-type", metavar="NAME", help="Where --model runs, or what --calibrate was measured on."),
+    click.option(
+        "--instance-type",
+        metavar="NAME",
+        shell_complete=completing.instance_types,
+        help="Where --model runs, or what --calibrate was measured on.",
+    ),
     click.option("--framework", help="Whose coefficients --model takes. [default: vllm]"),
     click.option("--tp", type=_COUNT, help="Tensor parallelism of --model. [default: the least that fits]"),
 )
@@ -125,6 +134,7 @@ def emulate(**given: Any) -> None:
     One JSON line on stdout tells the URL once it listens; logs go to stderr.
 
     \b
+    holdfast emulate --list
     holdfast emulate gpt-oss-20b-g5-12xlarge --time-scale 10
     holdfast emulate g5-8xlarge --calibrate measurements.csv --fit-only
     holdfast emulate --model llama-3.1-8b --instance-type g6e.xlarge

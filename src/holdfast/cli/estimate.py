@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from holdfast.cli import flags
+from holdfast.cli import completing, flags
 from holdfast.model.architecture import Dtype
 
 _KV_DTYPES = [dtype.value for dtype in (Dtype.BF16, Dtype.FP16, Dtype.FP8, Dtype.INT8)]
@@ -14,8 +14,10 @@ _KV_DTYPES = [dtype.value for dtype in (Dtype.BF16, Dtype.FP16, Dtype.FP8, Dtype
 
 
 @click.command()
-@click.argument("model")
-@click.option("--instance", required=True, help="Instance type, e.g. g5.12xlarge.")
+@click.argument("model", shell_complete=completing.models)
+@click.option(
+    "--instance", required=True, shell_complete=completing.instance_types, help="Instance type, e.g. g5.12xlarge."
+)
 @click.option(
     "--tp", type=flags.COUNT, help="Tensor parallelism, on Neuron in logical cores. By default the least that fits."
 )

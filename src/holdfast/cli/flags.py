@@ -9,7 +9,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -95,6 +95,29 @@ def _factor(text: str) -> float:
     return factor
 
 
+class Existing(click.Path):
+    """A path of what is to be read: that it is not there is said before anything is imported.
+
+    what: is wrong then. mend: what to do about it.
+    """
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(path_type=Path)
+        self._what, self._mend = what, mend
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(value)
+        self.check(path)
+        return path
+
+    def check(self, path: Path) -> None:
+        """Raises InputError where it is not there."""
+        try:
+            path.stat()
+        except OSError as error:
+            raise InputError(f"{self._what} ({error.strerror})", where=str(path), mend=self._mend) from error
+
+
 COUNT = Quantity("n", _count)
 FACTOR = Quantity("factor", _factor)
 DURATION = Quantity("duration", _positive_duration)
@@ -108,6 +131,8 @@ STEPS = Quantity("steps", _steps)
 API = click.Choice(["completions", "chat", "embeddings", "images", "post"])
 OUT = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path)
+THERE = Existing("the file cannot be read", "mend the path")
+RUN = Existing("there is no run to read", "give a folder that a run wrote")
 
 
 def read_text(path: Path) -> str:
