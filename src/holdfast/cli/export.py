@@ -19,6 +19,10 @@ def export(**given: Any) -> None:
     """Write the results of the run directory PATH for other tools.
 
     \b
+    holdfast export holdfast-runs/limit-20261121-120000 > run.json
+    holdfast export holdfast-runs/sweep-20261121-130000 --format csv --out m.csv
+
+    \b
     json  the whole result: spec, stages, breaking point
     csv   a row per load level, as `holdfast plan --measurements` reads it
     vllm  a line of JSON per load level, with the names of `vllm bench serve`

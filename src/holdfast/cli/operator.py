@@ -37,8 +37,8 @@ def operator(**given: Any) -> None:
     """Keep the InferenceFleets of a cluster as they are declared, until stopped.
 
     \b
-    holdfast operator                      in a cluster, as `holdfast render` deploys it
-    holdfast operator --dry-run            from anywhere: what would it do?
+    holdfast operator             # in a cluster, as `holdfast render` deploys it
+    holdfast operator --dry-run   # from anywhere: what would it do?
 
     Of several, the one that holds the Lease acts, and the others watch. The Lease is in the namespace $POD_NAMESPACE,
     else in that of the kubeconfig's context. Exit code 0 when it was stopped.

@@ -11,7 +11,10 @@ import click
 def schema() -> None:
     """Print the JSON schema of an InferenceFleet document.
 
-    Point your editor's YAML support at it: holdfast schema > inferencefleet.schema.json
+    \b
+    holdfast schema > inferencefleet.schema.json
+
+    Point your editor's YAML support at it.
     """
     from holdfast.model import document
 
