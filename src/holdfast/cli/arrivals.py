@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.cli import flags
 from holdfast.cli.sections import option
+from holdfast.model.errors import InputError
 
 if TYPE_CHECKING:
     from holdfast.cli.work.offered import Offered
@@ -43,6 +45,40 @@ OPTIONS = (
 
 def offered(**given: Any) -> Offered:
     """The load that the flags describe. Raises InputError where they do not go together."""
+    _check(given)
     from holdfast.cli.work import offered as work
 
     return work.offered(**given)
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    ways = {
+        "--rate": given["rate"],
+        "--steps": given["steps"],
+        "--trace": given["trace"],
+        "--concurrency": given["concurrency"],
+    }
+    chosen = [way for way, value in ways.items() if value is not None]
+    if len(chosen) != 1:
+        raise InputError("give one of --rate, --steps, --trace and --concurrency", where=" and ".join(chosen))
+    paced = chosen[0] in ("--rate", "--steps")
+    for flag, value, fits, owner in (
+        (
+            "--ramp-to",
+            given["ramp_to"],
+            given["rate"] is not None and given["wave_to"] is None,
+            "--rate without --wave-to",
+        ),
+        ("--wave-to", given["wave_to"], given["rate"] is not None, "--rate"),
+        ("--period", given["period"], given["wave_to"] is not None, "--wave-to"),
+        ("--trace-speed", given["trace_speed"], given["trace"] is not None, "--trace"),
+        ("--trace-limit", given["trace_limit"], given["trace"] is not None, "--trace"),
+        ("--arrivals", given["arrivals"], paced, "--rate and --steps"),
+        ("--burstiness", given["burstiness"], paced and given["arrivals"] in (None, "gamma"), "--arrivals gamma"),
+        ("--max-in-flight", given["max_in_flight"], given["concurrency"] is None, "an open loop"),
+        ("--think-time", given["think_time"], given["trace"] is None, "--concurrency and --turns"),
+        ("--duration", given["duration"], given["steps"] is None, "a load that is not in steps"),
+        ("--phase", given["phase"], given["wave_to"] is not None, "--wave-to"),
+    ):
+        if value is not None and not fits:
+            raise InputError(f"this is of {owner}", where=flag, mend="leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from holdfast.cli import flags
 @click.option("--out", type=flags.OUT, required=True, help="Run directory of the whole.")
 @click.option("--partial", is_flag=True, help="Also when runs of some shards are missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-def merge(**given: Any) -> None:
+def merge(shards: tuple[Path, ...], **given: Any) -> None:
     """Join the RUN directories of shards to the one run that they were parts of.
 
     \b
@@ -22,6 +23,8 @@ def merge(**given: Any) -> None:
 
     Every figure is measured anew from the requests of all; the client's health is the worst shard's.
     """
+    for run in shards:
+        flags.RUN.check(run)
     from holdfast.cli.work import merge as work
 
-    work.merge(**given)
+    work.merge(shards, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from holdfast.cli.whatif import OPTIONS, question
 
 
 @click.command(cls=Command)
-@click.argument("fleet", type=flags.FILE)
+@click.argument("fleet", type=flags.THERE)
 @click.option("--measurements", "file", type=flags.FILE, help="A CSV of published or own measurements.")
 @click.option(
     "--run",
@@ -26,7 +27,7 @@ from holdfast.cli.whatif import OPTIONS, question
 @click.option("--html", type=flags.OUT, help="Write a page here, beside --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @bundle("asked", OPTIONS, question)
-def plan(**given: Any) -> None:
+def plan(fleet: Path, file: Path | None, **given: Any) -> None:
     """Plan the cheapest mix of units for the FLEET document.
 
     \b
@@ -38,6 +39,9 @@ def plan(**given: Any) -> None:
     Units without measurements are planned on estimates, marked so. Exit code 1
     when no plan holds.
     """
+    declared = flags.read_declared(fleet)
+    if file is not None:
+        flags.THERE.check(file)
     from holdfast.cli.work import plan as work
 
-    work.plan(**given)
+    work.plan(declared=declared, file=file, **given)

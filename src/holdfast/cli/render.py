@@ -10,7 +10,7 @@ from holdfast.cli import flags
 
 
 @click.command()
-@click.argument("paths", metavar="PLAN | [DIR|FILE]...", nargs=-1, required=True, type=flags.FILE)
+@click.argument("paths", metavar="PLAN | [DIR|FILE]...", nargs=-1, required=True, type=flags.THERE)
 @click.option("-o", "--out", type=flags.OUT, help="Folder for the tree of the PLAN: new, or rendered before.")
 @click.option("--check", is_flag=True, help="Check the tree of the PLAN, or the manifests at DIR and FILE.")
 @click.option("--diff", "old", type=flags.OUT, help="Say what the PLAN changes of the tree in this folder.")

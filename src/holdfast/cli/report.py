@@ -11,7 +11,7 @@ from holdfast.cli import flags
 
 
 @click.command()
-@click.argument("path", type=flags.FILE)
+@click.argument("path", type=flags.THERE)
 @click.option("--out", type=flags.OUT, default=Path("report.html"), show_default=True)
 def report(**given: Any) -> None:
     """Write one self-contained page of PATH: a run directory, a plan.json, the folder of a simulation or a

@@ -46,8 +46,8 @@ _REQUESTS_PER_USD = flags.Quantity("requests/USD", _requests_per_usd)
 
 
 @click.command()
-@click.argument("fleet", type=flags.FILE)
-@click.option("--scenario", "scenarios", type=flags.FILE, multiple=True, required=True, help="May be repeated.")
+@click.argument("fleet", type=flags.THERE)
+@click.option("--scenario", "scenarios", type=flags.THERE, multiple=True, required=True, help="May be repeated.")
 @click.option(
     "--policy",
     "policies",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from holdfast.cli import flags
 from holdfast.cli.measuring import endpoint_options
-from holdfast.cli.sections import Command, option
+from holdfast.cli.sections import Command, bundle, option
 from holdfast.cli.workers import WORKERS
+from holdfast.load.counts import Count
 from holdfast.model import quantities
-
-if TYPE_CHECKING:
-    from holdfast.load.sweeping import Count
+from holdfast.model.errors import InputError
 
 _LEVELS = "Levels"
 
@@ -34,20 +33,26 @@ def _rates(text: str) -> tuple[float, ...]:
     return rates
 
 
-def _count(text: str) -> Count:
-    from holdfast.load.sweeping import Count
+_LOADS = (
+    option(_LEVELS, "--concurrency", type=flags.Quantity("list", _concurrencies), help="Closed loops, e.g. 10,20,40."),
+    option(_LEVELS, "--rate", "rates", type=flags.Quantity("list", _rates), help="Open loops, e.g. 2/s,4/s,8/s."),
+)
 
-    return Count.parse(text)
+
+def _one_of(**loads: Any) -> dict[str, Any]:
+    """The loads of the levels, of which one is given. Raises InputError."""
+    if sum(load is not None for load in loads.values()) != 1:
+        raise InputError("give either --concurrency or --rate, each a list of levels")
+    return loads
 
 
 @click.command(cls=Command)
-@option(_LEVELS, "--concurrency", type=flags.Quantity("list", _concurrencies), help="Closed loops, e.g. 10,20,40.")
-@option(_LEVELS, "--rate", "rates", type=flags.Quantity("list", _rates), help="Open loops, e.g. 2/s,4/s,8/s.")
+@bundle("loads", _LOADS, _one_of)
 @option(
     _LEVELS,
     "--requests-per-level",
     "requests",
-    type=flags.Quantity("count", _count),
+    type=flags.Quantity("count", Count.parse),
     default="10x",
     show_default=True,
     help="Of a closed loop: 10x is ten for each in flight, 500 a number.",
@@ -62,7 +67,7 @@ def _count(text: str) -> Count:
 @option(
     _LEVELS,
     "--warmup",
-    type=flags.Quantity("count", _count),
+    type=flags.Quantity("count", Count.parse),
     default="0",
     show_default=True,
     help="Requests before each level that count for nothing, e.g. 1x or 20.",
@@ -78,7 +83,7 @@ def _count(text: str) -> Count:
 @endpoint_options("sweep")
 @WORKERS
 @option("Run", "--resume", is_flag=True, help="Continue the sweep in --out: its whole levels are kept.")
-def sweep(**given: Any) -> None:
+def sweep(loads: dict[str, Any], **given: Any) -> None:
     """Hold one load level after another at the endpoint at URL, and print the table.
 
     \b
@@ -90,4 +95,4 @@ def sweep(**given: Any) -> None:
     """
     from holdfast.cli.work import sweep as work
 
-    work.sweep(**given)
+    work.sweep(**loads, **given)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 def _exporters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Source, ...]:
+    if not values:
+        return ()
     from holdfast.load.scrape import Source
 
     return tuple(map(Source.exporter, values))

@@ -6,19 +6,20 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.cli import emulated_units
 from holdfast.cli.emulated_units import Changes, Source
 from holdfast.model.errors import InputError
-from holdfast.serving import listening
 from holdfast.serving.emulated import faults, profiles
 from holdfast.serving.emulated.faults import Faults
 from holdfast.serving.emulated.pace import Pace
 from holdfast.serving.emulated.profiles import Profile
-from holdfast.serving.emulated.server import EmulatedServer, Settings
+
+if TYPE_CHECKING:
+    from holdfast.serving.emulated.server import Settings
 
 
 def emulate(**given: Any) -> None:
@@ -58,6 +59,9 @@ def _pace(given: dict[str, Any]) -> Pace:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
+    from holdfast.serving import listening
+    from holdfast.serving.emulated.server import Settings
+
     listening.check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
     wanted = Faults(
         error_share=given["error_share"],
@@ -81,6 +85,9 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _serve(profile: Profile, host: str, port: int, settings: Settings) -> None:
+    from holdfast.serving import listening
+    from holdfast.serving.emulated.server import EmulatedServer
+
     server = EmulatedServer(profile, settings)
     listener = listening.bind(host, port)
     url = listening.url(listener, secure=settings.certificate is not None)

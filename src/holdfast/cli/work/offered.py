@@ -65,26 +65,6 @@ def offered(
     phase: float | None,
 ) -> Offered:
     """Raises InputError where the flags do not go together."""
-    ways = {"--rate": rate, "--steps": steps, "--trace": trace, "--concurrency": concurrency}
-    chosen = [way for way, value in ways.items() if value is not None]
-    if len(chosen) != 1:
-        raise InputError("give one of --rate, --steps, --trace and --concurrency", where=" and ".join(chosen))
-    paced = chosen[0] in ("--rate", "--steps")
-    for flag, value, fits, owner in (
-        ("--ramp-to", ramp_to, rate is not None and wave_to is None, "--rate without --wave-to"),
-        ("--wave-to", wave_to, rate is not None, "--rate"),
-        ("--period", period, wave_to is not None, "--wave-to"),
-        ("--trace-speed", trace_speed, trace is not None, "--trace"),
-        ("--trace-limit", trace_limit, trace is not None, "--trace"),
-        ("--arrivals", arrivals, paced, "--rate and --steps"),
-        ("--burstiness", burstiness, paced and arrivals in (None, "gamma"), "--arrivals gamma"),
-        ("--max-in-flight", max_in_flight, concurrency is None, "an open loop"),
-        ("--think-time", think_time, trace is None, "--concurrency and --turns"),
-        ("--duration", duration, steps is None, "a load that is not in steps"),
-        ("--phase", phase, wave_to is not None, "--wave-to"),
-    ):
-        if value is not None and not fits:
-            raise InputError(f"this is of {owner}", where=flag, mend="leave it out")
     endless = duration == math.inf
     if endless:
         _check_endless(rate, ramp_to, wave_to, period, max_in_flight)

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +22,10 @@ from holdfast.planning import budget, weights, whatif
 from holdfast.planning.budget import MostLoad
 from holdfast.planning.difference import difference
 from holdfast.planning.plan import plan_json
-from holdfast.reports import contents, findings, page, plan_tables, terminal
+from holdfast.reports import findings, plan_tables, terminal
+
+if TYPE_CHECKING:
+    from holdfast.reports import page
 
 _PROVENANCE = ("Planned by `holdfast plan`; every figure’s source stands beside it.",)
 
@@ -38,6 +42,8 @@ class _Output:
         """Writes the files. Raises OutputError."""
         is_page = self.out is not None and self.out.suffix.lower() == ".html"
         for path in {path for path in (self.html, self.out if is_page else None) if path is not None}:
+            from holdfast.reports import page  # only here: it loads plotly
+
             flags.write_text(path, page.render(content()))
         if self.out is not None and not is_page:
             flags.write_text(self.out, document)
@@ -45,7 +51,7 @@ class _Output:
 
 def plan(
     asked: Question,
-    fleet: Path,
+    declared: Declared,
     file: Path | None,
     runs: tuple[str, ...],
     measured_only: bool,
@@ -59,7 +65,7 @@ def plan(
     if measured_only and file is None and not runs:
         raise InputError("--measured-only leaves nothing to plan with", mend="give --measurements or --run")
     output = _Output(out, html, as_json)
-    declared = _routed(flags.read_declared(fleet), asked)
+    declared = _routed(declared, asked)
     other = None if asked.compare is None else flags.read_plan(asked.compare)
     today = datetime.datetime.now(tz=datetime.UTC).date()
     circumstances = Circumstances(declared, asked.without, asked.spot, measured_only, today)
@@ -86,7 +92,7 @@ def _routed(declared: Declared, asked: Question) -> Declared:
 
 def _answer(made: Plan, asked: Question, other: Plan | None, output: _Output, most: MostLoad | None = None) -> None:
     shown = _with_comparisons(made, asked, other)
-    output.write(codec.dumps(made), lambda: contents.plan_page(shown, _PROVENANCE))
+    output.write(codec.dumps(made), lambda: _page(shown))
     if output.as_json:
         flags.echo_json(plan_json(shown) | ({} if most is None else {"budget": most.json()}))
     else:
@@ -97,6 +103,18 @@ def _answer(made: Plan, asked: Question, other: Plan | None, output: _Output, mo
             click.echo(terminal.text(terminal.table(table)))
     if made.status is not PlanStatus.FEASIBLE:
         raise click.exceptions.Exit(1)
+
+
+def _page(shown: Plan) -> page.Page:
+    from holdfast.reports import contents
+
+    return contents.plan_page(shown, _PROVENANCE)
+
+
+def _curve_page(curve: CostCurve, found: Known) -> page.Page:
+    from holdfast.reports import contents
+
+    return contents.cost_curve_page(curve, found.findings, _sources(found))
 
 
 def _with_comparisons(made: Plan, asked: Question, other: Plan | None) -> Plan:
@@ -133,7 +151,7 @@ def _answer_curve(curve: CostCurve, found: Known, output: _Output) -> None:
     document = codec.to_jsonable(curve)
     for drawn, point in zip(document["points"], curve.points, strict=True):
         drawn["usd_per_million_requests"] = point.usd_per_million_requests if point.holds else None
-    output.write(codec.dumps(document), lambda: contents.cost_curve_page(curve, found.findings, _sources(found)))
+    output.write(codec.dumps(document), lambda: _curve_page(curve, found))
     if output.as_json:
         flags.echo_json(document)
     else:

@@ -23,8 +23,6 @@ def show(
     region: str | None, instances: tuple[str, ...], accelerator: str | None, file: Path | None, as_json: bool
 ) -> None:
     """See `holdfast prices --help`. Raises InputError."""
-    if file is not None:
-        flags.read_text(file)  # whoever names a file wants it read
     wanted = {catalog.instance_type(name).name for name in instances}
     shown = [
         offer for offer in catalog.offerings(region, accelerator, file) if not wanted or offer.instance_type in wanted

@@ -42,11 +42,11 @@ def simulate(
     ray_address: str | None,
 ) -> None:
     """See `holdfast simulate --help`. Raises InputError."""
-    study = _study()
     evidence = Evidence(file, runs)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError("results go to a folder, and this is a file", where=str(out), mend="give another --out")
     plan = evidence.plan(fleet)
+    study = _study()
     cases = study.cases(plan, scenarios, evidence.curves(plan), varied)
     asked = study.Asked(policies, tuple(range(seed, seed + seeds)), requests_per_usd)
     carry = study.place(workers or len(os.sched_getaffinity(0)), ray_address, asked.count * len(cases))

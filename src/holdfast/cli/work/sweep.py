@@ -10,8 +10,9 @@ from holdfast.cli.measuring import Endpoint
 from holdfast.cli.workers import bench_of
 from holdfast.load import sweeping
 from holdfast.load.cooling import CoolDown
+from holdfast.load.counts import Count
 from holdfast.load.rundir import RunDir
-from holdfast.load.sweeping import Count, Kept, Plan
+from holdfast.load.sweeping import Kept, Plan
 from holdfast.model.errors import HoldfastError, InputError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage, Summary
 
@@ -36,8 +37,6 @@ def sweep(
     resume: bool,
 ) -> None:
     """See `holdfast sweep --help`. Raises InputError."""
-    if (concurrency is None) == (rates is None):
-        raise InputError("give either --concurrency or --rate, each a list of levels")
     if concurrency is not None:
         levels = tuple(
             Level(Arrivals.CLOSED, concurrency=users, duration_s=level_duration or 1800.0, requests=requests.of(users))
