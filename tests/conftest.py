@@ -64,7 +64,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """Gives all tests that measure to one process, and the others one by one to whoever is free."""
+    """Gives all tests that measure to one process, and the others one by one, or a class, to whoever is free."""
     if config.getvalue("dist") != "loadscope":
         return None
     turns = LoadScopeScheduling(config, log)
@@ -73,4 +73,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def _taking_turns(test: str) -> str:
-    return "measuring" if test.partition("::")[0].endswith(MEASURING) else test
+    file, *places = test.partition("[")[0].split("::")
+    if file.endswith(MEASURING):
+        return "measuring"
+    # Tests of one class share a server.
+    return f"{file}::{places[0]}" if len(places) > 1 else test

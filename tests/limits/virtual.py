@@ -124,14 +124,15 @@ class Bucket(Server):
 class Batching(Server):
     """Continuous batching: up to `slots` requests share steps of `base_s + each_s * n` seconds.
 
-    A request takes an exponential number of steps of mean `steps`, and waits for a slot in order of arrival. Its first
-    token comes when it gets one.
+    A request takes an exponential number of steps of mean `steps` (or what `demand` draws), and waits for a slot in
+    order of arrival. Its first token comes when it gets one.
     """
 
     slots: int
     base_s: float
     each_s: float
     steps: float
+    demand: Draw | None = None
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
     def departures_per_s(self, n: int) -> float:
@@ -139,7 +140,7 @@ class Batching(Server):
         return served / (self.steps * (self.base_s + self.each_s * served))
 
     def serve(self, arrivals_s: Iterator[float], rng: np.random.Generator) -> Iterator[Answered]:
-        demands = stream(exponential(self.steps), rng)
+        demands = stream(self.demand or exponential(self.steps), rng)
         now_s, progress = 0.0, 0.0
         active = list[tuple[float, int, float, float]]()  # by the progress at which each ends: arrival, start
         waiting = list[float]()

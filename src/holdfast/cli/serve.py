@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ _BOUNDS = (
     click.option(
         "--max-steps", type=_COUNT, default=Bounds.max_steps, show_default=True, help="Of an image that is made."
     ),
+    click.option(
+        "--max-side", type=_COUNT, default=Bounds.max_side, show_default=True, help="Of an image that is made, pixels."
+    ),
 )  # fmt: skip
 _SERVER = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
@@ -143,6 +147,7 @@ def serve(**given: Any) -> None:
         max_pixels=given["max_pixels"],
         max_tokens=given["max_tokens"],
         max_steps=given["max_steps"],
+        max_side=given["max_side"],
     )
     # Its libraries are not in the default install.
     from holdfast.serving.hosted.server import HostedServer
@@ -162,6 +167,9 @@ def serve(**given: Any) -> None:
         key=given["ssl_keyfile"],
         cloudwatch=_cloudwatch(given),
     )
+    # Logs are read by machines, and anybody may send an image of whose metadata Pillow warns.
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.filterwarnings("ignore", module="PIL")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     listener = listening.bind(given["host"], given["port"])
     url = listening.url(listener, secure=settings.certificate is not None)

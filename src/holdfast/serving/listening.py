@@ -37,12 +37,13 @@ class Listener(uvicorn.Server):
 
 class Connection(HttpToolsProtocol):
     """A connection that is closed when the head of a request takes longer than 20 s or 64 KiB, when its first request
-    does not begin for as long as one is kept alive, or when more than 16 MiB of a body come after it was answered.
-    Uvicorn bounds none of these."""
+    does not begin for as long as one is kept alive, when more than 16 MiB of a body come after it was answered, or when
+    the other side of TLS does not say goodbye within 1 s of the last answer. Uvicorn bounds none of these."""
 
     head_s = 20.0
     most_head_bytes = 64 * 1024
     most_unread_bytes = 16 * 1024 * 1024
+    goodbye_s = 1.0
 
     _head_bytes = 0
     _unread_bytes = 0
@@ -82,6 +83,19 @@ class Connection(HttpToolsProtocol):
             if self._unread_bytes > self.most_unread_bytes:
                 self.transport.abort()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._part()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._part()
+
+    def _part(self) -> None:
+        # An idle client does not look: the event loop would wait 30 s for it, and the drain with it.
+        if self.transport.is_closing() and self.transport.get_extra_info("ssl_object") is not None:
+            self.loop.call_later(self.goodbye_s, self.transport.abort)
+
     def _hasten(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -103,7 +117,7 @@ def config(
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # it warns of each request that is no HTTP, which anybody may send
         access_log=False,
         server_header=False,
         headers=list(headers),

@@ -10,8 +10,6 @@ from starlette.responses import JSONResponse, Response
 
 from holdfast.serving.errors import RequestError
 
-_RETRY_AFTER = {"retry-after": "1"}
-
 
 async def body(request: Request, max_mib: float) -> bytes:
     """What was sent. Raises RequestError 413 beyond the bound; a longer one is not read to its end."""
@@ -34,7 +32,7 @@ def _too_long(max_mib: float) -> RequestError:
 
 def refusal(error: RequestError) -> Response:
     """The answer that a refused request gets."""
-    headers = _RETRY_AFTER if error.status in (429, 503) else None
+    headers = {"retry-after": str(error.retry_after_s)} if error.status in (429, 503) else None
     return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 

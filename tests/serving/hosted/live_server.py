@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,18 @@ from serving.hosted.running import PATIENCE_S, until
 
 _COMMAND = "from holdfast.cli.main import main; main()"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at a server that starts: statuses of /health, /readiness and then of a request, and its seconds."""
+
+    health: int
+    readiness: int
+    phase: str
+    answer: int
+    retry_after: str | None
+    seconds: float
 
 
 @dataclass
@@ -42,13 +56,38 @@ class LiveServer:
         """Connections are taken in their order: once this one is answered, those before it were."""
         assert httpx2.get(f"{self.client.base_url}/health", timeout=PATIENCE_S).status_code == 200
 
+    def watched_until_ready(self, path: str, body: bytes) -> list[Seen]:
+        """Looks at it until it is ready; the last look is the first at which it was."""
+        seen: list[Seen] = []
+
+        def look() -> bool:
+            health, (readiness, phase), began_s = self.client.get("/health"), self.readiness(), time.monotonic()
+            answer = self.client.post(path, content=body, headers={"content-type": "application/json"})
+            after, took_s = answer.headers.get("retry-after"), time.monotonic() - began_s
+            seen.append(Seen(health.status_code, readiness, phase, answer.status_code, after, took_s))
+            return readiness == 200
+
+        until(look, 60.0, every_s=0.05)
+        return seen
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is sent meanwhile waits in the kernel, and is found all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of each sample of that name, a regular expression."""
+        found = re.findall(rf"^{name}\{{(.*)\}} (\S+)$", self.client.get("/metrics").text, re.MULTILINE)
+        return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)) for labels, value in found]
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name that have these labels."""
-        samples = re.findall(
-            rf"^{re.escape(name)}(?:\{{([^}}]*)\}})? (\S+)$", self.client.get("/metrics").text, re.MULTILINE
-        )
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        return sum(float(value) for given, value in samples if all(one in given for one in wanted))
+        samples = self.samples(re.escape(name))
+        return sum(value for given, value in samples if given.items() >= labels.items())
 
     def log(self) -> str:
         return self.errors.read_text(encoding="utf-8")

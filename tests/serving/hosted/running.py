@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2
 import uvloop
@@ -15,9 +17,10 @@ import uvloop
 from holdfast.serving import listening
 from holdfast.serving.hosted.app import Front, loading
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.served import serving
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase
 from serving.hosted import doubles
@@ -43,11 +46,11 @@ class Running:
         return self.client.post(path, json={"model": NAME, **fields})
 
 
-def until(holds: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+def until(holds: Callable[[], bool], limit_s: float = PATIENCE_S, every_s: float = 0.002) -> None:
     deadline_s = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < deadline_s, "it did not come about in time"
-        time.sleep(0.002)
+        time.sleep(every_s)
 
 
 @contextlib.contextmanager
@@ -58,8 +61,11 @@ def running(
     step_s: float = 0.0,
     keys: tuple[str, ...] = (),
     phase: Phase = Phase.READY,
+    certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[Running]:
-    """A server of that task that has come as far as `phase`."""
+    """A server of that task that has come as far as `phase`. certificate: its file, and its key's, for HTTPS."""
+    trusted: ssl.SSLContext | bool = True if certificate is None else ssl.create_default_context(cafile=certificate[0])
+    chain, key = certificate or (None, None)
     bounds = Bounds() if bounds is None else bounds
     listener = listening.bind("127.0.0.1", 0)
     started: list[tuple[listening.Listener, Running]] = []
@@ -72,13 +78,14 @@ def running(
         app = loading(service) if phase is Phase.LOADING else serving(service, model)
         if phase is not Phase.LOADING:
             service.lifecycle.move(phase, "so it is in this test")
-        with httpx2.Client(base_url=listening.url(listener, secure=False), timeout=PATIENCE_S) as client:
+        url = listening.url(listener, secure=certificate is not None)
+        with httpx2.Client(base_url=url, timeout=PATIENCE_S, verify=trusted) as client:
             run = Running(client, service, held)
             published = Published(Labels("reef", NAME, "cpu", "spot"), has_tokens=task is Task.TEXT_GENERATION)
             published.listen(lambda answer: run.answered.append((answer.route, answer.method, answer.status)))
             service.publish(published)
             front = Front(service, app, keys)
-            server = listening.Listener(listening.config(front, certificate=None, key=None), up.set, lambda: None)
+            server = listening.Listener(listening.config(front, certificate=chain, key=key), up.set, lambda: None)
             started.append((server, run))
             # A thread has no signals.
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
@@ -97,3 +104,4 @@ def running(
     finally:
         server.should_exit = True
         thread.join(PATIENCE_S)
+        assert not thread.is_alive()

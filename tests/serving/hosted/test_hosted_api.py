@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import socket
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from holdfast.serving import listening
+from holdfast.serving.errors import RequestError
+from holdfast.serving.hosted import asking
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase
+from holdfast.serving.openai import reading
 from serving.hosted.running import Running, running, until
 
 JSON = {"content-type": "application/json"}
@@ -101,7 +110,8 @@ def test_bodies_that_are_nonsense_are_refused_in_a_sentence(
     assert says in refusal(answer)
 
 
-def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running) -> None:
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/embeddings"), ("GET", "/load/1/infer/1")])
+def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running, method: str, path: str) -> None:
     sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -111,11 +121,43 @@ def test_a_body_without_an_end_is_cut_off_at_the_bound(embeddings: Running) -> N
             yield b" " * 1024
 
     try:
-        answer = embeddings.client.post("/v1/embeddings", content=endless(), headers=JSON)
+        answer = embeddings.client.request(method, path, content=endless(), headers=JSON)
         assert answer.status_code == 413
     except httpx2.NetworkError:
         pass  # the server closed the connection before all was sent
     assert sent < 64 * 2**20
+
+
+def test_all_bodies_in_hand_are_bounded_together() -> None:
+    head = b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+    with running(Task.EMBEDDINGS, bounds=Bounds(max_body_mib=0.01)) as run, contextlib.ExitStack() as open_ones:
+        url = run.client.base_url
+        for _ in range(70):
+            client = open_ones.enter_context(socket.create_connection((url.host, url.port or 0), timeout=5))
+            client.sendall(head + b" " * 9900)  # the rest never comes
+        until(lambda: any(status == 429 for _, _, status in run.answered))
+        assert run.post("/v1/embeddings", input="k" * 9000).status_code == 429
+        assert run.client.get("/readiness").status_code == 200
+        open_ones.close()
+        until(lambda: len(run.answered) >= 70)
+        assert run.post("/v1/embeddings", input="kelp").status_code == 200
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_no_body_is_parsed_on_the_event_loop(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen MiB of JSON would hold up everybody else for seconds."""
+    threads: list[str] = []
+
+    def read(*given: object) -> object:
+        threads.append(threading.current_thread().name)
+        raise RequestError(400, "that will do")
+
+    monkeypatch.setattr(reading, "read", read)
+    with running(task) as run:
+        for path in PATHS[task]:
+            assert run.post(path).status_code == 400
+    assert len(threads) == len(PATHS[task])
+    assert all(name.startswith("prepare") for name in threads)
 
 
 def test_an_unknown_path_and_a_wrong_method_are_refused_in_openai_s_form(embeddings: Running) -> None:
@@ -172,6 +214,42 @@ def test_with_keys_all_but_probes_metrics_and_the_page_need_one() -> None:
             headers = {"authorization": f"Bearer {key}"}
             assert run.client.post("/v1/embeddings", json=body, headers=headers).status_code == 200
         assert run.client.get("/load/1/infer/1").status_code == 401
+
+
+def test_a_body_that_does_not_come_is_given_up(embeddings: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_BODY_S", 0.05)
+    url = embeddings.client.base_url
+    with socket.create_connection((url.host, url.port or 0), timeout=10) as client:
+        client.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nconnection: close\r\n\r\n{")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not come within" in answer
+
+
+def test_a_client_that_leaves_within_its_body_is_counted_and_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    with running(Task.EMBEDDINGS) as run:
+        url = run.client.base_url
+        with socket.create_connection((url.host, url.port or 0), timeout=10) as client:
+            client.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+        until(lambda: run.answered == [("/v1/embeddings", "POST", 499)])
+    assert not caplog.records
+
+
+def test_a_path_with_a_slash_too_many_leads_nowhere(embeddings: Running) -> None:
+    """A redirect would lead to the host that the request names, and from HTTPS before a load balancer to HTTP."""
+    assert embeddings.client.get("/v1/models/").status_code == 404
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl is there to make a certificate")
+def test_it_serves_https(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=20)
+    listening.check_certificate(certificate, key)
+    with running(Task.EMBEDDINGS, certificate=(certificate, key)) as run:
+        assert str(run.client.base_url).startswith("https://")
+        assert run.post("/v1/embeddings", input="kelp").status_code == 200
 
 
 def test_a_head_without_an_end_is_cut_off(embeddings: Running) -> None:

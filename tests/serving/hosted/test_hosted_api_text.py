@@ -59,6 +59,12 @@ def test_a_chat_goes_through_the_template_and_is_answered_by_the_assistant(texts
     assert bytes(last_asked(texts).tokens) == b"<user>hi"
 
 
+def test_a_content_in_parts_is_one_text_to_the_template(texts: Running) -> None:
+    parts = [{"type": "text", "text": "be"}, {"type": "text", "text": "calm"}]
+    texts.post("/v1/chat/completions", messages=[{"role": "user", "content": parts}], max_tokens=1)
+    assert bytes(last_asked(texts).tokens) == b"<user>be\ncalm"
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_a_stream_has_each_piece_then_usage_then_done(texts: Running, chat: bool) -> None:
     path, asked = ("/v1/chat/completions", {"messages": CHAT}) if chat else ("/v1/completions", {"prompt": "hi"})

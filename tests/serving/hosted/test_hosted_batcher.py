@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.lost import DeviceLostError
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from virtual_time import run
@@ -58,9 +59,9 @@ def served(
     predictor = Doubling(**of_predictor)
     published = Published(Labels("u", "m", "cpu", "n"), has_tokens=False)
 
-    async def on_device(work: Callable[..., Any], batch: list[int]) -> Any:
-        await asyncio.sleep(0.02 + 0.001 * len(batch))
-        return work(batch)
+    async def on_device(work: Callable[..., Any], *batch: list[int]) -> Any:
+        await asyncio.sleep(0.02 + 0.001 * sum(map(len, batch)))
+        return work(*batch)
 
     async def preparing(work: Callable[..., Any], request: int) -> Any:
         await asyncio.sleep(predictor.prepare_s)
@@ -178,15 +179,46 @@ def test_an_input_that_the_model_fails_on_fails_alone() -> None:
     assert value(page, "vllm:request_success_total", finished_reason="stop") == 5
 
 
-def test_a_model_that_goes_on_failing_can_be_told_from_one_bad_input() -> None:
+def test_bad_inputs_in_a_row_are_told_from_a_broken_device_by_warming_up_anew() -> None:
     async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
-        await gather(batcher, 13)
-        await gather(batcher, 13)
-        assert batcher.failed_in_a_row == 2
-        await gather(batcher, 1)
-        assert batcher.failed_in_a_row == 0
+        for number in (13, 13, 1, 13, 13, 13):
+            await gather(batcher, number)
+        assert await batcher.answer(2) == 4
 
-    served(scene)
+    predictor, _ = served(scene)
+    assert predictor.batches == [[13], [13], [1], [13], [13], [13], [0], [2]]
+
+
+def test_a_device_that_is_broken_ends_the_server() -> None:
+    told: list[Any] = []
+
+    async def scene(predictor: Doubling, batcher: Batcher[int, int, int]) -> None:
+        predictor.fails_above = 0
+        try:
+            told.extend(await gather(batcher, 1, 2, 3, 4, 5, 6))
+            await asyncio.Event().wait()
+        finally:
+            with pytest.raises(RequestError, match="shutting down"):
+                await batcher.answer(7)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        served(scene)
+    assert ended.group_contains(DeviceLostError, match=r"5 times in a row, and then on its warm-up \(out of memory\)")
+    assert {(answer.status, answer.code) for answer in told} <= {(500, "model_failed"), (503, "draining")}
+
+
+def test_who_is_refused_is_told_how_long_the_queue_takes() -> None:
+    async def scene(_: Doubling, batcher: Batcher[int, int, int]) -> None:
+        await batcher.answer(1)
+        waiting = [asyncio.create_task(batcher.answer(1)) for _ in range(200)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await batcher.answer(1)
+        # 200 wait, and each took 21 ms until now.
+        assert refused.value.retry_after_s == 5
+        await asyncio.gather(*waiting)
+
+    served(scene, replace(BOUNDS, max_queued=200))
 
 
 def test_a_batch_that_is_too_much_for_the_memory_is_answered_one_by_one() -> None:

@@ -38,6 +38,7 @@ def refused(*flags: str) -> str:
         (("--max-body-mib", "nan"), "--max-body-mib"),
         (("--max-body-mib", "-3"), "--max-body-mib"),
         (("--max-tokens", "x"), "'x'"),
+        (("--max-side", "4"), "--max-side"),
         (("--port", "70000"), "70000"),
         (("--host", "no such host", "--port", "0"), "--host"),
         (("--ssl-certfile", "a"), "--ssl-keyfile"),

@@ -23,6 +23,7 @@ from holdfast.serving.hosted.generation.decoder import Decoder
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.generation.torch_decoder import TorchDecoder
+from holdfast.serving.hosted.lost import DeviceLostError
 from holdfast.serving.hosted.metrics import Labels, Occupancy, Published
 from serving.hosted import generation_models as models
 
@@ -293,7 +294,7 @@ def test_a_device_that_fails_again_and_again_ends_the_server(files: ModelFiles) 
 
     async def clients() -> None:
         answers = [made.answer(endless(5)) for _ in range(4)]
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(DeviceLostError, match=r"3 times in a row, and then on its warm-up \(CUDA out of memory\)"):
             await asyncio.wait_for(made.run(), 10)
         ends = await asyncio.gather(*map(gathered, answers), return_exceptions=True)
         assert [end.status for end in ends if isinstance(end, RequestError)] == [500, 500, 500, 503]
@@ -301,6 +302,20 @@ def test_a_device_that_fails_again_and_again_ends_the_server(files: ModelFiles) 
             made.answer(endless())
 
     asyncio.run(clients())
+
+
+def test_failures_that_the_warm_up_does_not_share_end_nothing(files: ModelFiles) -> None:
+    made = generator(files, Bounds(max_batch=1), Cpu(Troubled))
+    assert isinstance(made._decoder, Troubled)
+    made._decoder.failures = 3
+
+    async def clients() -> Any:
+        answers = [made.answer(endless(5)) for _ in range(4)]
+        return await asyncio.gather(*map(gathered, answers), return_exceptions=True)
+
+    *failed, served = serving(made, clients)
+    assert [error.status for error in failed] == [500] * 3
+    assert len(served[1]) == 5
 
 
 def test_the_event_loop_goes_on_while_the_device_works(files: ModelFiles) -> None:
@@ -353,6 +368,14 @@ def test_a_chat_is_encoded_by_the_models_own_template(files: ModelFiles) -> None
     assert models.byte_level().decode(made.encode_chat([hello])) == "[user]hé[assistant]"
     with pytest.raises(RequestError, match="no system here"):
         made.encode_chat([{"role": "system", "content": "be"}])
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ messages[0].content.index('z') }}", "{{ 1 // 0 }}", "{% for i in range(10 ** 6) %}{% endfor %}"]
+)
+def test_a_chat_template_that_fails_on_messages_refuses_them(tmp_path: Path, template: str) -> None:
+    with pytest.raises(RequestError, match="does not take these messages"):
+        generator(models.files(tmp_path, model(), template), Bounds()).encode_chat([{"role": "user", "content": "a"}])
 
 
 def test_a_model_without_a_chat_template_says_so(tmp_path: Path) -> None:

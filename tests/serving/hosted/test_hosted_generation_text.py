@@ -98,6 +98,25 @@ def test_a_character_is_told_when_it_is_complete(kind: str, text: str, expected:
     assert [piece for piece in got if piece] == expected
 
 
+@pytest.mark.parametrize("letter", ["Ģ", "â", "</s>"])  # a byte within a character, a byte that begins one, no text
+def test_an_answer_without_a_character_costs_each_token_the_same(letter: str) -> None:
+    asked: list[int] = []
+
+    class Asked:
+        convert_ids_to_tokens = staticmethod(tokenizer("bytes").convert_ids_to_tokens)
+
+        def decode(self, tokens: list[int], **more: bool) -> str:
+            asked.append(len(tokens))
+            text: str = tokenizer("bytes").decode(tokens, **more)
+            return text
+
+    detokeniser = Detokeniser(Asked())
+    tokens = [tokenizer("bytes").convert_tokens_to_ids(letter)] * 100
+    told = [*(detokeniser.push(token) for token in tokens), detokeniser.finish()]
+    assert "".join(told) == whole("bytes", tokens)
+    assert max(asked) < 10
+
+
 def test_the_end_of_an_answer_has_no_text() -> None:
     assert streamed("bytes", [4, models.EOS]) == [whole("bytes", [4]), "", ""]
 

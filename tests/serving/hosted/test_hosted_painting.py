@@ -187,7 +187,7 @@ def test_what_is_not_said_is_the_models_own_within_the_servers_bound() -> None:
 
 
 def test_a_model_whose_own_size_is_out_of_bounds_is_refused() -> None:
-    with pytest.raises(InputError, match="makes images of 64 x 64 pixels, and a side may have 32"):
+    with pytest.raises(InputError, match=r"makes images of 64 x 64 pixels, and a side may have 32.*--max-side"):
         painter(max_side=32)
 
 
@@ -212,6 +212,8 @@ def test_a_pipeline_with_fixed_shapes_gets_exactly_these() -> None:
     alike(ours, paint(shared(), FOX)[0])
     with pytest.raises(RequestError, match="compiled for images of 64 x 64 pixels alone"):
         model.prepare(replace(FOX, width=72))
+    with pytest.raises(RequestError, match="compiled for guidance above 1; it is 1"):
+        model.prepare(replace(FOX, guidance=1.0))
 
 
 def test_an_empty_negative_prompt_is_not_handed_on() -> None:

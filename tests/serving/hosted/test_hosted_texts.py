@@ -112,6 +112,19 @@ def test_a_language_model_embeds_by_its_last_token_in_any_batch(tmp_path: Path) 
         np.testing.assert_allclose(embedded.vector, last / last.norm(), atol=CLOSE)
 
 
+def test_a_language_model_classifies_by_its_last_token_in_any_batch(tmp_path: Path) -> None:
+    """It finds that by its configuration's padding, which a tokeniser need not know."""
+    folder = shutil.copytree(tiny_models.bert_classifier(), tmp_path / "model")
+    edit(folder / "tokenizer_config.json", pad_token=None)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = transformers.LlamaConfig(vocab_size=400, num_labels=3, pad_token_id=399, initializer_range=1.0, **shape)
+    transformers.LlamaForSequenceClassification(config).save_pretrained(folder)
+    model = classifier(folder)
+    for together, text in zip(classify(model, *TEXTS), TEXTS, strict=True):
+        assert scores(together) == pytest.approx(scores(classify(model, text)[0]), abs=CLOSE)
+
+
 def test_positions_that_are_counted_from_padding_are_not_promised(tmp_path: Path) -> None:
     """RoBERTa has positions for two tokens fewer than its configuration seems to say."""
     folder = shutil.copytree(tiny_models.bert_embedder(), tmp_path / "model")

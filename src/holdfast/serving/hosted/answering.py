@@ -16,12 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted.clients import GONE
+from holdfast.serving.hosted.clients import GONE, left
 
 REQUEST_ID = "x-request-id"
 _LOG = logging.getLogger("holdfast.serving")
 _ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OPEN = frozenset({"/", "/health", "/readiness", "/metrics", "/docs", "/openapi.json"})
 CATCH_ALL = "/{path:path}"
 Answered = Callable[[str, str, int, float], None]
@@ -47,7 +46,13 @@ class Measured:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                # uvloop says so of a connection that was reset; uvicorn hears of it a little later.
+                if "handler is closed" not in str(error):
+                    raise
+                await left(receive)
 
         try:
             await self._app(scope, receive, sending)
@@ -56,8 +61,7 @@ class Measured:
             if not status:
                 await failure(scope)(scope, receive, sending)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._answered(_route(scope), method, status or GONE, time.monotonic() - began_s)
+            self._answered(_route(scope), scope["method"], status or GONE, time.monotonic() - began_s)
 
 
 def failure(scope: Scope) -> Response:
@@ -75,6 +79,34 @@ def _route(scope: Scope) -> str:
     # A mounted application writes the routes within it into the scope.
     path = scope.get("root_path") or getattr(scope.get("route"), "path", None)
     return "other" if not path or path == CATCH_ALL else str(path)
+
+
+class Weighed:
+    """Refuses a body where those of all requests in hand would come to more than `most` bytes together: each by itself
+    is bounded, and how many clients send one is not."""
+
+    def __init__(self, app: ASGIApp, most: float) -> None:
+        self._app = app
+        self._most = most
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        own = 0
+
+        async def weighing() -> Message:
+            nonlocal own
+            message = await receive()
+            size = len(message.get("body", b""))
+            if self._held + size > self._most:
+                raise RequestError(429, "the requests in hand hold too much; ask again later", code="queue_full")
+            own += size
+            self._held += size
+            return message
+
+        try:
+            await self._app(scope, weighing, send)
+        finally:
+            self._held -= own
 
 
 class Keyed:

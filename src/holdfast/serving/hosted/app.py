@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,10 +15,13 @@ import holdfast
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import answering
-from holdfast.serving.hosted.answering import Keyed, Measured
+from holdfast.serving.hosted.answering import Keyed, Measured, Weighed
 from holdfast.serving.hosted.clients import GONE, ClientGoneError
 from holdfast.serving.hosted.endpoints.health import Health
 from holdfast.serving.hosted.service import Service
+
+_MOST_BODIES = 64
+"""Of the longest that is taken: what all requests in hand may hold together."""
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -28,7 +31,8 @@ class Front:
 
     def __init__(self, service: Service, app: ASGIApp, keys: Sequence[str] = ()) -> None:
         self.app = app
-        self._around = Measured(Keyed(self._pass, keys), service.answered)
+        held = Weighed(self._pass, _MOST_BODIES * service.bounds.max_body_mib * 2**20)
+        self._around = Measured(Keyed(held, keys), service.answered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._around(scope, receive, send)
@@ -45,6 +49,8 @@ def bare(service: Service, routers: Sequence[APIRouter], description: str, found
         description=description,
         docs_url=None,
         redoc_url=None,
+        # They would lead to whatever host the request names.
+        redirect_slashes=False,
     )
     for router in routers:
         app.include_router(router)
@@ -59,6 +65,7 @@ def bare(service: Service, routers: Sequence[APIRouter], description: str, found
     app.add_exception_handler(HTTPException, refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(ClientGoneError, _leave)
+    app.add_exception_handler(ClientDisconnect, _leave)
     app.add_exception_handler(Exception, _fail)
     return app
 

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from holdfast.serving import receiving
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.service import Service
+from holdfast.serving.hosted.threads import preparing
+from holdfast.serving.openai import reading
 
 _BODY_S = 60.0
 
@@ -16,6 +18,11 @@ _BODY_S = 60.0
 def media_type(request: Request) -> str:
     """Of the body, without parameters; empty where none is declared."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read(request: Request, service: Service, form: type[reading.Form]) -> reading.Form:
+    """What a request for the model asks. Raises RequestError as json_body does, and 400 unless it is of that form."""
+    return await preparing(reading.read, await json_body(request, service), form)
 
 
 async def json_body(request: Request, service: Service) -> bytes:

@@ -16,7 +16,8 @@ class Bounds:
     max_wait_s:    for which a batch that is not full waits for more at most, while the device is free.
     max_queued:    requests that may wait beyond the batches in progress; more are answered 429.
     max_body_mib:  of a request.
-    max_pixels:    of an image that is sent, by its header, before it is decoded.
+    max_pixels:    of an image that is sent, by its header, before it is decoded. A camera's 24 million take some 330 MB
+                   until they are resized, and two are decoded at once.
     max_tokens:    of a text, or of a prompt and its answer together; None takes the model's own bound.
     max_steps, max_side: denoising steps, and pixels of a side, of an image that is made.
     """
@@ -25,7 +26,7 @@ class Bounds:
     max_wait_s: float = 0.005
     max_queued: int = 256
     max_body_mib: float = 16.0
-    max_pixels: int = 40_000_000
+    max_pixels: int = 25_000_000
     max_tokens: int | None = None
     max_steps: int = 100
     max_side: int = 1024
@@ -47,7 +48,7 @@ class Bounds:
             raise InputError(
                 f"max_side is {self.max_side} pixels, and images are made of {_LEAST_SIDE} by {_LEAST_SIDE} or more",
                 where="bounds",
-                mend="give a multiple of 8",
+                mend="give a larger --max-side",
             )
 
 

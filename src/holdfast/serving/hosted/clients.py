@@ -26,7 +26,7 @@ class ClientGoneError(HoldfastError):
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """What `work` returns. Cancels it and raises ClientGoneError when the client, whose body has been read, leaves."""
     working = asyncio.create_task(work, name="answer")
-    leaving = asyncio.create_task(_leave(receive), name="client")
+    leaving = asyncio.create_task(left(receive), name="client")
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -38,7 +38,8 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait({working, leaving})
 
 
-async def _leave(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
+    """Return when the client, whose body nobody reads any more, is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -10,12 +10,11 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import gradio as gr
 
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted import threads
 from holdfast.serving.hosted.boxes import drawn
 from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import TextGenerator, TextRequest
@@ -25,13 +24,12 @@ from holdfast.serving.hosted.predicting.painting import Painted, Painting
 from holdfast.serving.hosted.predicting.pictures import Detected, Picture, Recognised
 from holdfast.serving.hosted.predicting.texts import Classified, Embedded, Labelled, Text
 from holdfast.serving.hosted.tasks import Task
+from holdfast.serving.hosted.threads import preparing
 
 _MOST_LABELS = 10
 _ANSWER_TOKENS = 256
 
 _EVENT = {"api_visibility": "private", "show_progress": "minimal"}
-
-Result = TypeVar("Result")
 
 
 def _generation(generator: TextGenerator) -> None:
@@ -53,7 +51,7 @@ def _generation(generator: TextGenerator) -> None:
         begun_s, text, tokens = time.monotonic(), "", 0
         yield text, ""
         try:
-            request = await _prepared(_text_request, generator, prompt, kind, most, temperature, seed)
+            request = await preparing(_text_request, generator, prompt, kind, most, temperature, seed)
             async with contextlib.aclosing(generator.answer(request)) as pieces:
                 async for piece in pieces:
                     text, tokens = text + piece.text, tokens + len(piece.tokens)
@@ -163,7 +161,7 @@ def _recognition(batcher: Batcher[Picture, Any, Recognised]) -> None:
     async def recognise(image: Path | None) -> tuple[Mapping[str, float], str]:
         begun_s = time.monotonic()
         try:
-            found = await batcher.answer(Picture(await _prepared(_bytes, image)))
+            found = await batcher.answer(Picture(await preparing(_bytes, image)))
         except RequestError as error:
             return {}, _refused(error)
         return _scores(found.labels), _said(begun_s)
@@ -181,12 +179,12 @@ def _detection(batcher: Batcher[Picture, Any, Detected]) -> None:
     async def detect(image: Path | None, threshold: float) -> tuple[str, str]:
         begun_s = time.monotonic()
         try:
-            sent = await _prepared(_bytes, image)
+            sent = await preparing(_bytes, image)
             found = await batcher.answer(Picture(sent, threshold))
         except RequestError as error:
             return "", _refused(error)
         said = _said(begun_s, f"{len(found.objects)} objects")
-        return await _prepared(drawn, sent, found), said
+        return await preparing(drawn, sent, found), said
 
     gr.on([ask.click], detect, [image, threshold], [boxes, told], **_EVENT)
 
@@ -209,11 +207,6 @@ def _sent_image() -> Any:
     image = gr.Image(label="Image", sources=["upload", "clipboard"], height=320)
     image.preprocess = lambda sent: None if sent is None else Path(sent.path)
     return image
-
-
-async def _prepared(work: Callable[..., Result], *arguments: Any) -> Result:
-    """What tokenises, reads or decodes is not for the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(threads.PREPARING, work, *arguments)
 
 
 def _bytes(sent: Path | None) -> bytes:

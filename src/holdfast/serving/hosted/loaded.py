@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast.serving.hosted.bounds import Bounds
@@ -15,6 +16,16 @@ from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.tasks import Task
 
 Loaded = TextGenerator | Batcher[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is loaded and warmed up, and where it runs."""
+
+    files: ModelFiles
+    device: Device
+    loaded: Loaded
+
 
 _PREDICTORS = {
     Task.TEXT_CLASSIFICATION: ("texts", "TextClassifier"),

@@ -16,8 +16,6 @@ from holdfast.serving import families
 from holdfast.serving.families import Families
 from holdfast.serving.tally import Tally
 
-CONTENT_TYPE = families.CONTENT_TYPE
-
 OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MOST_ROUTES = 100
@@ -197,7 +195,7 @@ class Published(Collector):
         yield self._build.gauge("holdfast_build_info", 1, "What this server is made of; always 1.")
 
     def exposition(self) -> bytes:
-        """Everything, in the Prometheus text format; its media type is CONTENT_TYPE."""
+        """Everything, in the Prometheus text format; its media type is families.CONTENT_TYPE."""
         return prometheus_client.generate_latest(self._registry)
 
 

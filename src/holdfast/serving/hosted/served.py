@@ -15,7 +15,8 @@ from holdfast.serving.hosted.endpoints.loads import Loads
 from holdfast.serving.hosted.endpoints.pictures import PictureBody, Pictures
 from holdfast.serving.hosted.endpoints.texts import Texts
 from holdfast.serving.hosted.generation.streams import TextGenerator
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.loaded import Model
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.openai.bodies import ChatBody, CompletionBody, EmbeddingsBody, ImagesBody, InputsBody
 

@@ -41,18 +41,19 @@ class HostedServer:
         )
         self._front = apps.Front(self._service, apps.loading(self._service), settings.keys)
         self._started: Started | None = None
-        self._refused: HoldfastError | None = None
+        self._failed: Exception | None = None
         self._stop = asyncio.Event()
+        self._deadline: asyncio.TimerHandle | None = None
 
     def run(self, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         """Serve on the bound socket until SIGTERM or SIGINT has been obeyed; `on_listening` is called once.
 
-        Raises InputError when the model cannot be loaded.
+        Raises InputError when the model cannot be loaded, and DeviceLostError when the device does not work any more.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(listener, on_listening))
-        if self._refused is not None:
-            raise self._refused
+        if self._failed is not None:
+            raise self._failed
 
     async def _serve(self, listener: socket.socket, on_listening: Callable[[], None]) -> None:
         settings, loop = self._settings, asyncio.get_running_loop()
@@ -67,18 +68,24 @@ class HostedServer:
             await server.serve(sockets=[listener])
             for task in tasks:
                 task.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._started is not None and self._started.publisher is not None:
             await loop.run_in_executor(None, self._started.publisher.close, _FLUSH_S)
 
     async def _live(self, server: listening.Listener) -> None:
-        """Load the model and answer its requests."""
-        loop = asyncio.get_running_loop()
+        """Load the model and answer its requests, or have the server end."""
         try:
-            self._started = started = await on_device(self._load, loop)
-        except HoldfastError as error:
-            self._refused = error
+            await self._answer()
+        except Exception as error:
+            # Not for the task group: where uvicorn is cancelled its sockets stay open, and the loop never closes.
+            self._failed = error
+            self._service.reach(Phase.DRAINING, "the model failed")
+            self._deadline = asyncio.get_running_loop().call_later(self._settings.drain_timeout_s, self._lose)
             server.should_exit = True
-            return
+
+    async def _answer(self) -> None:
+        self._started = started = await on_device(self._load, asyncio.get_running_loop())
         self._front.app = started.app
         # What was made until now stays: it is not to be looked through while requests wait.
         gc.collect()
@@ -123,7 +130,7 @@ class HostedServer:
             self._die(0, "the model was still being loaded")  # which nothing can interrupt
             return
         timeout_s = self._settings.drain_timeout_s
-        asyncio.get_running_loop().call_later(timeout_s, self._lose)
+        self._deadline = asyncio.get_running_loop().call_later(timeout_s, self._lose)
         await self._started.model.loaded.idle()
         server.should_exit = True
 

@@ -5,30 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.metrics import Published
 from holdfast.serving.lifecycle import Lifecycle, Phase
-
-if TYPE_CHECKING:  # They load PyTorch, which a server that is to listen at once cannot wait for.
-    from holdfast.serving.hosted.devices.device import Device
-    from holdfast.serving.hosted.files import ModelFiles
-    from holdfast.serving.hosted.loaded import Loaded
-    from holdfast.serving.hosted.metrics import Published
 
 _LOG = logging.getLogger("holdfast.serving")
 _MOST_UNTOLD = 10_000
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that is loaded and warmed up, and where it runs."""
-
-    files: ModelFiles
-    device: Device
-    loaded: Loaded
 
 
 class Service:

@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from holdfast.serving.hosted import cloudwatch, loaded
 from holdfast.serving.hosted.devices import choose
 from holdfast.serving.hosted.files import ModelFiles
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.metrics import Labels, Published
 from holdfast.serving.hosted.served import serving
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.settings import CloudWatch, Settings
 from holdfast.serving.hosted.tasks import Task
 from holdfast.serving.lifecycle import Phase

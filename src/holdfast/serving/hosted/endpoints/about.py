@@ -7,7 +7,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from holdfast.serving.hosted import openapi
 from holdfast.serving.hosted.generation.streams import TextGenerator
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.loaded import Model
+from holdfast.serving.hosted.service import Service
 
 
 class About:

@@ -12,9 +12,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from holdfast.serving.hosted import openapi
+from holdfast.serving.hosted import asking, openapi
 from holdfast.serving.hosted.answering import REQUEST_ID
-from holdfast.serving.hosted.asking import json_body
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.predicting.batcher import Batcher
@@ -60,12 +59,11 @@ class Encoders:
         """The label of each input. probs is in the order of the model's labels, scores has the likeliest first."""
         asked, answers = await self._answers(request, InputsBody)
         key = request.scope[REQUEST_ID]
-        body = classification_body(asked.model, key, self._service.created, answers, self._config)
-        return Response(body, media_type="application/json")
+        wording = (asked.model, key, self._service.created, answers, self._config)
+        return Response(await preparing(classification_body, *wording), media_type="application/json")
 
     async def _answers(self, request: Request, form: type[Form]) -> tuple[Form, list[Any]]:
-        body = await json_body(request, self._service)
-        asked = await preparing(functools.partial(reading.read, body, form))
+        asked = await asking.read(request, self._service, form)
         reading.require_model(asked.model, self._service.names)
         reading.require_served(asked)
         inputs = asked.inputs()

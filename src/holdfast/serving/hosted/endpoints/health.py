@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import prometheus_client
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from holdfast.serving import families
 from holdfast.serving.hosted.service import Service
 from holdfast.serving.lifecycle import Phase
 
@@ -38,4 +38,4 @@ class Health:
 
     async def metrics(self) -> Response:
         """All metrics in the Prometheus text format."""
-        return Response(self._service.exposition(), headers={"content-type": prometheus_client.CONTENT_TYPE_LATEST})
+        return Response(self._service.exposition(), headers={"content-type": families.CONTENT_TYPE})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import json
 import time
 from collections.abc import Sequence
@@ -13,10 +12,9 @@ import pydantic
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from holdfast.serving.hosted import openapi
-from holdfast.serving.hosted.asking import json_body
+from holdfast.serving.hosted import asking, openapi
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.predicting.batcher import Batcher
@@ -56,25 +54,23 @@ class Images:
 
     async def generate(self, request: Request) -> Response:
         """Makes n images of a prompt, as PNG files in base64. With a seed, that of each next image is one higher."""
-        asked = await self._read(request, ImagesBody)
+        asked = await asking.read(request, self._service, ImagesBody)
         reading.require_model(asked.model, self._service.names)
         reading.require_served(asked)
         count = asked.n or 1
         batched.require_room(count, self._service, "n")
         paintings = [painting(asked, number) for number in range(count)]
         painted = await unless_gone(request.receive, batched.answers(self._batcher, paintings))
-        return Response(await preparing(functools.partial(images_body, painted)), media_type="application/json")
+        return Response(await preparing(images_body, painted), media_type="application/json")
 
     async def genimage(self, request: Request) -> Response:
         """One image of a prompt, as PNG in base64, and how long it took in seconds."""
         began_s = time.monotonic()
-        asked = await self._read(request, PromptBody)
+        asked = await asking.read(request, self._service, PromptBody)
         painted = await unless_gone(request.receive, self._batcher.answer(Painting(asked.prompt)))
-        image = base64.b64encode(painted.png).decode()
-        return JSONResponse({"prompt": asked.prompt, "response": image, "latency": time.monotonic() - began_s})
-
-    async def _read(self, request: Request, form: type[reading.Form]) -> reading.Form:
-        return reading.read(await json_body(request, self._service), form)
+        latency_s = time.monotonic() - began_s
+        body = await preparing(genimage_body, asked.prompt, painted, latency_s)
+        return Response(body, media_type="application/json")
 
 
 def painting(asked: ImagesBody, number: int) -> Painting:
@@ -89,6 +85,12 @@ def painting(asked: ImagesBody, number: int) -> Painting:
         guidance=asked.guidance,
         seed=None if asked.seed is None else asked.seed + number,
     )
+
+
+def genimage_body(prompt: str, painted: Painted, latency_s: float) -> bytes:
+    """As the published guides word it."""
+    image = base64.b64encode(painted.png).decode()
+    return json.dumps({"prompt": prompt, "response": image, "latency": latency_s}).encode()
 
 
 def images_body(painted: Sequence[Painted]) -> bytes:

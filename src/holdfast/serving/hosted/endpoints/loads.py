@@ -17,16 +17,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from holdfast.serving.errors import RequestError
+from holdfast.serving.hosted import asking
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.endpoints import batched
 from holdfast.serving.hosted.generation.answers import TextRequest
 from holdfast.serving.hosted.generation.sampling import GREEDY
 from holdfast.serving.hosted.generation.streams import TextGenerator
+from holdfast.serving.hosted.loaded import Model
 from holdfast.serving.hosted.predicting.painting import Painting
 from holdfast.serving.hosted.predicting.pictures import Picture
 from holdfast.serving.hosted.predicting.texts import Text
-from holdfast.serving.hosted.service import Model, Service
+from holdfast.serving.hosted.service import Service
 from holdfast.serving.hosted.tasks import Task
+from holdfast.serving.hosted.threads import preparing
 
 _PROMPT = "a photo of an astronaut riding a horse on mars"
 _MOST_RUNS = 1000
@@ -53,8 +56,7 @@ class Loads:
     async def load(self, request: Request, n: _Runs, m: _Each) -> Response:
         """Runs n requests one after another and tells the percentiles of their latencies. For load that means something
         use `holdfast load`: this loop shares the machine with what it measures."""
-        self._service.require_ready()
-        await request.body()
+        await asking.body(request, self._service)
         latencies_s = await unless_gone(request.receive, self._run(n, m))
         return JSONResponse(self._document(latencies_s, m))
 
@@ -101,10 +103,9 @@ def asker(service: Service, model: Model) -> tuple[Ask, str]:
 
 
 def _asks_text(generator: TextGenerator) -> Ask:
-    prompt = tuple(generator.encode(_PROMPT))
-    room = generator.max_model_len - len(prompt)
-
     async def ask(tokens: int) -> None:
+        prompt = tuple(await preparing(generator.encode, _PROMPT))
+        room = generator.max_model_len - len(prompt)
         if tokens > room:
             raise RequestError(400, f"m must be a whole number from 1 to {room}, not {tokens}", param="m")
         asked = TextRequest(prompt, tokens, tokens, ignore_eos=True, sampling=GREEDY)

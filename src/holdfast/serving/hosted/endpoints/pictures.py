@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 from typing import Annotated, Any
 
 import pydantic
@@ -14,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted import openapi
-from holdfast.serving.hosted.asking import body, json_body, media_type
+from holdfast.serving.hosted import asking, openapi
 from holdfast.serving.hosted.clients import unless_gone
 from holdfast.serving.hosted.predicting.batcher import Batcher
 from holdfast.serving.hosted.predicting.pictures import Picture
@@ -87,16 +85,15 @@ class Pictures:
         return await unless_gone(request.receive, self._batcher.answer(picture))
 
     async def _image(self, request: Request) -> bytes:
-        kind = media_type(request)
+        kind = asking.media_type(request)
         if kind in _IMAGES:
-            return await body(request, self._service)
+            return await asking.body(request, self._service)
         if kind != "application/json":
             message = (
                 f"send an image as {', '.join(_IMAGES)} or application/json, not as {kind or 'nothing that is told'}"
             )
             raise RequestError(415, message, code="unsupported_media_type")
-        sent = await json_body(request, self._service)
-        asked = await preparing(functools.partial(reading.read, sent, PictureBody))
+        asked = await asking.read(request, self._service, PictureBody)
         if asked.model is not None:
             reading.require_model(asked.model, self._service.names)
         return await preparing(asked.data)

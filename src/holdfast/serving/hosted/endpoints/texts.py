@@ -58,7 +58,12 @@ class Texts:
         return await self._answer(request, chat=True)
 
     def _encode_chat(self, messages: Sequence[Message]) -> Sequence[Hashable]:
-        return self._generator.encode_chat([message.model_dump(exclude_unset=True) for message in messages])
+        """Contents as one text each, their parts a line each as vLLM has it: templates put a list into the prompt as
+        Python prints it."""
+        told = [
+            message.model_dump(exclude_unset=True) | {"content": "\n".join(message.texts())} for message in messages
+        ]
+        return self._generator.encode_chat(told)
 
     async def _answer(self, request: Request, *, chat: bool) -> Response:
         body = await json_body(request, self._service)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 from transformers import AutoTokenizer
 
 from holdfast.serving.errors import RequestError
@@ -48,7 +47,8 @@ class Prompts:
             raise RequestError(400, message, param="messages")
         try:
             text = self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
-        except (jinja2.TemplateError, TypeError) as error:
+        except Exception as error:
+            # A template is a program of the model's, and raises whatever it likes at messages that it does not foresee.
             message = f"the model's chat template does not take these messages ({error})"
             raise RequestError(400, message, param="messages") from error
         if len(text) > self._letters:

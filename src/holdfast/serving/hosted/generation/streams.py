@@ -21,12 +21,12 @@ from holdfast.serving.hosted.generation.decoder import PartDecoder
 from holdfast.serving.hosted.generation.engine import PREFILL_TOKENS, Made, Prompt, Sampling, SlotEngine
 from holdfast.serving.hosted.generation.prompts import Prompts
 from holdfast.serving.hosted.generation.text import Detokeniser, Stops
+from holdfast.serving.hosted.lost import FAILURES, DeviceLostError
 from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.pace import Pace
 from holdfast.serving.hosted.threads import DEVICE
 
 _LOG = logging.getLogger(__name__)
-_FAILURES = 3
-"""Steps that fail, and no answer is completed in between, before the device is given up as broken."""
 
 
 class TextGenerator:
@@ -35,8 +35,7 @@ class TextGenerator:
     A step of the device, whoever it is for, is one task of the device's thread: requests whose client left go out,
     those that wait go in, everybody gets a token.
 
-    max_model_len:   tokens of a prompt and its answer together, at most.
-    failed_in_a_row: steps that failed since an answer was completed; a device that is broken fails them all.
+    max_model_len: tokens of a prompt and its answer together, at most.
     """
 
     def __init__(self, files: ModelFiles, device: Device, bounds: Bounds, published: Published) -> None:
@@ -54,8 +53,9 @@ class TextGenerator:
         self._work = asyncio.Event()
         self._rest = asyncio.Event()
         self._rest.set()
+        self._pace = Pace()
         self._closed = False
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
         published.watch(lambda: Occupancy(len(self._seated), len(self._waiting), self._kv_share))
 
     def warm_up(self) -> None:
@@ -93,7 +93,8 @@ class TextGenerator:
             raise _ending()
         if len(self._waiting) + len(self._seated) >= self._most:
             message = f"The server's queue is full: {len(self._waiting)} requests wait. Ask again later."
-            raise RequestError(429, message, code="queue_full")
+            retry_after_s = self._pace.retry_after_s(len(self._waiting))
+            raise RequestError(429, message, code="queue_full", retry_after_s=retry_after_s)
         tokenizer = self._prompts.tokenizer
         job = Job(next(self._keys), request, time.monotonic(), Detokeniser(tokenizer), Stops(request.stop))
         self._waiting.append(job)
@@ -108,9 +109,8 @@ class TextGenerator:
     async def run(self) -> None:
         """Serve until cancelled. Steps run in the device's thread, never on the event loop.
 
-        A step that fails fails those who are in a slot, with 500; after several without an answer completed in between
-        its error is raised, because a GPU that lost its context never answers again, and whoever started this process
-        should start another.
+        A step that fails fails those who are in a slot, with 500. After several without an answer completed in between
+        the warm-up is run once more; DeviceLostError is raised where that fails too.
         """
         try:
             while True:
@@ -142,15 +142,23 @@ class TextGenerator:
             _LOG.exception("a step of the device failed, with %d requests", size)
             await loop.run_in_executor(DEVICE, self._engine.clear)
             self._fail(list(self._seated.values()), _failed())
-            self.failed_in_a_row += 1
-            if self.failed_in_a_row == _FAILURES:
-                raise
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= FAILURES:
+                await self._try_device()
             return
         ended_s = time.monotonic()
         if size:
             self._published.batch_ran(size, ended_s - begun_s, tokens)
         for one in made:
             self._deliver(one, ended_s)
+
+    async def _try_device(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(DEVICE, self.warm_up)
+        except Exception as error:
+            raise DeviceLostError.after(self._failed_in_a_row, error) from error
+        _LOG.warning("%d steps failed in a row, and not the warm-up: requests are to blame", self._failed_in_a_row)
+        self._failed_in_a_row = 0
 
     @property
     def _free(self) -> int:
@@ -188,10 +196,12 @@ class TextGenerator:
         job.pieces.put_nowait(piece)
         if piece.finish_reason is not None:
             del self._seated[job.key]
-            self.failed_in_a_row = 0
+            self._failed_in_a_row = 0
             if made.finish_reason is None:
                 self._leaving.append(job.key)
             self._ended(job, piece.finish_reason, now_s)
+            if job.entered_s is not None:
+                self._pace.left(self._decoder.slots, now_s - job.entered_s)
 
     def _fail(self, jobs: Sequence[Job], error: RequestError) -> None:
         for job in jobs:

@@ -1,9 +1,10 @@
 """Tokens into text while they come, so that the pieces together are what the tokenizer makes of the whole.
 
 Three things stand in the way, and each is met by waiting. A character may be made of several tokens: what ends in a
-replacement character is not told before the next token. A run of byte tokens (`<0x0A>`, as sentencepiece models have)
-is characters only if all of it is, so it is not told before it ends. And tokenizers drop the space at the beginning of
-a text, so the last pieces are decoded again together with the new ones, and only what is new is told.
+replacement character is not told before more tokens come, as long as these could complete it. A run of byte tokens
+(`<0x0A>`, as sentencepiece models have) is characters only if all of it is, so it is not told before it ends. And
+tokenizers drop the space at the beginning of a text, so the last pieces are decoded again together with the new ones,
+and only what is new is told.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 _REPLACEMENT = "\ufffd"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+_MOST_BEGUN = 3
+"""Tokens that may have begun a character which another completes: UTF-8 takes at most four bytes."""
 
 
 class Detokeniser:
@@ -35,18 +38,32 @@ class Detokeniser:
         if self._in_bytes:
             return ""
         whole = self._decode(self._told + self._waiting)
-        return "" if whole.endswith(_REPLACEMENT) else self._tell(whole)
+        return self._settled(whole) if whole.endswith(_REPLACEMENT) else self._tell(whole)
 
     def finish(self) -> str:
         """The text that was waited with, as no more tokens come."""
         return self._tell(self._decode(self._told + self._waiting)) if self._waiting else ""
+
+    def _settled(self, whole: str) -> str:
+        """What is before the tokens that may have begun a character: of bytes that are none there may be any number.
+        Where these are decoded apart to the same text, no character lies across."""
+        for begun in range(1, min(_MOST_BEGUN, len(self._waiting) - 1) + 1):
+            before, last = self._waiting[:-begun], self._waiting[-begun:]
+            ended, rest = self._decode(self._told + before), self._decode(last)
+            if rest.endswith(_REPLACEMENT) and ended + rest == whole:
+                self._waiting = before
+                new = self._tell(ended)
+                self._waiting = last
+                return new
+        return ""
 
     def _tell(self, whole: str) -> str:
         new = whole[len(self._decode(self._told)) :]
         # Tokens that have a text now have one also in front of others: nothing of theirs is at the beginning of a text.
         if self._decode(self._waiting):
             self._told = []
-        self._told += self._waiting
+        # Special tokens may come without an end, and one of each says as little as all.
+        self._told += self._waiting if new else [token for token in self._waiting if token not in self._told]
         self._waiting = []
         return new
 

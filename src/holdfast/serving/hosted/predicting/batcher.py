@@ -11,7 +11,9 @@ from typing import Generic, TypeVar
 from holdfast.serving.errors import RequestError
 from holdfast.serving.hosted import threads
 from holdfast.serving.hosted.bounds import Bounds
+from holdfast.serving.hosted.lost import FAILURES, DeviceLostError
 from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.pace import Pace
 from holdfast.serving.hosted.predicting.batches import Queue
 from holdfast.serving.hosted.predicting.predictor import Predictor
 
@@ -37,7 +39,6 @@ class Batcher(Generic[Request, Prepared, Answer]):
     """Answers requests with a predictor, in batches, on an event loop.
 
     on_device, preparing: where the predictor's blocking calls are made.
-    failed_in_a_row:      calls of the model that failed since one that did not; a device that is broken fails them all.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Batcher(Generic[Request, Prepared, Answer]):
         )
         self._in_preparation = 0
         self._running: list[_Asked[Prepared, Answer]] = []
+        self._pace = Pace()
         self._closed = False
-        self.failed_in_a_row = 0
+        self._failed_in_a_row = 0
         self._changed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -80,9 +82,8 @@ class Batcher(Generic[Request, Prepared, Answer]):
             raise _ending()
         held = self.occupancy().waiting
         if held >= self._max_queued:
-            raise RequestError(
-                429, f"The server's queue is full: {held} requests wait. Ask again later.", code="queue_full"
-            )
+            message = f"The server's queue is full: {held} requests wait. Ask again later."
+            raise RequestError(429, message, code="queue_full", retry_after_s=self._pace.retry_after_s(held))
         arrived_s = _now_s()
         asked = await self._prepare(request, arrived_s)
         key = self._queue.add(asked, asked.shape, _now_s())
@@ -96,7 +97,10 @@ class Batcher(Generic[Request, Prepared, Answer]):
                 self._published.ended("abort", _now_s() - arrived_s, 0.0)
 
     async def run(self) -> None:
-        """Serve until cancelled. Batches run in the device's thread, never on the event loop."""
+        """Serve until cancelled. Batches run in the device's thread, never on the event loop.
+
+        Raises DeviceLostError where the model failed several times in a row and then on its warm-up.
+        """
         try:
             while True:
                 await self._run_batch(await self._next_batch())
@@ -159,8 +163,20 @@ class Batcher(Generic[Request, Prepared, Answer]):
                     self._tell([asked], await self._predict([asked]))
         else:
             self._tell(batch, came)
+        if self._failed_in_a_row >= FAILURES:
+            await self._try_device()
         self._running = []
         self._stir()
+
+    async def _try_device(self) -> None:
+        try:
+            await self._on_device(self.predictor.warm_up)
+        except Exception as error:
+            raise DeviceLostError.after(self._failed_in_a_row, error) from error
+        _log.warning(
+            "the model failed %d times in a row, and not on its warm-up: requests are to blame", self._failed_in_a_row
+        )
+        self._failed_in_a_row = 0
 
     async def _predict(self, batch: Sequence[_Asked[Prepared, Answer]]) -> list[Answer] | Exception:
         """The answers, or what the model raised: whatever it is, the next batch must be served."""
@@ -171,11 +187,12 @@ class Batcher(Generic[Request, Prepared, Answer]):
         except Exception as error:
             # Without its frames, which hold the tensors of the batch.
             came = error.with_traceback(None)
-            self.failed_in_a_row += 1
+            self._failed_in_a_row += 1
         seconds = _now_s() - began_s
         self._published.batch_ran(len(batch), seconds)
         if not isinstance(came, Exception):
-            self.failed_in_a_row = 0
+            self._failed_in_a_row = 0
+            self._pace.left(len(batch), seconds)
             self._queue.ran(batch[0].shape, len(batch), seconds, _now_s())
         return came
 

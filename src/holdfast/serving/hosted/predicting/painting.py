@@ -102,7 +102,7 @@ class Painter:
             raise InputError(
                 f"makes images of {self._own.width} x {self._own.height} pixels, and a side may have {bounds.max_side}",
                 where=files.name,
-                mend="let it have more",
+                mend="give a larger --max-side",
             )
 
     def prepare(self, request: Painting) -> Canvas:
@@ -165,6 +165,10 @@ class Painter:
             raise _refused(f"steps is {asked.steps}; it is from 1 to {self._bounds.max_steps}", "steps")
         if not (math.isfinite(asked.guidance) and 0 <= asked.guidance <= MOST_GUIDANCE):
             raise _refused(f"guidance is {asked.guidance}; it is from 0 to {MOST_GUIDANCE:g}", "guidance")
+        if self._fixed and (asked.guidance > 1) != (self._own.guidance > 1):
+            # With guidance the denoiser sees each image twice, with the prompt and without: other shapes.
+            side = "above 1" if self._own.guidance > 1 else "1 or less"
+            raise _refused(f"this model was compiled for guidance {side}; it is {asked.guidance:g}", "guidance")
 
 
 def _own_format(pipeline: Any, fixed: tuple[int, int] | None) -> Format:

@@ -57,8 +57,9 @@ class Tokens:
         self.rows = Rows.of(device, shapes, bounds)
         self.longest = _longest(files, config, self._tokenizer.model_max_length, bounds, shapes or {})
         self._vocabulary = int(config.vocab_size)
-        padding = self._tokenizer.pad_token_id
-        self._padding = 0 if padding is None else int(padding)
+        # Language models that classify look for the last token that is not their configuration's padding.
+        paddings = (getattr(config, "pad_token_id", None), self._tokenizer.pad_token_id, 0)
+        self._padding = int(next(padding for padding in paddings if padding is not None))
         # The first call drops what the files say of truncation; from then on threads may share the tokeniser.
         self._has_types = "token_type_ids" in self._tokenizer("a")
 
