@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +28,7 @@ def _condition(text: str) -> Condition:
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", type=flags.THERE, nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", type=flags.FILE, nargs=-1, required=True)
 @click.option("--out", type=flags.OUT, help="The page.  [default: report.html; none with --compare]")
 @click.option("--compare", is_flag=True, help="Hold the second of two run directories against the first.")
 @click.option("--json", "as_json", is_flag=True, help="With --compare: print one JSON document instead of text.")
@@ -46,7 +47,7 @@ def _condition(text: str) -> Condition:
     show_default=True,
     help="With --compare: probability that nothing is called changed by chance.",
 )
-def report(**given: Any) -> None:
+def report(paths: tuple[Path, ...], compare: bool, **given: Any) -> None:
     """Write one self-contained page of PATH: a run directory, a plan.json, the folder of a simulation or a
     timeline.parquet. Or compare two run directories.
 
@@ -54,6 +55,8 @@ def report(**given: Any) -> None:
     holdfast report holdfast-runs/limit-20261121-120000 --out limit.html
     holdfast report runs/main runs/change --compare --fail-if 'p95 > +5%'
     """
+    for path in paths:
+        (flags.RUN if compare else flags.THERE).check(path)
     from holdfast.cli.work import report as work
 
-    work.report(**given)
+    work.report(paths, compare=compare, **given)
