@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-import holdfast.cli.load  # what a run of load has in memory anyway
+import holdfast.cli.work.load  # what a run of load has in memory anyway
 from holdfast.limits import measured
 from holdfast.load.answers import Answer
 from holdfast.load.http import Exchange
@@ -167,5 +167,5 @@ def measured_us(name: str, requests: int, tokens: int) -> float:
 
 
 if __name__ == "__main__":
-    assert holdfast.cli.load is not None
+    assert holdfast.cli.work.load is not None
     main()

@@ -221,7 +221,8 @@ def test_without_boto3_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_catalogue_and_its_verbs_do_not_load_boto3() -> None:
-    script = "import sys, holdfast.catalog.refresh, holdfast.cli.prices; print({'boto3', 'botocore'} & {*sys.modules})"
+    imports = "holdfast.catalog.refresh, holdfast.cli.work.prices"
+    script = f"import sys, {imports}; print({{'boto3', 'botocore'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "set()\n"
 

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from holdfast.cli import arrivals, calling, flags, prompting
-from holdfast.cli.arrivals import Offered
 from holdfast.cli.calling import Call
 from holdfast.cli.limit import limit
 from holdfast.cli.load import load
 from holdfast.cli.sections import bundle
+from holdfast.cli.work.offered import Offered
 from holdfast.load.recipes import Recipe
 from holdfast.model.errors import InputError
 from holdfast.model.fleet import Api, TokenLengths

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.load.cooling import CoolDown
-from holdfast.load.sweeping import Count, Plan
+from holdfast.load.counts import Count
+from holdfast.load.sweeping import Plan
 from holdfast.model import codec
 from holdfast.model.stages import Arrivals, Level
 

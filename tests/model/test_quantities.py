@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.model import quantities
+from holdfast.model import fields, quantities
 
 Read = Callable[[object], float]
 
@@ -83,10 +83,10 @@ def test_a_duration_is_written_in_the_unit_that_people_expect(seconds: float, te
 
 
 class _Written(pydantic.BaseModel):
-    duration: quantities.Duration
-    rate: quantities.Rate
-    share: quantities.Share
-    price: quantities.Price
+    duration: fields.Duration
+    rate: fields.Rate
+    share: fields.Share
+    price: fields.Price
 
 
 any_size = st.floats(1e-9, 1e9)

@@ -7,14 +7,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-
-import pydantic
+from typing import TYPE_CHECKING
 
 from holdfast.cli import flags
 from holdfast.cli.sections import option
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import Api, TokenLengths, Workload
-from holdfast.model.template import Template
+
+if TYPE_CHECKING:
+    from holdfast.model.fleet import Api, TokenLengths, Workload
 
 _API, _PROMPTS = "API", "Prompts"
 _OWN_HEADERS = ("connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent")
@@ -67,6 +67,9 @@ def call(
     output_tokens: TokenLengths,
 ) -> Call:
     """The call that the flags describe. Raises InputError."""
+    from holdfast.model.fleet import Api
+    from holdfast.model.template import Template
+
     workload = _workload(Api(api), path, body, input_tokens, output_tokens)
     names_model = workload.api is not Api.POST or "model" in Template.of(workload.body).names
     if not model.isprintable() or (not model.strip() and (model or names_model)):
@@ -83,6 +86,10 @@ def _workload(
     api: Api, path: str | None, body: str | None, input_tokens: TokenLengths, output_tokens: TokenLengths
 ) -> Workload:
     """The workload of the flags; lengths that mean nothing to the API are left out."""
+    import pydantic
+
+    from holdfast.model.fleet import Api, Workload
+
     if api is not Api.POST:
         if path is not None or body is not None:
             raise InputError("--path and --body are of --api post", mend="give that, or leave them out")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import click
 
-from holdfast import catalog as catalogue
-from holdfast.cli import flags
-from holdfast.reports import terminal
+from holdfast.cli import completing, flags
 
 
 @click.command()
-@click.option("--accelerator", help="Only this accelerator, e.g. l4.")
-@click.option("--region", help="Prices of this region only, e.g. us-west-2.")
+@click.option("--accelerator", shell_complete=completing.accelerators, help="Only this accelerator, e.g. l4.")
+@click.option("--region", shell_complete=completing.regions, help="Prices of this region only, e.g. us-west-2.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 def catalog(accelerator: str | None, region: str | None, as_json: bool) -> None:
     """List accelerators, instance types and prices, each figure with its source and date.
@@ -19,6 +17,9 @@ def catalog(accelerator: str | None, region: str | None, as_json: bool) -> None:
     \b
     holdfast catalog --accelerator l4 --region us-west-2
     """
+    from holdfast import catalog as catalogue
+    from holdfast.reports import terminal
+
     tables = catalogue.tables(accelerator=accelerator, region=region)
     if as_json:
         flags.echo_json({"tables": tables})

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from holdfast.cli import emulated_units
-from holdfast.cli.emulated_units import Changes, Source
+from holdfast.cli import completing
 from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
-from holdfast.model.errors import InputError
-from holdfast.serving import listening
-from holdfast.serving.emulated import faults, profiles
-from holdfast.serving.emulated.faults import Faults
-from holdfast.serving.emulated.pace import Pace
-from holdfast.serving.emulated.profiles import Profile
-from holdfast.serving.emulated.server import EmulatedServer, Settings
 
 _FASTEST = 1e6
 
@@ -47,7 +35,6 @@ def _number(least: float) -> Callable[[str], float]:
     return read
 
 
-# Not those of `flags`, whose imports would be a quarter of this server's memory.
 _FILE = click.Path(path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SHARE = Quantity("percentage", quantities.share)
@@ -58,16 +45,24 @@ _MIB = Quantity("MiB", _number(0.001))
 _KINDS = Quantity("list", lambda text: tuple(name.strip() for name in text.split(",")))
 
 _UNIT = (
-    click.argument("unit", required=False),
+    click.argument("unit", required=False, shell_complete=completing.units),
     click.option("--list", "list_units", is_flag=True, help="Show the units that can be emulated, and end."),
     click.option("--calibrate", type=_FILE, metavar="FILE.csv", help="Fit the step time to the levels of UNIT there."),
     click.option("--up-to", type=_COUNT, help="Leave out levels of --calibrate with a higher concurrency."),
     click.option("--json", "as_json", is_flag=True, help="Show the fit as one JSON document."),
     click.option("--fit-only", is_flag=True, help="Show how well --calibrate fits, and end."),
     click.option(
-        "--model", metavar="MODEL", help="A model that nobody measured: its id or the folder of a config.json."
+        "--model",
+        metavar="MODEL",
+        shell_complete=completing.models,
+        help="A model that nobody measured: its id or the folder of a config.json.",
     ),
-    click.option("--instance-type", metavar="NAME", help="Where --model runs, or what --calibrate was measured on."),
+    click.option(
+        "--instance-type",
+        metavar="NAME",
+        shell_complete=completing.instance_types,
+        help="Where --model runs, or what --calibrate was measured on.",
+    ),
     click.option("--framework", help="Whose coefficients --model takes. [default: vllm]"),
     click.option("--tp", type=_COUNT, help="Tensor parallelism of --model. [default: the least that fits]"),
 )
@@ -139,79 +134,11 @@ def emulate(**given: Any) -> None:
     One JSON line on stdout tells the URL once it listens; logs go to stderr.
 
     \b
+    holdfast emulate --list
     holdfast emulate gpt-oss-20b-g5-12xlarge --time-scale 10
     holdfast emulate g5-8xlarge --calibrate measurements.csv --fit-only
     holdfast emulate --model llama-3.1-8b --instance-type g6e.xlarge
     """
-    if given["list_units"]:
-        click.echo("\n".join(emulated_units.line(profiles.load_profile(name)) for name in profiles.profile_names()))
-        return
-    source = Source(
-        **{name: given[name] for name in ("unit", "calibrate", "up_to", "model", "instance_type", "framework", "tp")},
-        max_model_len=given["max_model_len"],
-    )
-    found = emulated_units.find(source)
-    if found.fit is not None:
-        show = emulated_units.fit_document if given["as_json"] else emulated_units.fit_text
-        shown = show(found.profile.name, found.fit)
-        click.echo(shown if isinstance(shown, str) else json.dumps(shown), err=not given["fit_only"])
-    if given["fit_only"]:
-        if found.fit is None:
-            raise InputError("there is no fit to show", where="--fit-only", mend="give --calibrate FILE.csv")
-        return
-    changes = Changes(
-        **{name: given[name] for name in Changes.__dataclass_fields__ if name in given}, pace=_pace(given)
-    )
-    profile = emulated_units.changed(found.profile, changes)
-    settings = _settings(given)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    _serve(profile, given["host"], given["port"], settings)
+    from holdfast.cli.work import emulate as work
 
-
-def _pace(given: dict[str, Any]) -> Pace:
-    if (given["slow_factor"] > 1) != (given["slow_time"] > 0):
-        raise InputError("a slow start needs both", where="--slow-factor", mend="give --slow-factor and --slow-time")
-    try:
-        return Pace(given["slow_factor"], given["slow_time"], given["jitter"], given["seed"])
-    except ValueError as error:
-        raise InputError(str(error), where="--jitter", mend="give less") from error
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    listening.check_certificate(given["ssl_certfile"], given["ssl_keyfile"])
-    wanted = Faults(
-        error_share=given["error_share"],
-        error_kinds=faults.kinds(given["error_kinds"]),
-        stall_share=given["stall_share"],
-        stall_s=given["stall_time"],
-        reset_share=given["reset_share"],
-    )
-    return Settings(
-        time_scale=given["time_scale"],
-        drain_timeout_s=given["drain_timeout"],
-        faults=wanted,
-        seed=given["seed"],
-        crash_after_s=given["crash_after"],
-        withdraw_after_s=given["withdraw_after"],
-        withdraw_notice_s=given["withdraw_notice"],
-        max_body_mib=given["max_body_mib"],
-        certificate=given["ssl_certfile"],
-        key=given["ssl_keyfile"],
-    )
-
-
-def _serve(profile: Profile, host: str, port: int, settings: Settings) -> None:
-    server = EmulatedServer(profile, settings)
-    listener = listening.bind(host, port)
-    url = listening.url(listener, secure=settings.certificate is not None)
-    scale = settings.time_scale
-
-    def tell() -> None:
-        event = {"event": "listening", "unit": profile.name, "url": url, "pid": os.getpid(), "time_scale": scale}
-        click.echo(json.dumps(event))
-        logging.getLogger("holdfast.serving").info(
-            "emulated accelerator: unit=%s time_scale=%g cold_start_s=%g url=%s",
-            profile.name, scale, profile.cold_start_s / scale, url,
-        )  # fmt: skip
-
-    server.run(listener, tell)
+    work.emulate(**given)

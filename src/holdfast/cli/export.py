@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import Any
 
 import click
 
 from holdfast.cli import flags
-from holdfast.load import runs
-from holdfast.load.runs import Run
-from holdfast.model import codec
-from holdfast.model.errors import InputError, OutputError
-from holdfast.reports import exports
 
 
 @click.command()
@@ -22,8 +15,12 @@ from holdfast.reports import exports
 @click.option("--requests", is_flag=True, help="csv: a row per request; vllm: the lists of its --save-detailed.")
 @click.option("--unit", help="csv: the unit's name in the fleet that it is for.  [default: the run's own]")
 @click.option("--out", type=flags.OUT, help="Write to this file.  [default: standard output]")
-def export(path: Path, kind: str, requests: bool, unit: str | None, out: Path | None) -> None:
+def export(**given: Any) -> None:
     """Write the results of the run directory PATH for other tools.
+
+    \b
+    holdfast export holdfast-runs/limit-20261121-120000 > run.json
+    holdfast export holdfast-runs/sweep-20261121-130000 --format csv --out m.csv
 
     \b
     json  the whole result: spec, stages, breaking point
@@ -32,47 +29,6 @@ def export(path: Path, kind: str, requests: bool, unit: str | None, out: Path | 
 
     A run that was cut off is exported as far as it is there, and says so on standard error.
     """
-    if requests and kind == "json":
-        raise InputError("requests are exported as csv or vllm", where="--requests", mend="give --format csv")
-    if unit is not None and (kind != "csv" or requests):
-        raise InputError("only a measurement CSV names a unit", where="--unit", mend="give --format csv")
-    run = runs.read(path)
-    _write(out, _text(run, kind, requests, unit))
-    if run.cut_off:
-        click.echo(f"holdfast: {run.cut_off}.", err=True)
+    from holdfast.cli.work import export as work
 
-
-def _text(run: Run, kind: str, requests: bool, unit: str | None) -> Iterable[str]:
-    if kind == "json":
-        return (codec.dumps({"run": run.record, "cut_off": run.cut_off} | vars(run.curve)),)
-    if kind == "vllm":
-        return _vllm(run, requests)
-    if requests:
-        return exports.requests_csv(runs.requests(run))
-    source = f"holdfast {run.record.holdfast}, {run.path.name}, {run.record.started}"
-    return exports.measurement_csv(run.curve, unit=unit or run.curve.unit, model=run.record.spec.model, source=source)
-
-
-def _vllm(run: Run, detailed: bool) -> Iterator[str]:
-    spec = run.record.spec
-    date = run.record.started.replace("-", "").replace(":", "").replace("T", "-").removesuffix("Z")
-    backend = {"completions": "openai", "chat": "openai-chat"}.get(spec.api, spec.api)
-    for stage in sorted(run.curve.stages, key=lambda stage: stage.index):
-        requests = exports.LevelRequests(*runs.level(run, stage.index))
-        result = exports.vllm_result(
-            stage, requests, model=spec.model, url=spec.url, backend=backend, date=date, detailed=detailed
-        )
-        yield json.dumps(codec.to_jsonable(result)) + "\n"
-
-
-def _write(out: Path | None, pieces: Iterable[str]) -> None:
-    if out is None:
-        for piece in pieces:
-            click.echo(piece, nl=False)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8") as file:
-            file.writelines(pieces)
-    except OSError as error:
-        raise OutputError.of(out, error) from error
+    work.export(**given)

@@ -1,4 +1,7 @@
-"""Flag types with units, and files, shared by the verbs."""
+"""Flag types with units, and files, shared by the verbs.
+
+This file is imported for the `--help` of every verb, so what reads a flag is imported when there is one to read.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,19 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-import pydantic
 
 from holdfast.cli.quantity import Quantity as Quantity
-from holdfast.load.pacers import Steps
-from holdfast.model import codec, document, fleet, plan, quantities
-from holdfast.model.document import Declared
+from holdfast.model import quantities
 from holdfast.model.errors import InputError, OutputError
-from holdfast.model.fleet import TokenLengths
-from holdfast.model.plan import Plan
+
+if TYPE_CHECKING:
+    from holdfast.load.pacers import Steps
+    from holdfast.model.document import Declared
+    from holdfast.model.fleet import Slo, TokenLengths
+    from holdfast.model.plan import Plan
 
 
 def _positive_duration(text: str) -> float:
@@ -30,6 +35,10 @@ _TOKENS = re.compile(r"(\d+(?:\.\d+)?)(?:(?:±|\+-)(\d+(?:\.\d+)?))?(?:,(\d+)\.\
 
 
 def _token_lengths(text: str) -> TokenLengths:
+    import pydantic
+
+    from holdfast.model.fleet import TokenLengths
+
     match = _TOKENS.fullmatch(text.replace(" ", ""))
     if match is None or not 0 < float(match[1]) <= 1_000_000 or float(match[2] or 0) > 1_000_000:
         raise ValueError(f"{text!r} is not a token length; write it like '200', '200±20' or '200±20,100..400'")
@@ -53,6 +62,8 @@ def _image_size(text: str) -> str:
 
 
 def _steps(text: str) -> Steps:
+    from holdfast.load.pacers import Steps
+
     steps = []
     for step in text.split(","):
         rate, colon, duration = step.partition(":")
@@ -60,6 +71,12 @@ def _steps(text: str) -> Steps:
             raise ValueError(f"{step.strip()!r} is not a step; write steps like '2/s:60s,4/s:60s'")
         steps.append((quantities.rate_per_s(rate.strip()), _positive_duration(duration.strip())))
     return Steps(tuple(steps))
+
+
+def _slo(text: str) -> Slo:
+    from holdfast.model import fleet
+
+    return fleet.parse_slo(text)
 
 
 def _count(text: str) -> int:
@@ -78,19 +95,44 @@ def _factor(text: str) -> float:
     return factor
 
 
+class Existing(click.Path):
+    """A path of what is to be read: that it is not there is said before anything is imported.
+
+    what: is wrong then. mend: what to do about it.
+    """
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(path_type=Path)
+        self._what, self._mend = what, mend
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(value)
+        self.check(path)
+        return path
+
+    def check(self, path: Path) -> None:
+        """Raises InputError where it is not there."""
+        try:
+            path.stat()
+        except OSError as error:
+            raise InputError(f"{self._what} ({error.strerror})", where=str(path), mend=self._mend) from error
+
+
 COUNT = Quantity("n", _count)
 FACTOR = Quantity("factor", _factor)
 DURATION = Quantity("duration", _positive_duration)
 DURATION_OR_FOREVER = Quantity("duration", lambda text: math.inf if text == "forever" else _positive_duration(text))
 RATE = Quantity("rate", quantities.rate_per_s)
 SHARE = Quantity("percentage", quantities.share)
-SLO = Quantity("slo", fleet.parse_slo)
+SLO = Quantity("slo", _slo)
 TOKENS = Quantity("tokens", _token_lengths)
 SIZE = Quantity("size", _image_size)
 STEPS = Quantity("steps", _steps)
-API = click.Choice([api.value for api in fleet.Api])
+API = click.Choice(["completions", "chat", "embeddings", "images", "post"])
 OUT = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path)
+THERE = Existing("the file cannot be read", "mend the path")
+RUN = Existing("there is no run to read", "give a folder that a run wrote")
 
 
 def read_text(path: Path) -> str:
@@ -104,12 +146,18 @@ def read_text(path: Path) -> str:
 
 def read_declared(path: Path) -> Declared:
     """The fleet in a YAML file, which may leave numbers to the plan. Raises InputError."""
-    return document.read_declared(read_text(path), where=str(path))
+    text = read_text(path)
+    from holdfast.model import document
+
+    return document.read_declared(text, where=str(path))
 
 
 def read_plan(path: Path) -> Plan:
     """The plan in a file that `holdfast plan --out` wrote. Raises InputError."""
-    return plan.read(read_text(path), where=str(path))
+    text = read_text(path)
+    from holdfast.model import plan
+
+    return plan.read(text, where=str(path))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -123,4 +171,6 @@ def write_text(path: Path, text: str) -> None:
 
 def echo_json(value: object) -> None:
     """One JSON document on standard output."""
+    from holdfast.model import codec
+
     click.echo(json.dumps(codec.to_jsonable(value), indent=2, ensure_ascii=False))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import resource
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 import holdfast
 from holdfast.model.errors import HoldfastError, InputError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _VERBS = {
     "limit": "How much load does this endpoint hold before it breaks its SLO?",
@@ -34,6 +38,7 @@ _VERBS = {
     "prices": "What instances cost, how old each price is, and new ones from AWS.",
     "catalog": "Accelerators, instance types and prices, with their sources.",
     "schema": "The JSON schema of an InferenceFleet.",
+    "completion": "What makes your shell complete all this.",
 }
 
 
@@ -49,6 +54,12 @@ class _Verbs(click.Group):
         command = getattr(importlib.import_module(f"holdfast.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(verb, help=text) for verb, text in _VERBS.items() if verb.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -69,7 +80,7 @@ def main() -> None:
     _allow_many_files()
     try:
         # Without its standalone mode, click returns the code of an Exit.
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(prog_name="holdfast", standalone_mode=False))
     except InputError as error:
         click.echo(f"holdfast: {error}", err=True)
         sys.exit(2)

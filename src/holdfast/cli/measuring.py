@@ -9,24 +9,24 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from holdfast.cli import calling, flags, prompting, watching
-from holdfast.cli.calling import Call
 from holdfast.cli.sections import Decorator, bundle, option
-from holdfast.load import rundir
-from holdfast.load.http import Target
-from holdfast.load.pacers import Pacer
-from holdfast.load.recipes import Recipe
-from holdfast.load.rundir import RunDir, RunSpec
-from holdfast.load.scrape import Source
 from holdfast.load.shards import WHOLE, Shard
-from holdfast.load.subject import Subject
-from holdfast.model import fleet
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import Slo
+
+if TYPE_CHECKING:
+    from holdfast.cli.calling import Call
+    from holdfast.load.pacers import Pacer
+    from holdfast.load.recipes import Recipe
+    from holdfast.load.rundir import RunDir
+    from holdfast.load.scrape import Source
+    from holdfast.load.subject import Subject
+    from holdfast.model.fleet import Slo
 
 _RUN = "Run"
 
@@ -80,6 +80,9 @@ class Endpoint:
         again: bool = False,
     ) -> RunDir:
         """A new run directory, or with `again` the one of a run to go on with."""
+        from holdfast.load.rundir import RunDir, RunSpec
+        from holdfast.model import fleet
+
         subject = self.subject
         spec = RunSpec(
             verb,
@@ -130,6 +133,9 @@ def _endpoints(
     quiet: bool,
     as_json: bool,
 ) -> tuple[Endpoint, ...]:
+    from holdfast.load.http import Target
+    from holdfast.load.subject import Subject
+
     if not math.isfinite(time_scale):
         raise InputError("the time scale is not a finite number", where="--time-scale")
     recipe.check(call.workload)
@@ -177,6 +183,8 @@ def _named(urls: tuple[str, ...]) -> dict[str, str]:
 
 def as_before(endpoint: Endpoint) -> Endpoint:
     """The endpoint with the seed of the run that is continued. Raises InputError when there is none."""
+    from holdfast.load import rundir
+
     source = click.get_current_context().get_parameter_source
     if source("out") is ParameterSource.DEFAULT:
         raise InputError("--resume needs the folder of the run to continue", mend="give it with --out")

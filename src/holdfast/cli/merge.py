@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
+from typing import Any
 
 import click
 
-from holdfast.cli import flags, progress
-from holdfast.load import merging, rundir, runs
-from holdfast.load.merging import Part
-from holdfast.load.rundir import RunDir
-from holdfast.load.serverlog import read_server
-from holdfast.reports import tabulate, terminal
+from holdfast.cli import flags
 
 
 @click.command()
@@ -20,7 +15,7 @@ from holdfast.reports import tabulate, terminal
 @click.option("--out", type=flags.OUT, required=True, help="Run directory of the whole.")
 @click.option("--partial", is_flag=True, help="Also when runs of some shards are missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-def merge(shards: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> None:
+def merge(shards: tuple[Path, ...], **given: Any) -> None:
     """Join the RUN directories of shards to the one run that they were parts of.
 
     \b
@@ -28,31 +23,8 @@ def merge(shards: tuple[Path, ...], out: Path, partial: bool, as_json: bool) -> 
 
     Every figure is measured anew from the requests of all; the client's health is the worst shard's.
     """
-    parts = [_read(run) for run in shards]
-    merging.check(parts, partial=partial)
-    with RunDir.joined(out, merging.first_of(parts).record) as run:
-        curve = merging.merge(parts, run.journal)
-        run.observe(merging.series_of(parts))
-        run.write_curve(curve)
-    run.check()
-    if as_json:
-        flags.echo_json({"stages": curve.stages, "run_dir": str(out)})
-        return
-    click.echo(terminal.text(terminal.table(tabulate.stages(curve))))
-    for note in dict.fromkeys(note for stage in curve.stages for note in stage.notes):
-        progress.say(f"Note: {note}.")
-    click.echo(f"run directory: {out}")
+    for run in shards:
+        flags.RUN.check(run)
+    from holdfast.cli.work import merge as work
 
-
-def _read(run: Path) -> Part:
-    read = runs.read(run)
-    began_s = {begun.index: begun.began_s for begun in rundir.read_levels(run)}
-    return Part(
-        str(run),
-        read.record,
-        began_s,
-        read.curve,
-        functools.partial(rundir.append_requests, run),
-        read.cut_off,
-        read_server(run),
-    )
+    work.merge(shards, **given)

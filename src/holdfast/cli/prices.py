@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from holdfast import catalog
-from holdfast.catalog import listing, own
-from holdfast.catalog import refresh as aws
-from holdfast.cli import flags
+from holdfast.cli import completing, flags
 from holdfast.model.errors import InputError
-from holdfast.model.hardware import Offering
-from holdfast.reports import terminal
 
 _INSTANCES = click.option(
-    "--instance", "instances", metavar="TYPE", multiple=True, help="Only this instance type; may be repeated."
+    "--instance",
+    "instances",
+    metavar="TYPE",
+    multiple=True,
+    shell_complete=completing.instance_types,
+    help="Only this instance type; may be repeated.",
 )
-_ACCELERATOR = click.option("--accelerator", help="Only instance types with this accelerator, e.g. l4.")
-_FILE = click.option("--file", type=flags.FILE, help=f"Your own prices. By default ${own.VARIABLE}, or a user's place.")
+_ACCELERATOR = click.option(
+    "--accelerator", shell_complete=completing.accelerators, help="Only instance types with this accelerator, e.g. l4."
+)
+_OWN = "Your own prices. By default $HOLDFAST_PRICES, or a user's place."
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--region", help="Only prices of this region, e.g. us-west-2.")
+@click.option("--region", shell_complete=completing.regions, help="Only prices of this region, e.g. us-west-2.")
 @_INSTANCES
 @_ACCELERATOR
-@_FILE
+@click.option("--file", type=flags.THERE, help=_OWN)
 @_JSON
 @click.pass_context
 def prices(context: click.Context, /, **given: Any) -> None:
@@ -45,78 +42,30 @@ def prices(context: click.Context, /, **given: Any) -> None:
     later; an estimate never takes the place of a price that was read.
     """
     if context.invoked_subcommand is None:
-        _show(**given)
+        from holdfast.cli.work import prices as work
+
+        work.show(**given)
     elif any(given.values()):
         raise InputError("flags of refresh stand behind it", mend="write `holdfast prices refresh --region ...`")
 
 
-def _show(
-    region: str | None, instances: tuple[str, ...], accelerator: str | None, file: Path | None, as_json: bool
-) -> None:
-    if file is not None:
-        flags.read_text(file)  # whoever names a file wants it read
-    wanted = {catalog.instance_type(name).name for name in instances}
-    shown = [
-        offer for offer in catalog.offerings(region, accelerator, file) if not wanted or offer.instance_type in wanted
-    ]
-    _print(shown, datetime.now(UTC).date(), file or own.default_file(), as_json)
-
-
 @prices.command()
-@click.option("--region", required=True, help="The region, e.g. us-west-2.")
+@click.option("--region", required=True, shell_complete=completing.regions, help="The region, e.g. us-west-2.")
 @_INSTANCES
 @_ACCELERATOR
-@_FILE
+@click.option("--file", type=flags.OUT, help=_OWN)
 @_JSON
-def refresh(region: str, instances: tuple[str, ...], accelerator: str | None, file: Path | None, as_json: bool) -> None:
+def refresh(**given: Any) -> None:
     """Take current prices from AWS into your own catalogue.
 
     On-demand prices come from the Price List API, spot prices from the history of EC2 (the newest of each zone, the
     median over the zones). It takes boto3 and an identity with pricing:GetProducts and ec2:DescribeSpotPriceHistory.
     Whatever happens, what was fetched by then is kept.
+
+    \b
+    holdfast prices refresh --region us-west-2 --instance g6.xlarge
+    holdfast prices refresh --region eu-west-1 --accelerator l4 --file prices.csv
     """
-    place = file or own.default_file()
-    if place is None:
-        raise InputError("there is no home directory to keep prices in", mend=f"give --file or {own.VARIABLE}")
-    own.read(place)  # a catalogue that cannot be read is told before AWS is asked
-    wanted = [catalog.instance_type(name).name for name in instances]
-    names = wanted or [kind.name for kind in catalog.instance_types(accelerator)]
-    now = datetime.now(UTC)
-    had: list[Offering] = []
-    try:
-        aws.keep(_told(aws.current(aws.connect(region), names, now), had, len(names)), place)
-    finally:
-        if had:
-            click.echo(f"{len(had)} prices written to {place}", err=True)
-    unsold = [name for name in names if name not in {offer.instance_type for offer in had}]
-    _print(had, now.date(), place, as_json)
-    if wanted and unsold:
-        raise InputError(f"{', '.join(unsold)} is not sold in {region}", mend="`holdfast prices` shows other regions")
-    if unsold:
-        click.echo(f"{len(unsold)} of {len(names)} instance types are not sold in {region}", err=True)
+    from holdfast.cli.work import prices as work
 
-
-def _told(offers: Iterable[Offering], had: list[Offering], names: int) -> Iterator[Offering]:
-    for offer in offers:
-        had.append(offer)
-        if sys.stderr.isatty():
-            click.echo(f"\r{len(had)} prices of {names} instance types", nl=False, err=True)
-        yield offer
-    if had and sys.stderr.isatty():
-        click.echo(err=True)
-
-
-def _print(offers: Iterable[Offering], today: date, file: Path | None, as_json: bool) -> None:
-    shown = sorted(offers, key=lambda offer: (offer.region, offer.price_usd_per_h, offer.instance_type))
-    if not as_json:
-        click.echo(terminal.text(terminal.table(listing.aged_prices(shown, today))))
-        return
-    rows = [
-        {
-            **dataclasses.asdict(offer),
-            "age_days": catalog.age_days(offer, today),
-            "stale": catalog.stale(offer, today),
-        }
-        for offer in shown
-    ]
-    flags.echo_json({"file": file, "today": today, "stale_after_days": catalog.STALE_AFTER_DAYS, "prices": rows})
+    work.refresh(**given)

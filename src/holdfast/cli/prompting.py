@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.cli import flags
 from holdfast.cli.sections import option
-from holdfast.load import dialogues, tokenizers
-from holdfast.load.recipes import Recipe
 from holdfast.model.errors import InputError
+
+if TYPE_CHECKING:
+    from holdfast.load.recipes import Recipe
 
 _PROMPTS = "Prompts"
 
@@ -56,6 +58,9 @@ def recipe(
     """The recipe that the flags describe; files are read here and never again. Raises InputError."""
     if prefix_pool is not None and prefix_tokens is None:
         raise InputError("a pool of prefixes needs their length", where="--prefix-pool", mend="give --prefix-tokens")
+    from holdfast.load import dialogues, tokenizers
+    from holdfast.load.recipes import Recipe
+
     return Recipe(
         vocabulary=tokenizers.load(tokenizer),
         prefix_tokens=prefix_tokens or 0,

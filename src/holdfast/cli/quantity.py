@@ -18,7 +18,8 @@ class Quantity(click.ParamType[Any]):
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
+        # Who completes a line has no use for the values before.
+        if not isinstance(value, str) or (ctx is not None and ctx.resilient_parsing):
             return value
         try:
             return self._read(value)

@@ -6,13 +6,16 @@ import json
 
 import click
 
-from holdfast.model import document
-
 
 @click.command()
 def schema() -> None:
     """Print the JSON schema of an InferenceFleet document.
 
-    Point your editor's YAML support at it: holdfast schema > inferencefleet.schema.json
+    \b
+    holdfast schema > inferencefleet.schema.json
+
+    Point your editor's YAML support at it.
     """
+    from holdfast.model import document
+
     click.echo(json.dumps(document.json_schema(), indent=2))

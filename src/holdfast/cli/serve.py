@@ -17,7 +17,6 @@ import click
 from holdfast.cli.quantity import Quantity
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
-from holdfast.serving import listening
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.settings import CloudWatch, Settings
 from holdfast.serving.hosted.tasks import Task
@@ -38,7 +37,10 @@ def _mib(text: str) -> float:
 _MODEL = (
     click.argument("model"),
     click.option(
-        "--task", type=click.Choice([task.value for task in Task]), help="What it is for. [default: what its files say]"
+        "--task",
+        type=click.Choice([task.value for task in Task]),
+        metavar="TASK",
+        help="What it is for, as Hugging Face calls it. [default: what its files say]",
     ),
     click.option("--revision", help="Branch, tag or commit on the Hub."),
     click.option("--local-only", is_flag=True, help="Download nothing."),
@@ -128,8 +130,10 @@ def serve(**given: Any) -> None:
     \b
     holdfast serve meta-llama/Llama-3.1-8B-Instruct --device cuda --max-batch 32
     holdfast serve ./bert-sentiment --device cpu --task text-classification
-    holdfast serve stabilityai/stable-diffusion-2-1-base --framework compile --page
+    holdfast serve stabilityai/sd-turbo --framework compile --page
     """
+    from holdfast.serving import listening  # only here: it loads uvicorn, and `--help` need not wait for it
+
     _require_extra("page" if given["page"] else "serve")
     keys = _keys(given["api_key_file"])
     if keys and given["page"]:

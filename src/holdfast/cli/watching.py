@@ -5,13 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli.sections import option
-from holdfast.load.exporter import Published, published
-from holdfast.load.scrape import Source
 from holdfast.model.errors import InputError
+
+if TYPE_CHECKING:
+    from holdfast.load.exporter import Published
+    from holdfast.load.scrape import Source
+
+
+def _exporters(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Source, ...]:
+    if not values:
+        return ()
+    from holdfast.load.scrape import Source
+
+    return tuple(map(Source.exporter, values))
+
 
 scrape_option = option(
     "Run",
@@ -19,7 +31,7 @@ scrape_option = option(
     "exporters",
     multiple=True,
     metavar="NAME=URL",
-    callback=lambda _, __, values: tuple(map(Source.exporter, values)),
+    callback=_exporters,
     help="Also read this exporter of device metrics; NAME=URL{gpu=\"0\"} reads some devices.",
 )  # fmt: skip
 
@@ -39,6 +51,8 @@ class MetricsPage:
         if self.port is None:
             yield
             return
+        from holdfast.load.exporter import published
+
         with published(targets, self.host, self.port) as url:
             click.echo(f"metrics: {url}", err=True)
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,9 @@ from holdfast.cli import flags
 from holdfast.cli.sections import option
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import WeightPolicy
-from holdfast.planning import whatif
+
+if TYPE_CHECKING:
+    from holdfast.model.fleet import WeightPolicy
 
 _SECTION = "What if"
 
@@ -42,6 +44,8 @@ class Question:
 
 def _rates(text: str) -> tuple[float, float]:
     """`10/s`, or from one rate to another: `1/s..100/s`."""
+    from holdfast.planning import whatif
+
     low, dots, high = text.partition("..")
     rates = quantities.rate_per_s(low), quantities.rate_per_s(high if dots else low)
     if not all(whatif.LEAST_PER_S <= rate <= whatif.MOST_PER_S for rate in rates):
@@ -63,7 +67,7 @@ OPTIONS = (
     option(
         _SECTION,
         "--weights",
-        type=click.Choice([policy.value for policy in WeightPolicy]),
+        type=click.Choice(["merit-order", "inverse-cost", "capacity-optimized"]),
         help="Share traffic out by this policy, and compare it with the others.",
     ),
     option(
@@ -94,6 +98,8 @@ def question(
     compare: Path | None,
 ) -> Question:
     """The question that the flags ask. Raises InputError where they contradict each other."""
+    from holdfast.model.fleet import WeightPolicy
+
     asked = Question(without, spot, WeightPolicy(weights) if weights else None, rate, budget, compare)
     if rate is not None and budget is not None:
         raise InputError("give either --rate or --budget", mend="a budget finds its rate by itself")

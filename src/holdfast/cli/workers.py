@@ -5,20 +5,23 @@ from __future__ import annotations
 import datetime
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from holdfast.cli import flags
-from holdfast.cli.measuring import Endpoint
 from holdfast.cli.sections import option
-from holdfast.load.bench import READY_S, Bench
-from holdfast.load.crew import Crew
-from holdfast.load.rundir import RunDir
 from holdfast.load.shards import WHOLE, Shard
 from holdfast.model import quantities
 from holdfast.model.errors import InputError
-from holdfast.model.fleet import Slo
+
+if TYPE_CHECKING:
+    from holdfast.cli.measuring import Endpoint
+    from holdfast.load.bench import Bench
+    from holdfast.load.crew import Crew
+    from holdfast.load.rundir import RunDir
+    from holdfast.model.fleet import Slo
 
 _RUN = "Run"
 
@@ -120,6 +123,9 @@ def bench_of(
     part: int = 0,
 ) -> Bench | Crew:
     """What holds the levels: one process, or a crew of several. slo, judges: see Bench."""
+    from holdfast.load.bench import Bench
+    from holdfast.load.crew import Crew
+
     subject, seed = endpoint.subject, endpoint.seed
     # One of the shards reads the metrics for all.
     sources = endpoint.sources if shard.index == 0 else ()
@@ -149,6 +155,8 @@ def start_of(moment: Moment | None, run_unix_s: float, duration_s: float) -> Sta
     run_unix_s: when the command was run. duration_s: of the load, on the wall clock.
     Raises InputError when the load would be over by now, or is too far away to be meant.
     """
+    from holdfast.load.bench import READY_S
+
     if moment is None:
         return Start()
     unix_s = moment.unix_s if moment.in_s is None else run_unix_s + moment.in_s

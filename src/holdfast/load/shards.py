@@ -15,10 +15,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from holdfast.model.records import Floats
+if TYPE_CHECKING:
+    from holdfast.model.records import Floats
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class Shard:
         """
         if self.whole and part == 0:
             return seed
+        import numpy as np  # only here: flags name shards, and `--help` need not wait for it
+
         return int(np.random.SeedSequence([seed, self.index, self.count, part]).generate_state(1)[0] >> 1)
 
 

@@ -9,7 +9,6 @@ off, and holds that level again from its beginning.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,25 +21,6 @@ from holdfast.load.rundir import RunDir
 from holdfast.model import codec
 from holdfast.model.errors import InputError, OutputError, UnreachableError
 from holdfast.model.stages import Arrivals, Level, LoadCurve, Stage
-
-
-@dataclass(frozen=True)
-class Count:
-    """A number of requests: `each` for every one in flight (`10x`), or `each` in all (`500`)."""
-
-    each: int
-    per_user: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Count:
-        """Raises ValueError with a sentence."""
-        match = re.fullmatch(r"\s*(\d{1,8})\s*([x×]?)\s*", text)
-        if match is None:
-            raise ValueError(f"{text!r} is no number of requests; write it like '10x' (per request in flight) or '500'")
-        return cls(int(match[1]), bool(match[2]))
-
-    def of(self, concurrency: int) -> int:
-        return self.each * concurrency if self.per_user else self.each
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from holdfast.model.declaration import Document
-from holdfast.model.quantities import Share, Vcpus
+from holdfast.model.fields import Share, Vcpus
 
 
 class Loss(enum.Enum):

@@ -8,7 +8,7 @@ import pydantic
 from pydantic import Field
 
 from holdfast.model.declaration import Document
-from holdfast.model.quantities import Rate
+from holdfast.model.fields import Rate
 
 
 class Demand(Document):

@@ -29,8 +29,8 @@ from holdfast.model.capacity import CapacityPolicy, Loss, Quota
 from holdfast.model.cluster import Cluster
 from holdfast.model.declaration import Document, Name, Zone
 from holdfast.model.demand import Demand
+from holdfast.model.fields import Share
 from holdfast.model.operation import Approval, Planning
-from holdfast.model.quantities import Share
 from holdfast.model.routing import DataPlane, Ramp, RoutingPolicy, WeightPolicy
 from holdfast.model.slo import Percentiles, Slo, format_slo, parse_slo
 from holdfast.model.unit import CapacityType, DeploymentUnit

@@ -11,9 +11,6 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any
-
-import pydantic
 
 _NUMBER = r"(?P<number>[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,2})?)"
 
@@ -104,26 +101,6 @@ def format_share(value: float) -> str:
     return f"{_plain(value * 100)}%"
 
 
-def _exact(value: float, of_one: int = 1) -> str:
+def exact(value: float, of_one: int = 1) -> str:
     """The shortest decimal that reads back to the same float, without an exponent."""
     return format(Decimal(repr(value)) * of_one, "f")
-
-
-def _annotated(read: Any, written: str, pattern: str, example: str, of_one: int = 1) -> Any:
-    return (
-        pydantic.BeforeValidator(read),
-        # Documents and plans are written exactly, in the base unit; the `format_` functions are for people.
-        pydantic.PlainSerializer(lambda value: written.format(_exact(value, of_one)), return_type=str),
-        pydantic.WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]}),
-    )
-
-
-_N = r"^ *[0-9]+(\.[0-9]+)? *"
-Duration = Annotated[float, *_annotated(duration_s, "{}s", _N + "(us|ms|s|min|m|h|d)$", "0.9s")]
-Rate = Annotated[float, *_annotated(rate_per_s, "{}/s", _N + "/(s|min|h)$", "12/s")]
-Share = Annotated[float, *_annotated(share, "{}%", _N + "%$", "80%", 100)]
-Vcpus = Annotated[int, *_annotated(vcpus, "{} vCPU", r"^ *[0-9]+ *vCPUs?$", "192 vCPU")]
-Price = Annotated[
-    float,
-    *_annotated(price_usd_per_h, "${}/h", r"^(\$ *[0-9]+(\.[0-9]+)?/h|[0-9]+(\.[0-9]+)? *USD/h)$", "$1.006/h"),
-]

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from holdfast.model.declaration import Document
-from holdfast.model.quantities import Duration, Share
+from holdfast.model.fields import Duration, Share
 
 
 class Ramp(Document):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from holdfast.model import quantities
 from holdfast.model.declaration import Document
-from holdfast.model.quantities import Duration, Share
+from holdfast.model.fields import Duration, Share
 
 
 class Percentiles(Document):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from holdfast.model.cluster import Nodes
 from holdfast.model.declaration import Document, Name, Zone
-from holdfast.model.quantities import Duration, Price
+from holdfast.model.fields import Duration, Price
 
 VLLM = "vllm"
 VLLM_NEURON = "vllm-neuron"

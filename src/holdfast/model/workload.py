@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from holdfast.model import quantities
 from holdfast.model.declaration import Document, Name
-from holdfast.model.quantities import Share
+from holdfast.model.fields import Share
 from holdfast.model.template import Template
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 import pydantic
 from pydantic import Field
 
+from holdfast.model.fields import Duration, Share
 from holdfast.model.fleet import CapacityType, Document, Zone
-from holdfast.model.quantities import Duration, Share
 from holdfast.simulation.moments import Moment
 
 

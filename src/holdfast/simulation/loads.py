@@ -19,8 +19,8 @@ from pydantic import Field
 
 from holdfast.load.traces import Trace
 from holdfast.model.errors import InputError
+from holdfast.model.fields import Duration, Rate
 from holdfast.model.fleet import Document
-from holdfast.model.quantities import Duration, Rate
 from holdfast.simulation import arrivals
 from holdfast.simulation.events import Surge
 from holdfast.simulation.moments import Moment

@@ -24,8 +24,8 @@ import pydantic
 from pydantic import Field
 
 from holdfast.control import shortages
+from holdfast.model.fields import Duration, Share
 from holdfast.model.fleet import Document, Metadata
-from holdfast.model.quantities import Duration, Share
 from holdfast.simulation.events import Beyond, Event, Surge
 from holdfast.simulation.loads import Load
 from holdfast.simulation.moments import Moment

@@ -22,8 +22,8 @@ from holdfast.local.demo.staging import Course, DemoFleet, Staging
 from holdfast.local.envoy_config import READINESS_PATH
 from holdfast.model import document
 from holdfast.model.errors import InputError
+from holdfast.model.fields import Duration, Share
 from holdfast.model.fleet import Document, InferenceFleet
-from holdfast.model.quantities import Duration, Share
 from holdfast.model.stages import Arrivals
 
 _DRAIN_S = 15.0
