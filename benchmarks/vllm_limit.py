@@ -6,8 +6,8 @@ Run `make .venv-vllm/.model` first, and nothing else meanwhile: the server has o
 other. About thirteen minutes; `--quick` is a trial of three, which tells nothing.
 
 The SLO is taken from the server: a p95 end to end of three times what one request takes alone. vLLM's bench then holds
-rate after rate, each GRID higher than the one before, with random arrivals, until two in a row break the SLO; its
-answer is the highest rate below the first that broke. A level of 20 s decides by chance near the edge, so every rate is
+rate after rate, a GRID apart, with random arrivals, until two in a row break the SLO; its answer is the highest rate
+below the first that broke. A level of 20 s decides by chance near the edge, so every rate is
 held REPEATS times and the median of its p95 counts. holdfast searches with its defaults and a bounded budget. Both send
 the same lengths, streamed.
 """
@@ -40,9 +40,9 @@ UNIT, NAME = "many-slots", "random-llama-30m"
 CLIENT = ("taskset", "--cpu-list", "0")
 TOKENS_IN, TOKENS_OUT = 64, 32
 ALONE_TIMES = 3.0
-GRID = 1.05
+GRID = 1.06
 REPEATS = 2
-FROM = 0.7
+FROM = 0.5
 """The first rate, as a share of what 16 in flight get."""
 MOST_RATES = 20
 AGREE = 0.10
@@ -127,27 +127,36 @@ class Bench:
 
 
 def sweep(bench: Bench, slo_s: float, from_per_s: float, level_s: float) -> tuple[Held, ...]:
-    """Rates from `from_per_s` on, each GRID above the last, until two in a row break the SLO."""
-    found: list[Held] = []
-    broken, rate = 0, from_per_s
+    """Rates a GRID apart, ascending: below `from_per_s` until one holds the SLO, above it until two in a row break it."""
+    found = [_held(bench, from_per_s, level_s)]
+    while found[0].p95_s > slo_s and len(found) < MOST_RATES:
+        found.insert(0, _held(bench, found[0].rate_per_s / GRID, level_s))
+    broken = 0
+    for level in found:
+        broken = broken + 1 if level.p95_s > slo_s else 0
     while broken < 2 and len(found) < MOST_RATES:
-        load = ("--request-rate", f"{rate:.4g}", "--num-prompts", str(round(rate * level_s)))
-        tries = [bench.hold(*load, "--seed", str(seed)) for seed in range(REPEATS)]
-        held = Held(
-            rate,
-            statistics.median(one.served_per_s for one in tries),
-            statistics.median(one.p50_s for one in tries),
-            statistics.median(one.p95_s for one in tries),
-        )
-        print(f"vllm bench  {rate:6.2f}/s  served {held.served_per_s:6.2f}/s  p95 {held.p95_s:.3f} s", flush=True)
-        found.append(held)
-        broken = broken + 1 if held.p95_s > slo_s else 0
-        rate *= GRID
+        found.append(_held(bench, found[-1].rate_per_s * GRID, level_s))
+        broken = broken + 1 if found[-1].p95_s > slo_s else 0
     return tuple(found)
 
 
+def _held(bench: Bench, rate_per_s: float, level_s: float) -> Held:
+    load = ("--request-rate", f"{rate_per_s:.4g}", "--num-prompts", str(round(rate_per_s * level_s)))
+    tries = [bench.hold(*load, "--seed", str(seed)) for seed in range(REPEATS)]
+    held = Held(
+        rate_per_s,
+        statistics.median(one.served_per_s for one in tries),
+        statistics.median(one.p50_s for one in tries),
+        statistics.median(one.p95_s for one in tries),
+    )
+    print(
+        f"vllm bench  {held.rate_per_s:6.2f}/s  served {held.served_per_s:6.2f}/s  p95 {held.p95_s:.3f} s", flush=True
+    )
+    return held
+
+
 def best_per_s(levels: Sequence[Held], slo_s: float) -> float:
-    """The highest rate below the first that broke the SLO; 0 where the first did."""
+    """The highest rate below the first that broke the SLO; 0 where all did."""
     best = 0.0
     for level in levels:
         if level.p95_s > slo_s:
@@ -206,7 +215,7 @@ def main() -> None:
     if asked.into is not None:
         asked.into.write_text(json.dumps(asdict(found), indent=2) + "\n")
     if not found.sweep_per_s:
-        sys.exit("The first rate of the sweep broke the SLO: there is nothing to compare with.")
+        sys.exit("Every rate of the sweep broke the SLO: there is nothing to compare with.")
     print(f"holdfast limit {found.holdfast_per_s:.2f}/s, vllm bench {found.sweep_per_s:.2f}/s: ratio {found.ratio:.3f}")
     if abs(found.ratio - 1) > AGREE:
         sys.exit(f"They do not agree within {AGREE:.0%}.")
