@@ -127,7 +127,7 @@ class Bench:
 
 
 def sweep(bench: Bench, slo_s: float, from_per_s: float, level_s: float) -> tuple[Held, ...]:
-    """Rates a GRID apart, ascending: below `from_per_s` until one holds the SLO, above it until two in a row break it."""
+    """Rates a GRID apart, ascending: down from `from_per_s` until one holds the SLO, up until two in a row break it."""
     found = [_held(bench, from_per_s, level_s)]
     while found[0].p95_s > slo_s and len(found) < MOST_RATES:
         found.insert(0, _held(bench, found[0].rate_per_s / GRID, level_s))
