@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
 VLLM := .venv-vllm
 SCANNED := tests/manifests/golden src/holdfast/manifests/terraform src/holdfast/manifests/images
-SERVED := tests/serving/hosted
+SERVED := tests/serving/hosted tests/gpu
 OUT ?= holdfast-demo
 
 .PHONY: demo demo-vllm test test-serve test-vllm test-faults test-cluster test-gpu check checkov coverage clean
@@ -18,8 +18,8 @@ demo-vllm: $(VENV)/.installed $(VLLM)/.model
 	$(BIN)/holdfast demo --servers examples/vllm-cpu/servers.yaml --out $(OUT)-vllm
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "not live" --numprocesses 2 --ignore $(SERVED)
-	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope --ignore $(SERVED)
+	$(BIN)/pytest -m "not live" --numprocesses 2 $(SERVED:%=--ignore %)
+	$(BIN)/pytest -m live --numprocesses 2 --dist loadscope $(SERVED:%=--ignore %)
 
 # The model server, which needs PyTorch: on Linux pip may bring gigabytes of it, so that `make test` does without.
 test-serve: $(VENV)/.installed-serve
@@ -27,7 +27,7 @@ test-serve: $(VENV)/.installed-serve
 
 # What holdfast says of vLLM, held against vLLM. Nothing else should run on the machine meanwhile.
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.model
-	HOLDFAST_TEST_VLLM="$(abspath $(VLLM))" $(BIN)/pytest tests/vllm_server
+	HOLDFAST_TEST_VLLM="$(abspath $(VLLM))" $(BIN)/pytest tests/vllm_server -rP
 
 # The operator, failed by its API server at every turn: all the runs of which `make test` plays some.
 test-faults: $(VENV)/.installed-dev
