@@ -40,6 +40,8 @@ os.dup2(to, 3), os.dup2(by, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 _PATIENCE_S = 30.0
+_QUIET_S = 0.5
+_LOOK_S = 0.05
 
 
 class Tab:
@@ -64,6 +66,18 @@ class Tab:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", features=[scheme])
         self._call("Page.navigate", url=url)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until nothing more has been loaded for half a second: fields whose code is still to come lose what is
+        written into them."""
+        before, since_s = -1, time.monotonic()
+        deadline_s = since_s + _PATIENCE_S
+        while time.monotonic() < since_s + _QUIET_S:
+            assert time.monotonic() < deadline_s, "the page goes on loading"
+            if (loaded := self.value("performance.getEntriesByType('resource').length")) != before:
+                before, since_s = loaded, time.monotonic()
+            time.sleep(_LOOK_S)
 
     def value(self, script: str) -> Any:
         """What the JavaScript expression is."""
