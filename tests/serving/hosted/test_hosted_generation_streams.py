@@ -24,7 +24,8 @@ from holdfast.serving.hosted.generation.engine import Sampling
 from holdfast.serving.hosted.generation.streams import Piece, TextGenerator, TextRequest
 from holdfast.serving.hosted.generation.torch_decoder import TorchDecoder
 from holdfast.serving.hosted.lost import DeviceLostError
-from holdfast.serving.hosted.metrics import Labels, Occupancy, Published
+from holdfast.serving.hosted.metrics import Labels, Published
+from holdfast.serving.occupancy import Occupancy
 from serving.hosted import generation_models as models
 
 TEMPLATE = (
@@ -192,7 +193,7 @@ def test_many_streams_at_once_say_what_each_prompt_says_alone(files: ModelFiles)
     assert published.counts["gaps"] == total - len(prompts)
     assert published.counts["output tokens"] == total
     assert published.tokens == total + sum(map(len, prompts))
-    assert published.occupancy() == Occupancy(0, 0, 0.0)
+    assert published.occupancy() == Occupancy(0, 0)
 
 
 def test_a_full_queue_refuses_at_once(files: ModelFiles) -> None:

@@ -22,7 +22,8 @@ from holdfast.model.metrics import ITL, LATENCY, SERVER_BUCKETS_S, TTFT, VLLM_BU
 from holdfast.planning import autoscaling
 from holdfast.serving import families
 from holdfast.serving.hosted.bounds import Bounds
-from holdfast.serving.hosted.metrics import HttpAnswer, Labels, Occupancy, Published
+from holdfast.serving.hosted.metrics import HttpAnswer, Labels, Published
+from holdfast.serving.occupancy import Occupancy
 
 VLLM = Path(__file__).parents[4] / "shared" / "data" / "vllm_metrics_0.33.0.csv"
 PROMTOOL = shutil.which("promtool")
@@ -33,7 +34,7 @@ NAMED = {"model_name": "bert-base", "engine": "0", "unit": "bert-g5", "device": 
 def used(has_tokens: bool) -> Published:
     """Everything has happened to it once."""
     published = Published(LABELS, has_tokens=has_tokens)
-    published.watch(lambda: Occupancy(3, 5, 0.25))
+    published.watch(lambda: Occupancy(3, 5, kv_share=0.25))
     published.watch_readiness(lambda: True)
     published.batch_ran(3, 0.5, tokens=40)
     published.began(0.02)

@@ -29,9 +29,10 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from holdfast.serving.emulated.blocks import BlockPool
-from holdfast.serving.emulated.engine import Engine, Job, Occupancy, Step, between, check_order, require
+from holdfast.serving.emulated.engine import Engine, Job, Step, between, check_order, require
 from holdfast.serving.emulated.pace import Pace, Stretch
 from holdfast.serving.emulated.step_time import StepTime
+from holdfast.serving.occupancy import Occupancy
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import math
 import time
 from typing import Protocol
 
-from holdfast.serving.emulated.engine import Engine, Job, Occupancy, Step
+from holdfast.serving.emulated.engine import Engine, Job, Step
+from holdfast.serving.occupancy import Occupancy
 
 
 class Ticket:

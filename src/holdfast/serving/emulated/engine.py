@@ -15,6 +15,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.serving.occupancy import Occupancy
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -60,16 +62,6 @@ class Step:
     began: tuple[int, ...] = ()
     queried_tokens: int = 0
     hit_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Occupancy:
-    """What an engine holds: jobs running and waiting, KV blocks that running jobs refer to and their share, 0..1."""
-
-    running: int
-    waiting: int
-    kv_blocks: int = 0
-    kv_share: float = 0.0
 
 
 class Engine(Protocol):

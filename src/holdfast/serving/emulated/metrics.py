@@ -15,8 +15,9 @@ from prometheus_client.registry import Collector
 from holdfast.model.metrics import ITL, LATENCY, TTFT
 from holdfast.serving import families
 from holdfast.serving.emulated.device import Ticket
-from holdfast.serving.emulated.engine import Occupancy, Step
+from holdfast.serving.emulated.engine import Step
 from holdfast.serving.families import Families
+from holdfast.serving.occupancy import Occupancy
 
 CONTENT_TYPE = families.CONTENT_TYPE
 

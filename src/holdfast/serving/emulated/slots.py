@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from holdfast.serving.emulated.engine import Engine, Job, Occupancy, Step, between, check_order, require
+from holdfast.serving.emulated.engine import Engine, Job, Step, between, check_order, require
 from holdfast.serving.emulated.pace import Pace, Stretch
+from holdfast.serving.occupancy import Occupancy
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import holdfast
 from holdfast.model.metrics import ITL, LATENCY, SERVER_BUCKETS_S, TTFT
 from holdfast.serving import families
 from holdfast.serving.families import Families
+from holdfast.serving.occupancy import Occupancy
 from holdfast.serving.tally import Tally
 
 OTHER = "other"
@@ -32,15 +33,6 @@ class Labels:
     model: str
     device: str
     node_pool: str
-
-
-@dataclass(frozen=True)
-class Occupancy:
-    """Requests on the device and before it; kv_share: of the cache's tokens that are in use, 0..1."""
-
-    running: int
-    waiting: int
-    kv_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from holdfast.serving.errors import RequestError
+from holdfast.serving.hosted import refusals
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.devices.device import Device
 from holdfast.serving.hosted.files import ModelFiles
@@ -22,9 +23,10 @@ from holdfast.serving.hosted.generation.engine import PREFILL_TOKENS, Made, Prom
 from holdfast.serving.hosted.generation.prompts import Prompts
 from holdfast.serving.hosted.generation.text import Detokeniser, Stops
 from holdfast.serving.hosted.lost import FAILURES, DeviceLostError
-from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.metrics import Published
 from holdfast.serving.hosted.pace import Pace
 from holdfast.serving.hosted.threads import DEVICE
+from holdfast.serving.occupancy import Occupancy
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class TextGenerator:
         self._pace = Pace()
         self._closed = False
         self._failed_in_a_row = 0
-        published.watch(lambda: Occupancy(len(self._seated), len(self._waiting), self._kv_share))
+        published.watch(lambda: Occupancy(len(self._seated), len(self._waiting), kv_share=self._kv_share))
 
     def warm_up(self) -> None:
         """Run every shape that will be served. Blocks."""
@@ -90,7 +92,7 @@ class TextGenerator:
             message = f"min_tokens must be a whole number from 0 to {request.max_tokens}, not {request.min_tokens}"
             raise RequestError(400, message, param="min_tokens")
         if self._closed:
-            raise _ending()
+            raise refusals.shutting_down()
         if len(self._waiting) + len(self._seated) >= self._most:
             message = f"The server's queue is full: {len(self._waiting)} requests wait. Ask again later."
             retry_after_s = self._pace.retry_after_s(len(self._waiting))
@@ -121,7 +123,7 @@ class TextGenerator:
                     self._rest.set()
         finally:
             self._closed = True
-            self._fail([*self._seated.values(), *self._waiting], _ending())
+            self._fail([*self._seated.values(), *self._waiting], refusals.shutting_down())
             self._rest.set()
 
     async def _turn(self) -> None:
@@ -141,7 +143,7 @@ class TextGenerator:
             # Whatever a device throws ends here: its own errors have no common class, and the next request may do.
             _LOG.exception("a step of the device failed, with %d requests", size)
             await loop.run_in_executor(DEVICE, self._engine.clear)
-            self._fail(list(self._seated.values()), _failed())
+            self._fail(list(self._seated.values()), refusals.model_failed())
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= FAILURES:
                 await self._try_device()
@@ -185,7 +187,7 @@ class TextGenerator:
             return
         if made.finish_reason == "broken":
             _LOG.error("what the model gave to a request of %d tokens is not finite", len(job.request.tokens))
-            self._fail([job], _failed())
+            self._fail([job], refusals.model_failed())
             return
         if job.newest_s is None:
             self._published.first_token(now_s - job.arrived_s, len(job.request.tokens))
@@ -232,12 +234,3 @@ class TextGenerator:
             prompt_tokens=len(job.request.tokens),
             output_tokens=job.made,
         )
-
-
-def _failed() -> RequestError:
-    """What the client is told; the log has what the model said."""
-    return RequestError(500, "The model failed on this request.", code="model_failed")
-
-
-def _ending() -> RequestError:
-    return RequestError(503, "The server is shutting down.", code="draining")

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from holdfast.serving.errors import RequestError
-from holdfast.serving.hosted import threads
+from holdfast.serving.hosted import refusals, threads
 from holdfast.serving.hosted.bounds import Bounds
 from holdfast.serving.hosted.lost import FAILURES, DeviceLostError
-from holdfast.serving.hosted.metrics import Occupancy, Published
+from holdfast.serving.hosted.metrics import Published
 from holdfast.serving.hosted.pace import Pace
 from holdfast.serving.hosted.predicting.batches import Queue
 from holdfast.serving.hosted.predicting.predictor import Predictor
+from holdfast.serving.occupancy import Occupancy
 
 Request = TypeVar("Request")
 Prepared = TypeVar("Prepared")
@@ -79,7 +80,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
         Cancelled, it leaves the queue; a batch of which nobody waits any more is not begun.
         """
         if self._closed:
-            raise _ending()
+            raise refusals.shutting_down()
         held = self.occupancy().waiting
         if held >= self._max_queued:
             message = f"The server's queue is full: {held} requests wait. Ask again later."
@@ -108,7 +109,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
             self._closed = True
             for asked in [*self._running, *self._queue.clear()]:
                 if not asked.answer.done():
-                    asked.answer.set_exception(_ending())
+                    asked.answer.set_exception(refusals.shutting_down())
             self._running = []
             self._stir()
 
@@ -128,7 +129,7 @@ class Batcher(Generic[Request, Prepared, Answer]):
             self._in_preparation -= 1
             self._stir()
         if self._closed:
-            raise _ending()
+            raise refusals.shutting_down()
         return _Asked(prepared, shape, arrived_s, asyncio.get_running_loop().create_future())
 
     def _prepared(self, request: Request) -> tuple[Prepared, object]:
@@ -239,10 +240,6 @@ def _failed(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     _log.error("the model failed on a request: %s", _said(error))
-    failed = RequestError(500, "The model failed on this request.", code="model_failed")
+    failed = refusals.model_failed()
     failed.__cause__ = error
     return failed
-
-
-def _ending() -> RequestError:
-    return RequestError(503, "The server is shutting down.", code="draining")
