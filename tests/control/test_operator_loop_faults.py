@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,15 @@ def planning_by(plans: Any, operator: Operator) -> Operator:
 async def told(scene: Scene, kind: str) -> str:
     found = await scene.people.get(kinds.FLEET, "sd21", SPACE)
     return next(str(one["message"]) for one in found["status"]["conditions"] if one["type"] == kind)
+
+
+async def weights_after_a_loss(scene: Scene, task: asyncio.Task[None]) -> dict[str, int]:
+    """Two seconds after a pool lost its capacity; then the operator is killed."""
+    await lost(scene)
+    await rest(2)
+    weights = await scene.weights()
+    await killed(task)
+    return weights
 
 
 def test_nothing_is_deleted_that_the_route_still_sends_traffic_to() -> None:
@@ -249,11 +259,7 @@ def test_planning_that_breaks_stops_no_failover() -> None:
         plans.fails = True
         await scene.people.merge(kinds.FLEET, "sd21", SPACE, {"spec": {"demand": {"rate": "11/s"}}})
         await rest(120)
-        await lost(scene)
-        await rest(2)
-        weights = await scene.weights()
-        await killed(task)
-        return weights
+        return await weights_after_a_loss(scene, task)
 
     assert run(story()) == FAILED_OVER
 
@@ -269,11 +275,7 @@ def test_a_look_that_fails_again_and_again_is_still_woken(monkeypatch: pytest.Mo
         await rest(20)
         monkeypatch.setattr(teller.Teller, "tell", breaks)
         await rest(600)
-        await lost(scene)
-        await rest(2)
-        weights = await scene.weights()
-        await killed(task)
-        return weights
+        return await weights_after_a_loss(scene, task)
 
     assert run(story()) == FAILED_OVER
 
